@@ -1,0 +1,53 @@
+"""The optimiser of Stylefolder: photos, presets and tensors.
+
+    from stylecore import Result, load_photo, load_preset, save_result, stylize
+
+    preset = load_preset(Path("presets/oil.yaml"))
+    for event in stylize(load_photo(Path("photo.jpg")), preset):
+        if isinstance(event, Result):
+            save_result(event, Path("painting.jpg"), preset.output)
+
+Names are imported when first used: presets and errors are had without torch, which takes seconds to import.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stylecore.device import Device as Device
+    from stylecore.device import choose_device as choose_device
+    from stylecore.errors import DeviceError as DeviceError
+    from stylecore.errors import PhotoError as PhotoError
+    from stylecore.errors import PresetError as PresetError
+    from stylecore.errors import ResultError as ResultError
+    from stylecore.errors import StylefolderError as StylefolderError
+    from stylecore.errors import WeightsError as WeightsError
+    from stylecore.photo import Photo as Photo
+    from stylecore.photo import load_photo as load_photo
+    from stylecore.preset import Preset as Preset
+    from stylecore.preset import find_presets as find_presets
+    from stylecore.preset import load_preset as load_preset
+    from stylecore.result import Result as Result
+    from stylecore.result import output_format as output_format
+    from stylecore.result import save_result as save_result
+    from stylecore.transfer import Progress as Progress
+    from stylecore.transfer import stylize as stylize
+
+_ROOMS = {
+    "device": ("Device", "choose_device"),
+    "errors": ("DeviceError", "PhotoError", "PresetError", "ResultError", "StylefolderError", "WeightsError"),
+    "photo": ("Photo", "load_photo"),
+    "preset": ("Preset", "find_presets", "load_preset"),
+    "result": ("Result", "output_format", "save_result"),
+    "transfer": ("Progress", "stylize"),
+}
+__all__ = sorted(name for names in _ROOMS.values() for name in names)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(f"stylecore.{room}"), name)
+    raise AttributeError(f"module 'stylecore' has no attribute {name!r}")

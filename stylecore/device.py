@@ -1,0 +1,70 @@
+"""Which device and number type the optimiser runs on, and saying so in words."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+
+import torch
+
+from stylecore.errors import DeviceError
+
+GPU_SIZE = 1024
+CPU_SIZE = 384
+
+
+@dataclass(frozen=True)
+class Device:
+    """``dtype``: of the network and its features; pixels, losses and the optimiser stay float32."""
+
+    torch: torch.device
+    dtype: torch.dtype
+    words: str
+
+    @property
+    def auto_size(self) -> int:
+        """The long edge in pixels that a Preset's ``size: auto`` means here."""
+        return CPU_SIZE if self.torch.type == "cpu" else GPU_SIZE
+
+
+@functools.lru_cache
+def choose_device(name: str = "auto") -> Device:
+    """``auto``: CUDA, then MPS, then CPU; or ``cpu``, ``cuda``, ``cuda:1``, ``mps``. Raises DeviceError."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind == "cpu" and not number:
+        dtype = torch.bfloat16 if _bf16_pays_on_cpu() else torch.float32
+        return Device(torch.device("cpu"), dtype, f"CPU, {torch.get_num_threads()} threads, {_word(dtype)}")
+    if kind == "cuda" and torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count():
+        index = int(number or 0)
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+        return Device(torch.device("cuda", index), dtype, f"{torch.cuda.get_device_name(index)}, {_word(dtype)}")
+    if kind == "mps" and torch.backends.mps.is_available():
+        return Device(torch.device("mps"), torch.float32, "Apple GPU, float32")
+    there = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    raise DeviceError(f"There is no device {name!r} here. Use one of: auto, {', '.join([*there, 'cpu'])}.")
+
+
+def _word(dtype: torch.dtype) -> str:
+    return "bf16" if dtype == torch.bfloat16 else "float32"
+
+
+def _bf16_pays_on_cpu() -> bool:
+    """Only processors with AMX or AVX512-BF16 gain; the rest emulate. Asked of a convolution, not of a list of names."""
+    x = torch.randn(1, 64, 64, 64).contiguous(memory_format=torch.channels_last)
+    w = torch.randn(64, 64, 3, 3)
+
+    def seconds(dtype: torch.dtype) -> float:
+        a, b = x.to(dtype), w.to(dtype)
+        best = float("inf")
+        for _ in range(5):
+            start = time.perf_counter()
+            torch.nn.functional.conv2d(a, b, padding=1)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    with torch.inference_mode():
+        return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)

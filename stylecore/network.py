@@ -1,0 +1,50 @@
+"""VGG19 (Simonyan & Zisserman 2014, configuration E) as a feature extractor, by the papers' layer names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from stylecore.layers import LAYERS
+from stylecore.weights import Weights
+
+
+class Network(nn.Module):
+    """Pixels in, named features out.
+
+    Input: RGB in 0..1, shape (1, 3, height, width), both sides 16 px or more for block 5.
+    Output of ``forward``: {layer: features of shape (1, channels, height / 2^b, width / 2^b)}, b the pools passed.
+    ``conv4_2`` is the convolution's response, ``relu4_2`` the same after the rectifier.
+
+    The network has no gradient of its own: only the picture is optimised.
+    """
+
+    def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
+        from torchvision.models import vgg19
+
+        super().__init__()
+        with torch.device("meta"):  # no memory and no time for the 500 MB classifier that is cut off
+            features = vgg19(weights=None).features
+        features.load_state_dict(weights.state, assign=True)
+        self.features = features.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        self.features.requires_grad_(False).eval()
+        self.register_buffer("mean", weights.mean.reshape(1, 3, 1, 1).to(device))
+        self.dtype = dtype
+        self.device = device
+
+    def forward(self, picture: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        wanted = {LAYERS.index(name) for name in layers}
+        # The mean is taken off before the (zero) padding, as in training: padding then means "mean colour".
+        x = (picture - self.mean).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        found = {}
+        for i in range(max(wanted) + 1):
+            module = self.features[i]
+            if isinstance(module, nn.ReLU):
+                x = torch.relu(x) if i - 1 in wanted else torch.relu_(x)
+            else:
+                x = module(x)
+            if i in wanted:
+                found[LAYERS[i]] = x
+        return found

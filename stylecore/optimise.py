@@ -1,0 +1,116 @@
+"""L-BFGS and Adam on the pixels, clamped into 0..1 after every step.
+
+Both share one form: ``step()`` does one evaluation of loss and gradient and returns the losses of the picture as it
+then is, in ``picture``, shape (1, 3, height, width). A step that gives NaN, infinity or a much larger loss is taken
+back, and the rate lowered: the picture is always one whose loss is known and finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from stylecore.errors import StylefolderError
+from stylecore.objective import Losses
+
+Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
+
+LARGEST_RISE = 1.2  # of the total loss in one step; L-BFGS without a line search does rise now and then
+LOWEST_RATE = 1e-4
+FIRST_STEP = 0.02  # mean change of a pixel in L-BFGS's first step, when it knows no curvature
+
+
+class Diverged(StylefolderError):
+    """Not even the starting picture, or no step however small, has a finite loss."""
+
+
+class Lbfgs:
+    """Limited-memory BFGS (Nocedal & Wright, algorithm 7.4) without line search, one evaluation a step.
+
+    The pairs (s, y) are those of the clamped pictures, so that the curvature stays true at the bounds.
+    """
+
+    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = 1.0, history: int = 20) -> None:
+        self.picture = picture
+        self.evaluate = evaluate
+        self.rate = self.full_rate = rate
+        self.history = history
+        self.pairs: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.losses, self.gradient = _start(picture, evaluate)
+
+    def step(self) -> Losses:
+        candidate = (self.picture + self.rate * self._direction()).clamp_(0, 1)
+        losses, gradient = self.evaluate(candidate)
+        if not _sound(losses, gradient, self.losses.total):
+            self.pairs.clear()
+            self.rate = _lower(self.rate)
+            return self.losses
+        s, y = candidate - self.picture, gradient - self.gradient
+        curvature = torch.sum(s * y)
+        if float(curvature) > 1e-10 * float(y.norm() * s.norm()):
+            self.pairs.append((s, y, curvature))
+            del self.pairs[: -self.history]
+        self.picture, self.gradient, self.losses = candidate, gradient, losses
+        self.rate = min(self.full_rate, self.rate * 2)
+        return losses
+
+    def _direction(self) -> Tensor:
+        q = self.gradient.neg()
+        if not self.pairs:
+            return q * (FIRST_STEP / q.abs().mean().clamp_min(1e-30))
+        alphas = []
+        for s, y, curvature in reversed(self.pairs):
+            alpha = torch.sum(s * q) / curvature
+            q = q - alpha * y
+            alphas.append(alpha)
+        _, y, curvature = self.pairs[-1]
+        q = q * (curvature / torch.sum(y * y))
+        for (s, y, curvature), alpha in zip(self.pairs, reversed(alphas), strict=True):
+            q = q + s * (alpha - torch.sum(y * q) / curvature)
+        return q
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015); ``rate`` in units of the pixel range, 0.02 is 5 of 255."""
+
+    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = 0.02) -> None:
+        self.evaluate = evaluate
+        self.picture = picture
+        self._restart(rate)
+        self.losses, self.gradient = _start(picture, evaluate)
+
+    def _restart(self, rate: float) -> None:
+        self.rate = rate
+        self.parameter = self.picture.clone()
+        self.adam = torch.optim.Adam([self.parameter], lr=rate)
+
+    def step(self) -> Losses:
+        self.parameter.grad = self.gradient
+        self.adam.step()
+        candidate = self.parameter.clamp_(0, 1).clone()
+        losses, gradient = self.evaluate(candidate)
+        if not _sound(losses, gradient, self.losses.total * 2):  # its first steps rise further than L-BFGS's
+            self._restart(_lower(self.rate))
+            return self.losses
+        self.picture, self.gradient, self.losses = candidate, gradient, losses
+        return losses
+
+
+def _start(picture: Tensor, evaluate: Evaluate) -> tuple[Losses, Tensor]:
+    losses, gradient = evaluate(picture)
+    if not _sound(losses, gradient, math.inf):
+        raise Diverged("The loss of the starting picture is not a number: check the preset's weights and the weights file.")
+    return losses, gradient
+
+
+def _sound(losses: Losses, gradient: Tensor, before: float) -> bool:
+    return math.isfinite(losses.total) and losses.total <= LARGEST_RISE * before and bool(gradient.isfinite().all())
+
+
+def _lower(rate: float) -> float:
+    if rate < LOWEST_RATE:
+        raise Diverged("No step, however small, lowers the loss: the preset's weights are too large.")
+    return rate / 4

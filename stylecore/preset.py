@@ -1,0 +1,205 @@
+"""A Preset: the YAML recipe of a style. One door in: ``load_preset``."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from stylecore.errors import PresetError
+from stylecore.layers import LAYERS
+from stylecore.yamlfile import Lines, YamlFileError, read_yaml
+
+RESERVED_NAMES = ("presets", "styled", "failed")
+MAX_STEPS = 20_000
+
+
+class StylePicture(BaseModel):
+    """A picture whose style is taken, and its share among several."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    picture: Path = Field(description="The style picture, relative to the preset's file.")
+    weight: float = Field(1.0, gt=0, le=1000, description="Its share among several style pictures.")
+
+
+class Output(BaseModel):
+    """How Results are saved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["same", "jpeg", "png", "tiff", "webp", "avif", "heic"] = Field(
+        "same", description="same: the photo's own format, JPEG for RAW, PNG for formats that are read only."
+    )
+    quality: int = Field(95, ge=1, le=100, description="Of JPEG, WebP, AVIF and HEIC.")
+
+
+def _as_pictures(value: Any) -> Any:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return tuple({"picture": v} if isinstance(v, (str, Path)) else v for v in values)
+
+
+def _as_steps(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def _known_layers(value: dict[str, float]) -> dict[str, float]:
+    for name in value:
+        if name not in LAYERS:
+            near = difflib.get_close_matches(name, LAYERS, 1)
+            raise ValueError(f"there is no layer {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    if not any(value.values()):
+        raise ValueError("one layer at least needs a weight above 0")
+    return {name: weight for name, weight in value.items() if weight}
+
+
+Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+
+
+class Preset(BaseModel):
+    """How a photo is styled. ``name`` is the file's stem, ``digest`` covers the recipe and the style pictures' bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    digest: str
+    description: str = Field("", max_length=500, description="A line for people.")
+    style: Annotated[tuple[StylePicture, ...], BeforeValidator(_as_pictures)] = Field(
+        min_length=1, max_length=16, description="One style picture, or several with weights."
+    )
+    style_size: float = Field(
+        1.0, ge=0.1, le=4, description="The style picture's long edge over the photo's: larger means larger strokes."
+    )
+    weighting: Literal["relative", "article"] = Field(
+        "relative",
+        description="relative: every loss as a share of its target, alike in all layers; article: the formula of Gatys et al.",
+    )
+    content_layers: dict[str, Weight] = Field(
+        default={"relu4_2": 1.0}, description="Layers whose features hold the scene, with weights."
+    )
+    style_layers: dict[str, Weight] = Field(
+        default={"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2},
+        description="Layers whose Gram matrices hold the style, with weights: early ones colour and fine stroke.",
+    )
+    content_weight: Weight = Field(0.2, description="How much the scene counts.")
+    style_weight: Weight = Field(1.0, description="How much the style counts.")
+    tv_weight: Weight = Field(0.0, description="Total variation: smooths noise, and strokes as well.")
+    optimiser: Literal["lbfgs", "adam"] = Field("lbfgs", description="lbfgs: fewer steps; adam: the textbook's.")
+    rate: float | None = Field(
+        None, gt=0, le=10, description="The optimiser's rate; by default 1 for lbfgs, 0.02 (of the pixel range) for adam."
+    )
+    steps: Annotated[tuple[Steps, ...], BeforeValidator(_as_steps)] = Field(
+        default=(80, 60, 40), min_length=1, max_length=8,
+        description="Steps at each scale, coarse to fine; each scale has twice the size of the one before.",
+    )
+    size: Literal["auto"] | Annotated[int, Field(ge=32, le=16384)] = Field(
+        "auto", description="Long edge in pixels at which the optimiser works; auto: 1024 on a GPU, 384 on a CPU."
+    )
+    colour: Literal["style", "photo"] = Field("style", description="photo: the photo's own colours, the style's strokes.")
+    strength: float = Field(100, ge=0, le=100, description="Per cent of the painting in the Result, over the photo.")
+    detail: float = Field(
+        0.8, ge=0, le=2, description="How much of the photo's fine detail guides the enlarging to full size; 0: none."
+    )
+    weights: str = Field("oxford", description="oxford (packaged), torchvision (a download), or a state dict's path.")
+    output: Output = Output()
+
+    @field_validator("content_layers", "style_layers")
+    @classmethod
+    def _check_layers(cls, value: dict[str, float]) -> dict[str, float]:
+        return _known_layers(value)
+
+    def with_steps(self, total: int) -> Preset:
+        """The same recipe in ``total`` steps, spread over the scales as before; the finest scale comes first."""
+        shares = self.steps[-total:] if total < len(self.steps) else self.steps
+        steps = [max(1, total * share // sum(shares)) for share in shares]
+        steps[-1] = max(1, steps[-1] + total - sum(steps))
+        return self.model_copy(update={"steps": tuple(steps)})
+
+
+def load_preset(path: Path) -> Preset:
+    """Read and check one. Raises PresetError, ``file:line: key: what is wrong``, one line for each mistake."""
+    try:
+        data, lines = read_yaml(path)
+    except YamlFileError as e:
+        raise PresetError(str(e)) from e
+    name = path.stem
+    if name in RESERVED_NAMES or name.startswith(".") or not name.isprintable():
+        raise PresetError(f"{path}: {name!r} cannot be a preset's name (it names a folder): rename the file.")
+    own = [key for key in ("name", "digest") if key in data]
+    try:
+        preset = Preset.model_validate({**data, "name": name, "digest": ""})
+    except ValidationError as e:
+        raise PresetError("\n".join(_sentence(path, lines, error) for error in e.errors())) from e
+    if own:
+        raise PresetError(_unknown(path, lines, (own[0],)))
+    return _with_pictures(preset, path, lines)
+
+
+def find_presets(folders: Iterable[Path]) -> dict[str, Path]:
+    """{name: file}, sorted by name; a name in an earlier folder wins over the same name in a later one."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if folder.is_dir():
+            for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]:
+                if not path.name.startswith("."):
+                    found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a preset's file, for editors' completion."""
+    schema = Preset.model_json_schema()
+    for key in ("name", "digest"):
+        del schema["properties"][key]
+        schema["required"].remove(key)
+    # What the validators widen: one picture or number stands for a list of one.
+    picture = schema["$defs"]["StylePicture"]
+    one = [{"type": "string"}, picture]
+    style = schema["properties"]["style"]
+    style.update(anyOf=[*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}])
+    steps = schema["properties"]["steps"]
+    steps.update(anyOf=[{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer", "minimum": 1}}])
+    for widened in (style, steps):
+        for key in ("type", "items", "minItems", "maxItems"):
+            widened.pop(key, None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Stylefolder preset"}
+
+
+def _with_pictures(preset: Preset, path: Path, lines: Lines) -> Preset:
+    pictures = []
+    digest = hashlib.sha256(json.dumps(preset.model_dump(mode="json", exclude={"name", "style"}), sort_keys=True).encode())
+    for i, style in enumerate(preset.style):
+        full = path.parent / style.picture.expanduser()
+        try:
+            digest.update(hashlib.sha256(full.read_bytes()).digest() + repr(style.weight).encode())
+        except OSError as e:
+            where = lines.where(("style", i, "picture"))
+            raise PresetError(
+                f"{path}:{where}: style: the picture {full} cannot be read ({e.strerror}): put it there or correct the path."
+            ) from e
+        pictures.append(StylePicture(picture=full.resolve(), weight=style.weight))
+    return preset.model_copy(update={"style": tuple(pictures), "digest": digest.hexdigest()})
+
+
+def _sentence(path: Path, lines: Lines, error: Any) -> str:
+    loc = tuple(part for part in error["loc"] if part not in ("int", "constrained-int") and "literal" not in str(part))
+    if error["type"] == "extra_forbidden":
+        return _unknown(path, lines, loc)
+    if error["type"] == "missing" and len(loc) == 1:
+        return f"{path}:1: {loc[0]}: is missing; a preset needs it."
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{path}:{lines.where(loc)}: {'.'.join(map(str, loc))}: {message[0].lower()}{message[1:]} (it says {error['input']!r})."
+
+
+def _unknown(path: Path, lines: Lines, loc: tuple[Any, ...]) -> str:
+    model = Preset if len(loc) == 1 else Output if loc[0] == "output" else StylePicture
+    known = sorted(set(model.model_fields) - {"name", "digest"})
+    near = difflib.get_close_matches(str(loc[-1]), known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}."
+    return f"{path}:{lines.where(loc)}: {loc[-1]}: there is no such key; {hint}"

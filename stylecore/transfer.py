@@ -1,0 +1,102 @@
+"""``stylize``: the whole optimisation of one Photo, as a generator that the caller drives."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stylecore.colour import Floats
+from stylecore.device import Device, choose_device
+from stylecore.enlarge import enlarge
+from stylecore.network import Network
+from stylecore.objective import Losses, Objective, to_tensor
+from stylecore.optimise import Adam, Lbfgs
+from stylecore.photo import Photo
+from stylecore.preset import Preset
+from stylecore.result import Result
+from stylecore.weights import load_weights
+
+SMALLEST_EDGE = 32  # block 5 of VGG19 halves four times, and a Gram matrix of one position says nothing
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Step ``step`` of ``steps`` over all scales is done; ``size`` is (width, height) of scale ``scale`` of ``scales``.
+
+    ``seconds`` since the start. ``preview()`` gives the picture so far, float32 in 0..1, (height, width, 3): only
+    until the next turn of the loop, and only at the cost of its copy.
+    """
+
+    step: int
+    steps: int
+    scale: int
+    scales: int
+    size: tuple[int, int]
+    losses: Losses
+    seconds: float
+    preview: Callable[[], Floats]
+
+
+def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Iterator[Progress | Result]:
+    """Yields a Progress after each step, and the Result last. To cancel, leave the loop.
+
+    The network and a preset's style targets are kept between calls. Raises WeightsError, DeviceError, Diverged,
+    PhotoError (of a style picture).
+    """
+    device = device or choose_device()
+    start = time.perf_counter()
+    sizes = working_sizes(photo.size, preset, device)
+    steps = sum(preset.steps) if preset.strength > 0 else 0
+    done, loss, picture = 0, None, None
+    if steps:
+        network = load_network(preset.weights, device)
+        for scale, ((width, height), count) in enumerate(zip(sizes, preset.steps, strict=True), 1):
+            target = to_tensor(photo.resized(width, height), device.torch)
+            first = target.clone() if picture is None else _resized(picture, width, height)
+            objective = Objective(network, preset, target, preset.digest)
+            optimiser = _optimiser(preset, first, objective)
+            for _ in range(count):
+                losses = optimiser.step()
+                done += 1
+                picture, loss = optimiser.picture, losses.total
+                yield Progress(
+                    done, steps, scale, len(sizes), (width, height), losses,
+                    time.perf_counter() - start, functools.partial(_to_pixels, picture),
+                )  # fmt: skip
+    painting = photo.resized(*sizes[-1]) if picture is None else _to_pixels(picture)
+    pixels = enlarge(painting, photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
+    yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
+
+
+def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> list[tuple[int, int]]:
+    """(width, height) of each scale, coarse to fine: halves of the preset's size, which is never above the photo's."""
+    long_edge = device.auto_size if preset.size == "auto" else preset.size
+    finest = min(1.0, long_edge / max(photo))
+    scales = [finest / 2**i for i in reversed(range(len(preset.steps)))]
+    width, height = photo
+    return [(max(SMALLEST_EDGE, round(width * s)), max(SMALLEST_EDGE, round(height * s))) for s in scales]
+
+
+@functools.lru_cache(maxsize=2)
+def load_network(weights: str, device: Device) -> Network:
+    """Loaded once and kept."""
+    return Network(load_weights(weights), device.torch, device.dtype)
+
+
+def _optimiser(preset: Preset, first: Tensor, objective: Objective) -> Lbfgs | Adam:
+    kind = Lbfgs if preset.optimiser == "lbfgs" else Adam
+    return kind(first, objective) if preset.rate is None else kind(first, objective, preset.rate)
+
+
+def _resized(picture: Tensor, width: int, height: int) -> Tensor:
+    return torch.nn.functional.interpolate(picture, (height, width), mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+def _to_pixels(picture: Tensor) -> Floats:
+    out: Floats = picture[0].permute(1, 2, 0).cpu().numpy()
+    return out

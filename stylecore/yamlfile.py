@@ -1,0 +1,83 @@
+"""A small YAML mapping read safely: no duplicate keys, no aliases, a line number for every key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 100_000
+
+Location = tuple[Any, ...]
+
+
+class YamlFileError(ValueError):
+    """``file:line: what is wrong``."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Line numbers (from 1) of keys and list entries, by their path: ("style", 0, "picture")."""
+
+    numbers: dict[Location, int]
+
+    def where(self, location: Location) -> int:
+        """The line of the location, or of the nearest thing around it that has one."""
+        while location and location not in self.numbers:
+            location = location[:-1]
+        return self.numbers.get(location, 1)
+
+
+def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The mapping and its line numbers. Raises YamlFileError."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as e:
+        raise YamlFileError(f"{path}: cannot be read ({e.strerror}).") from e
+    if len(raw) > MAX_BYTES:
+        raise YamlFileError(f"{path}: is larger than {MAX_BYTES // 1000} kB: that is no such file.")
+    try:
+        text = raw.decode("utf-8-sig")
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            numbers: dict[Location, int] = {}
+            _number(node, (), numbers)
+            data = loader.construct_document(node) if node else {}
+        finally:
+            loader.dispose()
+    except UnicodeDecodeError as e:
+        raise YamlFileError(f"{path}:{raw[: e.start].count(10) + 1}: is not UTF-8 text.") from e
+    except yaml.MarkedYAMLError as e:
+        mark = e.problem_mark or e.context_mark
+        raise YamlFileError(f"{path}:{mark.line + 1 if mark else 1}: {e.problem or e.context}.") from e
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as e:
+        raise YamlFileError(f"{path}: is not YAML ({str(e).splitlines()[0] if str(e) else type(e).__name__}).") from e
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise YamlFileError(f"{path}:1: must be a list of `key: value` lines.")
+    return data, Lines(numbers)
+
+
+class _Loader(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(problem="aliases (*) are not allowed here", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+
+def _number(node: Any, location: Location, numbers: dict[Location, int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*location, getattr(key, "value", None) if isinstance(key, yaml.ScalarNode) else None)
+            if here in numbers:
+                raise yaml.MarkedYAMLError(problem=f"{here[-1]}: stands twice", problem_mark=key.start_mark)
+            numbers[here] = key.start_mark.line + 1
+            _number(value, here, numbers)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            numbers[(*location, i)] = value.start_mark.line + 1
+            _number(value, (*location, i), numbers)
