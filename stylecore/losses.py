@@ -20,8 +20,11 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """1/2 sum (F - P)^2 (paper, equation 1)."""
-    return 0.5 * (features.float() - target.float()).square().sum()
+    """mean (F - P)^2, the paper's equation 1 (1/2 sum) divided by N M / 2.
+
+    As textbooks have it, and as equation 4 has it for the style: so the two weights mean the same at every size.
+    """
+    return (features.float() - target.float()).square().mean()
 
 
 def style_layer_loss(features: Tensor, target: Tensor) -> Tensor:

@@ -1,0 +1,27 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PHOTO ?=
+PRESET ?= oil
+
+.PHONY: install demo test lint styles
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stylefolder needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/stylefolder demo --preset $(PRESET) $(PHOTO)
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+styles: install
+	$(BIN)/python -m presets.paint

@@ -1,0 +1,57 @@
+"""What happens, as small facts: the Engine and the watcher tell them, the views show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.ledger import Job
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for the user; ``warning`` where something wants mending."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    job: Job
+
+
+@dataclass(frozen=True)
+class JobChosen:
+    """The device in words and the (width, height) at which the optimiser will work at last."""
+
+    job: Job
+    device: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class JobStepped:
+    job: Job
+    step: int
+    steps: int
+    scale: int
+    scales: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """``notes``: what could not be kept; ``curve``: (step, total loss) at intervals."""
+
+    job: Job
+    notes: tuple[str, ...]
+    curve: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class JobFailed:
+    job: Job
+
+
+Event = Note | JobStarted | JobChosen | JobStepped | JobDone | JobFailed

@@ -1,0 +1,298 @@
+"""The pictures, one function each: returns RGB in 0..1, (HEIGHT, WIDTH, 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from presets.paint.canvas import (
+    HEIGHT, WIDTH, Array, Canvas, colour, follow, grid, inside, mix, noise, paper, ramp, sampler, scatter, smoothstep,
+)  # fmt: skip
+
+
+def swirl(rng: np.random.Generator) -> Array:
+    """Night wind: comma strokes around eddies, ultramarine to gold."""
+    x, y = grid()
+    angle = 0.5 * noise(rng, 1.5, 2)
+    glow = np.zeros_like(x)
+    turn_x, turn_y = np.cos(angle), 0.6 * np.sin(angle)
+    for cx, cy, radius, sense in ((0.28, 0.3, 0.2, 1), (0.72, 0.42, 0.26, -1), (1.08, 0.2, 0.16, 1), (0.2, 0.78, 0.18, -1), (0.98, 0.8, 0.2, 1)):
+        dx, dy = x - cx, y - cy
+        distance = np.hypot(dx, dy) + 1e-4
+        pull = np.exp(-((distance / radius) ** 2)) * 3.5
+        turn_x += -dy / distance * pull * sense
+        turn_y += dx / distance * pull * sense
+        glow += np.exp(-((distance / (radius * 0.42)) ** 2)) + 0.5 * np.exp(-(((distance - radius * 0.85) / (radius * 0.13)) ** 2))
+    field = np.arctan2(turn_y, turn_x)
+    tone = np.clip(0.30 + 0.13 * noise(rng, 3, 3) + 0.62 * glow, 0, 1)
+    tints = ramp(tone, "#0a1540", "#123a86", "#2f73b8", "#86b7cf", "#f3e3a0", "#f2b21c")
+    canvas = Canvas(colour("#152a5c"), rng)
+    at = sampler(field)
+    for spacing, width, length in ((26, 34, 150), (15, 20, 95), (11, 13, 62)):
+        for point in scatter(rng, spacing):
+            px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
+            tint = np.clip(tints[py, px] + rng.normal(0, 0.045, 3) + rng.normal(0, 0.05), 0, 1)
+            canvas.stroke(follow(at, point, length * rng.uniform(0.6, 1.2)), width * rng.uniform(0.7, 1.2), tint)
+    return canvas.lit(0.42, 0.16)
+
+
+def oil(rng: np.random.Generator) -> Array:
+    """Harvest evening in impasto: thick, short, loaded strokes."""
+    x, y = grid()
+    horizon = 0.46 + 0.05 * np.sin(x * 4.1) + 0.02 * noise(rng, 2, 2)
+    sky = ramp(np.clip(y / 0.5 + 0.12 * noise(rng, 3, 3), 0, 1), "#2c5f8f", "#6fa3b8", "#e9c88e", "#f09a4a", "#d9532c")
+    land = ramp(
+        np.clip((y - 0.45) / 0.55 + 0.22 * noise(rng, 4, 3, (0.5, 1.6)), 0, 1), "#7d8a3a", "#d9a62e", "#b8651f", "#6b2f1d", "#2b2a33"
+    )
+    sun = np.exp(-(((x - 0.86) ** 2 + (y - 0.33) ** 2) / 0.008))
+    scene = mix(sky, land, smoothstep(-0.012, 0.012, y - horizon))
+    scene = mix(scene, np.broadcast_to(colour("#fff1b8"), scene.shape), np.clip(sun * 1.1, 0, 1))
+    trees = smoothstep(0.35, 0.5, noise(rng, 5, 3) - np.abs(y - horizon + 0.05) * 9)
+    scene = mix(scene, ramp(np.clip(0.5 + 0.3 * noise(rng, 9, 2), 0, 1), "#14261f", "#2d4a2b", "#6a7a2c"), trees)
+    sky_angle = np.arctan2(y - 0.33, x - 0.86) + np.pi / 2 + 0.35 * noise(rng, 2, 2)
+    field = np.where(y < horizon, sky_angle, 0.25 * noise(rng, 3, 2) + 0.5 * (x - 0.6))
+    field = np.where(trees > 0.4, 1.4 + 0.6 * noise(rng, 6, 2), field)
+    canvas = Canvas(colour("#7a4a2a"), rng)
+    at = sampler(field)
+    for spacing, width, length in ((30, 50, 130), (21, 38, 100), (24, 26, 74)):
+        for point in scatter(rng, spacing):
+            px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
+            tint = np.clip(scene[py, px] * rng.normal(1, 0.09) + rng.normal(0, 0.035, 3), 0, 1)
+            canvas.stroke(follow(at, point, length * rng.uniform(0.5, 1.15), 7), width * rng.uniform(0.7, 1.15), tint, streaks=0.16, body=1.5)
+    return canvas.lit(0.6, 0.22)
+
+
+def watercolour(rng: np.random.Generator) -> Array:
+    """Lake in the morning: glazes with dark rims, blooms, granulation, the paper's white."""
+    x, y = grid()
+    grain = paper(rng, 1.4)
+    light = np.ones((HEIGHT, WIDTH, 3), np.float32) * colour("#fbf7ec")
+
+    def wash(mask_field: Array, threshold: float, pigment: str, load: float, rim: float = 0.55, soft: float = 0.05, fray: float = 0.06) -> None:
+        """A glaze where the field is above the threshold: it absorbs light by the pigment's complement."""
+        nonlocal light
+        ragged = mask_field + fray * noise(rng, 14, 3)
+        wet = smoothstep(threshold - soft, threshold + soft, ragged)
+        hard = (ragged > threshold).astype(np.float32)
+        edge = np.clip(hard - ndimage.gaussian_filter(hard, 7), 0, 1) * 2
+        pools = 1 + 0.38 * noise(rng, 3, 4) + rim * edge * 1.6
+        settle = 1 + 0.55 * (0.5 - grain)
+        density = load * wet * np.clip(pools, 0.12, 3) * settle
+        absorb = -np.log(np.clip(colour(pigment), 0.03, 0.98))
+        light = light * np.exp(-density[..., None] * absorb)
+
+    def bloom(cx: float, cy: float, radius: float) -> None:
+        """A drop of water pushes pigment outwards into a frilled rim."""
+        nonlocal light
+        distance = np.hypot(x - cx, y - cy) / radius + 0.16 * noise(rng, 9, 3)
+        lift = 0.22 * (1 - smoothstep(0.6, 1.0, distance)) - 0.4 * np.exp(-(((distance - 1.02) / 0.06) ** 2))
+        light = np.clip(light + (1 - light) * np.clip(lift, 0, 1)[..., None], 0, 1) * (1 + np.clip(lift, -1, 0)[..., None] * 0.35)
+
+    wash(0.62 - y + 0.10 * noise(rng, 2, 3), 0.05, "#8fc0dc", 0.75, 0.1, 0.25)
+    wash(noise(rng, 2, 3) * 0.4 + 0.3 - np.abs(y - 0.2) * 2, 0.1, "#f3b79a", 0.6, 0.2, 0.3)
+    for base, pigment, load in ((0.40, "#9aa6d6", 0.9), (0.49, "#6fa0c4", 0.9), (0.57, "#5aa08f", 0.9), (0.66, "#8fb552", 1.0)):
+        ridge = base + 0.055 * noise(rng, 2.5, 4)[HEIGHT // 2]
+        wash(y - ridge[None], 0.0, pigment, load * 0.30, 1.3, 0.003, 0.006)
+    wash(y - 0.8 + 0.02 * noise(rng, 3, 2, (0.4, 2)), 0.0, "#5bb0c8", 0.45, 0.9, 0.006, 0.01)
+    for _ in range(30):
+        cx, cy = rng.uniform(0, 1.25), rng.uniform(0.52, 0.98)
+        blob = 0.045 * rng.uniform(0.5, 1.6) - np.hypot((x - cx) * 0.8, y - cy) + 0.02 * noise(rng, 8, 2)
+        wash(blob * 8, 0.0, rng.choice(["#5f9d4a", "#e0563f", "#f2b93a", "#8a5fae", "#2f7f96", "#e98a9a"]), rng.uniform(0.35, 0.9), 1.5, 0.02)
+    for _ in range(9):
+        bloom(rng.uniform(0, 1.25), rng.uniform(0, 1), rng.uniform(0.03, 0.08))
+    tooth = ndimage.gaussian_filter(grain, 1.0)
+    return np.clip(light * (1 + 0.22 * np.gradient(tooth)[1] * 4)[..., None], 0, 1)
+
+
+def woodblock(rng: np.random.Generator) -> Array:
+    """Waves and cloud bands: flat colours with bokashi gradation, cut outlines, the plank's grain."""
+    x, y = grid()
+    warp = 0.10 * noise(rng, 2, 2)
+    wave = y * 8.5 + 0.75 * np.sin(x * 6 + 3 * warp) + 0.5 * np.sin(x * 13 - y * 5 + 5 * warp) + 1.6 * warp
+    level = np.floor(wave)
+    inner = wave - level
+    tints = np.stack([colour(c) for c in ("#e9dcc0", "#e6b79b", "#f0e3c6", "#8fb3b5", "#2f5f86", "#eadfc4", "#1d3d66", "#c4553b", "#7fae9a")])
+    flat = tints[(level.astype(int) % len(tints))]
+    bokashi = smoothstep(0.0, 0.75, inner) * np.where(level % 3 == 0, 0.55, 0.18)
+    flat = mix(flat, flat * colour("#7d93ad") * 0.8, bokashi)
+    fingers = np.abs((wave * 4 + 0.4 * np.sin(x * 26 + 6 * warp)) % 1 - 0.5)
+    fine = (fingers < 0.075) & (inner > 0.2) & (inner < 0.85) & (level % 2 == 0)
+    slope = np.hypot(*np.gradient(wave)) + 1e-6
+    line = smoothstep(3.4, 2.0, np.minimum(inner, 1 - inner) / slope + 1.1 * noise(rng, 10, 2))
+    foam = Canvas(np.zeros(3), rng).rgb[..., 0]
+    for _ in range(130):
+        cx, cy = rng.uniform(0, 1.25), rng.uniform(0, 1)
+        row = np.clip(int(cy * HEIGHT), 0, HEIGHT - 1)
+        column = np.clip(int(cx * WIDTH / 1.25), 0, WIDTH - 1)
+        if level[row, column] % len(tints) in (4, 6):
+            ring = np.hypot(x - cx, y - cy) * HEIGHT
+            radius = rng.uniform(7, 17)
+            foam = np.maximum(foam, smoothstep(radius + 1.2, radius - 1.2, ring))
+    print_ = mix(flat, np.broadcast_to(colour("#f3ead2"), flat.shape), foam)
+    print_ = mix(print_, np.broadcast_to(colour("#1b2440"), flat.shape), np.clip(line + 0.85 * fine + (np.abs(foam - 0.5) < 0.25), 0, 1))
+    plank = np.sin((y + 0.02 * noise(rng, 2, 2)) * 260 + 5 * noise(rng, 1.5, 2)) * 0.5 + 0.5
+    fibre = noise(rng, 60, 2, (0.25, 1.4))
+    print_ = print_ * (1 - 0.085 * plank[..., None]) * (1 + 0.03 * fibre[..., None])
+    return np.clip(mix(print_, np.broadcast_to(colour("#efe4c8"), flat.shape), 0.12 * (fibre > 1.3)), 0, 1)
+
+
+def pointillist(rng: np.random.Generator) -> Array:
+    """River bank in dots of unmixed colour: neighbours in hue and a complement among them."""
+    x, y = grid()
+    bank = 0.55 + 0.1 * np.sin(x * 3) + 0.03 * noise(rng, 2, 2)
+    sky = ramp(np.clip(y * 1.9, 0, 1), "#5f9fd8", "#9cc6ea", "#f4d7a6", "#f7e6b5")
+    water = ramp(np.clip((y - 0.4) * 2 + 0.2 * noise(rng, 4, 2, (0.5, 2)), 0, 1), "#7fb2dc", "#2f6fb5", "#3f4f9f")
+    meadow = ramp(np.clip(0.5 + 0.28 * noise(rng, 4, 3) + (y - 0.75), 0, 1), "#f0d23c", "#9ac23a", "#3f8f45", "#2a5a58")
+    scene = mix(sky, water, smoothstep(-0.02, 0.02, y - 0.42))
+    scene = mix(scene, meadow, smoothstep(-0.02, 0.02, y - bank))
+    trees = smoothstep(0.1, 0.4, noise(rng, 3, 3) + 0.2 - np.abs(y - 0.36) * 6)
+    scene = mix(scene, ramp(np.clip(0.5 + 0.3 * noise(rng, 6, 2), 0, 1), "#223a6a", "#2f7a4f", "#c9562f"), trees)
+    picture = np.ones((HEIGHT, WIDTH, 3), np.float32) * colour("#f2e8d2")
+    for spacing, radius in ((17, 12), (15, 9.5), (15, 8)):
+        for cx, cy in scatter(rng, spacing):
+            px, py = int(np.clip(cx, 0, WIDTH - 1)), int(np.clip(cy, 0, HEIGHT - 1))
+            tint = scene[py, px]
+            grey = tint.mean()
+            chance = rng.random()
+            pure = np.clip(grey + (tint - grey) * 1.35, 0, 1)
+            if chance < 0.14:
+                pure = np.clip(grey - (tint - grey) * 1.3, 0, 1)
+            elif chance < 0.45:
+                pure = np.clip(pure[[2, 0, 1]] * 0.35 + pure * 0.65, 0, 1)
+            pure = np.clip(pure + rng.normal(0, 0.07, 3), 0, 1)
+            r = radius * rng.uniform(0.7, 1.15)
+            x0, x1, y0, y1 = int(cx - r - 2), int(cx + r + 3), int(cy - r - 2), int(cy + r + 3)
+            if x0 < 0 or y0 < 0 or x1 > WIDTH or y1 > HEIGHT:
+                continue
+            dy, dx = np.mgrid[y0:y1, x0:x1]
+            lean = rng.uniform(0.75, 1.3)
+            alpha = smoothstep(r + 0.9, r - 0.9, np.hypot((dx - cx) * lean, (dy - cy) / lean))
+            light = 1 + 0.10 * np.clip((cx - dx + cy - dy) / r, -1, 1)
+            spot = picture[y0:y1, x0:x1]
+            picture[y0:y1, x0:x1] = spot + (np.clip(pure * light[..., None], 0, 1) - spot) * alpha[..., None]
+    return picture
+
+
+def charcoal(rng: np.random.Generator) -> Array:
+    """Figures of light: smudged tone, hatching over it, hard blacks and lifted whites on toothy paper."""
+    x, y = grid()
+    form = noise(rng, 2.2, 2)
+    tone = np.clip(0.60 + 0.24 * form + 0.12 * noise(rng, 5, 3), 0, 1)
+    grain = paper(rng, 1.2)
+    smudge = ndimage.gaussian_filter(tone, 12) * 0.55 + 0.38
+    canvas = Canvas(colour("#ece7dc"), rng, grain)
+    canvas.rgb *= (smudge + 0.12 * (grain - 0.5))[..., None]
+    across = inside(form)
+    at_shape, at_hatch = sampler(across), sampler(np.full_like(x, -0.9) + 0.25 * form)
+    for spacing, width, length, cross in ((24, 10, 150, 0.0), (20, 6, 130, 0.0), (22, 5, 110, 1.5), (20, 5, 90, 0.3)):
+        for point in scatter(rng, spacing):
+            px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
+            dark = 1 - tone[py, px]
+            if rng.random() > dark * 1.7 - 0.42:
+                continue
+            way = at_shape if spacing == 20 else lambda a, b, c=cross: at_hatch(a, b) + c
+            canvas.stroke(
+                follow(way, point, length * rng.uniform(0.5, 1.2), 7), width * rng.uniform(0.7, 1.4), colour("#1c1a1a"),
+                opacity=0.35 + 0.6 * dark, tooth=0.62 - 0.42 * dark, body=0, pickup=0, streaks=0.05, dryness=0.2,
+            )  # fmt: skip
+    contour = np.abs((form * 1.6) % 1 - 0.5)
+    for point in scatter(rng, 30):
+        px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
+        if contour[py, px] < 0.07:
+            canvas.stroke(
+                follow(at_shape, point, 170, 11), rng.uniform(7, 17), colour("#100f10"),
+                opacity=0.95, tooth=0.25, body=0, pickup=0, streaks=0.05, dryness=0.25,
+            )  # fmt: skip
+        elif tone[py, px] > 0.74 and rng.random() < 0.5:
+            canvas.stroke(follow(at_shape, point, 110, 7), rng.uniform(8, 18), colour("#f7f3ea"), opacity=0.8, tooth=0.4, body=0, pickup=0)
+    grey = canvas.rgb.mean(-1, keepdims=True)
+    return np.clip(grey * np.array([1.0, 0.985, 0.955]), 0, 1)
+
+
+def stained_glass(rng: np.random.Generator) -> Array:
+    """A rose window's quarter: lead between panes of streaky pot-metal glass, lit from behind."""
+    x, y = grid()
+    cx, cy = 0.62, 0.5
+    points = []
+    for ring in range(13):
+        radius = 0.055 + 0.072 * ring
+        count = max(6, int(7 * (ring + 1) * 0.82))
+        turn = rng.uniform(0, 1)
+        for k in range(count):
+            a = 2 * np.pi * (k + turn) / count
+            points.append((cx + radius * np.cos(a) + rng.normal(0, 0.008), cy + radius * np.sin(a) + rng.normal(0, 0.008)))
+    sites = np.array(points)
+    wx, wy = x + 0.012 * noise(rng, 4, 2), y + 0.012 * noise(rng, 4, 2)
+    distance, index = cKDTree(sites).query(np.stack([wx.ravel(), wy.ravel()], 1), k=2)
+    nearest = index[:, 0].reshape(x.shape)
+    gap = (distance[:, 1] - distance[:, 0]).reshape(x.shape) * HEIGHT
+    glass = ["#c4161c", "#0f3f9e", "#f2b705", "#0b7a4b", "#7a1fa2", "#1486c9", "#e8590c", "#e9eef2", "#0a2a6b", "#b3123f"]
+    ring_of = np.hypot(sites[:, 0] - cx, sites[:, 1] - cy)
+    tints = np.stack([colour(glass[(int(r * 14) * 3 + rng.integers(0, 4)) % len(glass)]) for r in ring_of])
+    pane = tints[nearest]
+    turn = rng.uniform(0, np.pi, len(sites))[nearest]
+    along = (x * np.cos(turn) + y * np.sin(turn)) * 34 + 1.6 * noise(rng, 5, 3)
+    streak = np.sin(along) * 0.5 + np.sin(along * 2.7 + 1) * 0.25
+    seeds = (ndimage.gaussian_filter(rng.normal(size=x.shape), 2.2) * 9 > 1.6) * 0.22
+    glow = 0.78 + 0.30 * smoothstep(2, 26, gap) + 0.13 * streak + 0.10 * noise(rng, 2, 3) + seeds
+    lit = pane * glow[..., None] + 0.20 * (glow[..., None] - 0.9) * colour("#fff3cf")
+    half = 8.5 + 1.4 * noise(rng, 8, 2)
+    lead = smoothstep(half + 1.5, half - 1.5, gap)
+    came = ramp(np.clip(0.45 + 0.5 * np.cos(gap / 5.5) + 0.12 * noise(rng, 20, 2), 0, 1), "#0d0d10", "#1d1e22", "#4a4a4d")
+    return np.clip(mix(lit, came, lead), 0, 1)
+
+
+def gouache(rng: np.random.Generator) -> Array:
+    """A travel poster: opaque flat shapes, few colours, dry-brushed edges."""
+    x, y = grid()
+    canvas = Canvas(colour("#f3dfb6"), rng, paper(rng))
+    streaks = noise(rng, 50, 2, (0.12, 1.5))
+    canvas.rgb = ramp(np.clip(y * 1.5, 0, 1), "#1f8a8c", "#79c2b0", "#f6dfa8", "#f6c17a") * 1.0
+    canvas.rgb = np.floor(canvas.rgb * 9 + 0.25 * streaks[..., None]) / 9 + 0.04
+    sun = smoothstep(0.165, 0.155, np.hypot(x - 0.84, y - 0.34) + 0.004 * streaks)
+    canvas.rgb = mix(canvas.rgb, np.broadcast_to(colour("#f4573a"), canvas.rgb.shape), sun)
+    for base, height, tint in ((0.44, 0.13, "#e9a15b"), (0.52, 0.12, "#d2603a"), (0.60, 0.10, "#2b6d74"), (0.70, 0.09, "#174a5a"), (0.82, 0.08, "#f0b63c"), (0.9, 0.05, "#11283d")):
+        ridge = base + height * 0.5 * noise(rng, 2.2, 2)[HEIGHT // 3]
+        depth = y - ridge[None]
+        dry = depth + 0.006 * streaks + 0.012 * np.clip(noise(rng, 40, 2, (0.2, 2)), 0, 3) * (depth < 0.03)
+        body = smoothstep(-0.002, 0.002, dry)
+        shade = colour(tint) * (1 + 0.05 * streaks[..., None])
+        lighter = smoothstep(0.35, 0.5, noise(rng, 3, 2)) * smoothstep(0.0, 0.01, depth) * smoothstep(0.13, 0.11, depth + 0.01 * streaks)
+        canvas.rgb = mix(mix(canvas.rgb, shade, body), np.clip(shade * 1.28 + 0.05, 0, 1), lighter * body * 0.9)
+    for _ in range(170):
+        px, py = rng.uniform(0, WIDTH), rng.uniform(HEIGHT * 0.5, HEIGHT)
+        lean = rng.normal(-np.pi / 2, 0.5)
+        path = follow(lambda a, b, c=lean, q=px: c + (a - q) * 0.006, np.array([px, py]), rng.uniform(50, 150), 9)
+        tint = colour(rng.choice(["#f4573a", "#f6dfa8", "#0f3a46", "#79c2b0", "#f0b63c", "#1f8a8c"]))
+        canvas.stroke(path, rng.uniform(14, 34), tint, streaks=0.05, dryness=0.55, body=0.25, pickup=0)
+    for _ in range(60):
+        px, py = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT * 0.4)
+        path = follow(lambda a, b: 0.08 * np.sin(a / 90), np.array([px, py]), rng.uniform(90, 260), 9)
+        canvas.stroke(path, rng.uniform(9, 24), colour(rng.choice(["#f9ecd0", "#79c2b0", "#f6c17a"])), streaks=0.05, dryness=0.7, body=0.2, pickup=0)
+    return np.clip(canvas.lit(0.15, 0.03) * (0.97 + 0.06 * paper(rng)[..., None]), 0, 1)
+
+
+def pastel(rng: np.random.Generator) -> Array:
+    """Dusk garden in soft pastel: side-of-the-stick strokes on dark paper that shows between them."""
+    x, y = grid()
+    grain = paper(rng, 1.6)
+    canvas = Canvas(colour("#3a3542"), rng, grain)
+    canvas.rgb *= (0.85 + 0.3 * grain)[..., None]
+    mood = np.clip(0.5 + 0.22 * noise(rng, 2, 3) + 0.35 * (0.5 - y), 0, 1)
+    scene = ramp(mood, "#23284f", "#4b4a8f", "#8a5fa8", "#d9799b", "#f2b48a", "#f7e3b0")
+    scene = mix(scene, ramp(np.clip(0.5 + 0.3 * noise(rng, 6, 2), 0, 1), "#1f4a4a", "#4f9a7a", "#b9d98a"), smoothstep(0.2, 0.6, noise(rng, 3, 2) + (y - 0.55) * 2.2))
+    at = sampler(-0.85 + 0.55 * noise(rng, 1.6, 2))
+    for spacing, width, length, tooth in ((22, 34, 120, 0.22), (19, 24, 110, 0.36), (20, 15, 85, 0.44)):
+        for point in scatter(rng, spacing):
+            px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
+            tint = np.clip(scene[py, px] * rng.normal(1.04, 0.12) + rng.normal(0, 0.05, 3), 0, 1)
+            canvas.stroke(
+                follow(at, point, length * rng.uniform(0.5, 1.2), 7), width * rng.uniform(0.6, 1.3), tint,
+                opacity=0.92, streaks=0.07, dryness=0.3, body=0, tooth=tooth, pickup=0.1,
+            )  # fmt: skip
+    for _ in range(240):
+        point = np.array([rng.uniform(0, WIDTH), rng.uniform(HEIGHT * 0.45, HEIGHT)])
+        tint = colour(rng.choice(["#fff4d6", "#ff8fa3", "#ffd166", "#c8b6ff", "#f4f1de"]))
+        canvas.stroke(follow(at, point, rng.uniform(16, 46), 5), rng.uniform(10, 22), tint, opacity=0.95, body=0, tooth=0.35, pickup=0, dryness=0.1)
+    return np.clip(canvas.rgb, 0, 1)
