@@ -59,7 +59,7 @@ class Library:
         return tuple(stamps)
 
 
-def get_preset(name_or_file: str, root: Path | None, folders: Sequence[Path]) -> Preset:
+def get_preset(name_or_file: str, folders: Sequence[Path]) -> Preset:
     """By name from the folders, or a YAML file by its path. Raises PresetError."""
     path = Path(name_or_file)
     if path.suffix in (".yaml", ".yml"):

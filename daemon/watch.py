@@ -35,7 +35,7 @@ def watch(
     done. ``each_turn`` is asked after every turn whether to end. Returns how many photos failed meanwhile."""
     _make_root(root)
     failed = 0
-    with _only_one(root), _stoppable() as stopped, contextlib.closing(Ledger(places.ledger_file(root))) as ledger:
+    with _only_one(root), stoppable() as stopped, contextlib.closing(Ledger(places.ledger_file(root))) as ledger:
 
         def tell(event: Event) -> None:
             nonlocal failed
@@ -118,7 +118,7 @@ def _only_one(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
+def stoppable() -> Iterator[Callable[[], bool]]:
     """ctrl-C and SIGTERM end the loop after its turn; a second one at once."""
     asked = False
 

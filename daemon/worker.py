@@ -89,7 +89,7 @@ def style(order: Order, device: str, pipe: Connection) -> Finished:
     chosen = choose_device(device)
     pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, order.preset, chosen)[-1]))
     told = 0.0
-    curve = []
+    curve: list[tuple[int, float]] = []
     for event in stylize(photo, order.preset, chosen):
         if isinstance(event, Result):
             target = order.target or order.names[EXTENSIONS[kind]]

@@ -1,8 +1,10 @@
-"""Colour: ICC profiles to sRGB and back, and the photo's chroma under the painting's luma."""
+"""Colour: ICC profiles to sRGB and back, one picture's palette for another, the photo's chroma under the painting's luma."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,3 +63,38 @@ def with_chroma_of(painting: Floats, photo: Floats) -> Floats:
     """The painting's luma, the photo's chroma, in 0..1 (Gatys et al. 2016, "Preserving Color in Neural Artistic
     Style Transfer", luminance-only transfer). Both of shape (height, width, 3)."""
     return np.clip(photo + (luma(painting) - luma(photo))[..., None], 0, 1)
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Mean, shape (3,), and covariance, (3, 3), of RGB colours in 0..1."""
+
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+
+def palette_of(pictures: Sequence[Floats], weights: Sequence[float]) -> Palette:
+    """Of several pictures (height, width, 3), each with a share by its weight and not by its size."""
+    shares = np.asarray(weights) / np.sum(weights)
+    colours = [p.reshape(-1, 3).astype(np.float64) for p in pictures]
+    mean = sum(s * c.mean(0) for s, c in zip(shares, colours, strict=True))
+    second = sum(s * (c.T @ c) / len(c) for s, c in zip(shares, colours, strict=True))
+    return Palette(mean, second - np.outer(mean, mean))
+
+
+def with_palette(pixels: Floats, palette: Palette) -> Floats:
+    """The linear map that gives the pixels the palette's mean and covariance and moves colours least: optimal transport
+    between Gaussians (Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping"). In 0..1,
+    (height, width, 3); grey pictures, whose covariance is singular, are as good as others."""
+    own = palette_of([pixels], [1])
+    floor = np.eye(3) * 1e-4  # a hundredth of the range: chroma below it counts as grey and is not blown up
+    root, inverse = _power(own.covariance + floor, 0.5), _power(own.covariance + floor, -0.5)
+    transport = inverse @ _power(root @ (palette.covariance + floor) @ root, 0.5) @ inverse
+    moved = (pixels - own.mean) @ transport.T + palette.mean
+    return np.clip(moved, 0, 1).astype(np.float32)
+
+
+def _power(symmetric: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+    values, vectors = np.linalg.eigh(symmetric)
+    out: NDArray[np.float64] = (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
+    return out

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import device as TorchDevice
+from torch import dtype as Dtype
 
 from stylecore.errors import DeviceError
 
@@ -18,8 +20,8 @@ CPU_SIZE = 384
 class Device:
     """``dtype``: of the network and its features; pixels, losses and the optimiser stay float32."""
 
-    torch: torch.device
-    dtype: torch.dtype
+    torch: TorchDevice
+    dtype: Dtype
     words: str
 
     @property

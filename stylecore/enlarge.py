@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from stylecore.colour import Floats, Pixels, luma, with_chroma_of
 from stylecore.photo import Photo
@@ -40,7 +40,7 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
     for start in range(0, height, BAND):
         rows = slice(start, min(start + BAND, height))
         band = _stretch(wide, height, axis=0, part=rows)
-        there = photo.pixels[rows].astype(np.float32) / top
+        there = photo.pixels[rows].astype(np.float32) / np.float32(top)
         fine = (luma(there) - band[..., 6])[..., None]
         styled = np.clip(band[..., :3] + band[..., 3:6] * fine, 0, 1)
         if colour == "photo":

@@ -51,7 +51,7 @@ def relative_style_layer_loss(features: Tensor, target: Tensor) -> Tensor:
 
 def gram_error(features: Tensor, target: Tensor) -> Tensor:
     """||G / M - target||^2 as a scalar; ``target`` has shape (N, N), float32."""
-    return _GramError.apply(features, target)  # type: ignore[no-any-return, no-untyped-call]
+    return _GramError.apply(features, target)  # type: ignore[no-any-return]
 
 
 def total_variation(picture: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class Network(nn.Module):
         features.load_state_dict(weights.state, assign=True)
         self.features = features.to(device=device, dtype=dtype, memory_format=torch.channels_last)
         self.features.requires_grad_(False).eval()
-        self.register_buffer("mean", weights.mean.reshape(1, 3, 1, 1).to(device))
+        self.mean = weights.mean.reshape(1, 3, 1, 1).to(device)
         self.dtype = dtype
         self.device = device
 
@@ -41,8 +41,8 @@ class Network(nn.Module):
         found = {}
         for i in range(max(wanted) + 1):
             module = self.features[i]
-            if isinstance(module, nn.ReLU):
-                x = torch.relu(x) if i - 1 in wanted else torch.relu_(x)
+            if isinstance(module, nn.ReLU) and i - 1 in wanted:
+                x = torch.relu(x)  # vgg19's own is in place, and would rectify the response that was asked for
             else:
                 x = module(x)
             if i in wanted:

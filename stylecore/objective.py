@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stylecore import losses
+from stylecore.colour import Palette, palette_of
 from stylecore.network import Network
 from stylecore.photo import load_style_picture
 from stylecore.preset import Preset, StylePicture
@@ -52,6 +53,12 @@ def style_targets(
             grams[name] = grams[name] + gram if name in grams else gram
             activations[name] = activations.get(name, 0.0) + share * float(features.float().abs().mean())
     return StyleTargets(grams, activations)
+
+
+@functools.lru_cache(maxsize=64)
+def style_palette(pictures: tuple[StylePicture, ...], fingerprint: str) -> Palette:
+    """The colours of the style pictures; kept as ``style_targets`` are."""
+    return palette_of([load_style_picture(p.picture, 256) for p in pictures], [p.weight for p in pictures])
 
 
 def to_tensor(pixels: object, device: torch.device) -> Tensor:

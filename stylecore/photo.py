@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import warnings
@@ -17,8 +18,10 @@ from stylecore.colour import Floats, Pixels
 from stylecore.errors import PhotoError
 
 MAX_PIXELS = 400_000_000
-RAW_SUFFIXES = frozenset(".3fr .arw .cr2 .cr3 .dng .erf .iiq .kdc .mos .mrw .nef .nrw .orf .pef .raf .rw2 .srw .x3f".split())
-SUFFIXES = RAW_SUFFIXES | frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .avif .heic .heif .hif .gif .bmp".split())
+RAW_SUFFIXES = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mos",
+    ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f",
+)  # fmt: skip
 FORMATS = {
     "JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "TIFF": "tiff", "WEBP": "webp",
     "AVIF": "avif", "HEIF": "heic", "GIF": "gif", "BMP": "bmp",
@@ -98,12 +101,12 @@ def _on_white(pixels: Pixels, alpha: Pixels | None) -> Pixels:
 
 
 def _load(path: Path, head: bytes, max_pixels: int) -> Photo:
-    _register_heif()
+    _register_formats()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata's small faults, and of sizes: checked here
             Image.MAX_IMAGE_PIXELS = None
-            with Image.open(path, formats=[*FORMATS]) as image:
+            with Image.open(path, formats=[name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens these
                 _check_size(path, image.width, image.height, max_pixels)
                 _check_still(path, image)
                 deep = _deep_pixels(path, image, head)
@@ -215,7 +218,7 @@ def _deep_tiff(path: Path) -> Pixels:
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages.first
+            page: Any = tiff.pages.first
             kind = f"{page.photometric.name}, {page.dtype}" if page.dtype is not None else "unknown samples"
             if page.dtype != np.uint16 or page.photometric.name not in ("RGB", "MINISBLACK"):
                 raise PhotoError(f"{path.name} is a TIFF of {kind}, which is not read: save it as RGB of 8 or 16 bits.")
@@ -286,9 +289,11 @@ def _is_srgb(profile: bytes) -> bool:
     return bool(re.match(r"sRGB( IEC61966|\b)", name.strip()))
 
 
-def _register_heif() -> None:
+@functools.cache
+def _register_formats() -> None:
     import pillow_heif
 
+    Image.init()
     pillow_heif.register_heif_opener()
 
 

@@ -101,6 +101,9 @@ class Preset(BaseModel):
     size: Literal["auto"] | Annotated[int, Field(ge=32, le=16384)] = Field(
         "auto", description="Long edge in pixels at which the optimiser works; auto: 1024 on a GPU, 384 on a CPU."
     )
+    recolour: bool = Field(
+        True, description="The photo begins with its colours matched to the style's (mean and covariance)."
+    )
     colour: Literal["style", "photo"] = Field("style", description="photo: the photo's own colours, the style's strokes.")
     strength: float = Field(100, ge=0, le=100, description="Per cent of the painting in the Result, over the photo.")
     detail: float = Field(

@@ -145,7 +145,7 @@ def _png(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile: 
     """8 or 16 bits; the chunks iCCP, eXIf and iTXt stand before the pixels (PNG specification, third edition)."""
     import imagecodecs
 
-    data: bytes = imagecodecs.png_encode(np.ascontiguousarray(pixels), level=4)
+    data = bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=4))
     chunks = b""
     if profile:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))

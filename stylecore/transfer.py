@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylecore.colour import Floats
+from stylecore.colour import Floats, with_palette
 from stylecore.device import Device, choose_device
 from stylecore.enlarge import enlarge
 from stylecore.network import Network
-from stylecore.objective import Losses, Objective, to_tensor
+from stylecore.objective import Losses, Objective, style_palette, to_tensor
 from stylecore.optimise import Adam, Lbfgs
 from stylecore.photo import Photo
 from stylecore.preset import Preset
@@ -56,7 +56,10 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
     if steps:
         network = load_network(preset.weights, device)
         for scale, ((width, height), count) in enumerate(zip(sizes, preset.steps, strict=True), 1):
-            target = to_tensor(photo.resized(width, height), device.torch)
+            pixels = photo.resized(width, height)
+            if preset.recolour:
+                pixels = with_palette(pixels, style_palette(preset.style, preset.digest))
+            target = to_tensor(pixels, device.torch)
             first = target.clone() if picture is None else _resized(picture, width, height)
             objective = Objective(network, preset, target, preset.digest)
             optimiser = _optimiser(preset, first, objective)
@@ -69,8 +72,8 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                     time.perf_counter() - start, functools.partial(_to_pixels, picture),
                 )  # fmt: skip
     painting = photo.resized(*sizes[-1]) if picture is None else _to_pixels(picture)
-    pixels = enlarge(painting, photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
-    yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
+    whole = enlarge(painting, photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
+    yield Result(photo, whole, done, time.perf_counter() - start, loss, device.words)
 
 
 def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -115,7 +116,7 @@ def _along_across(path: Array, x0: int, y0: int, x1: int, y1: int) -> tuple[Arra
     best = np.full(x.shape, np.inf, np.float32)
     along, across = np.zeros_like(x), np.zeros_like(x)
     n = len(path) - 1
-    for i, (a, b) in enumerate(zip(path[:-1], path[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(path)):
         dx, dy = b - a
         length = float(dx * dx + dy * dy) or 1e-6
         free = ((x - a[0]) * dx + (y - a[1]) * dy) / length

@@ -7,7 +7,21 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from presets.paint.canvas import (
-    HEIGHT, WIDTH, Array, Canvas, colour, follow, grid, inside, mix, noise, paper, ramp, sampler, scatter, smoothstep,
+    HEIGHT,
+    WIDTH,
+    Array,
+    Canvas,
+    colour,
+    follow,
+    grid,
+    inside,
+    mix,
+    noise,
+    paper,
+    ramp,
+    sampler,
+    scatter,
+    smoothstep,
 )  # fmt: skip
 
 
@@ -176,7 +190,7 @@ def pointillist(rng: np.random.Generator) -> Array:
 
 def charcoal(rng: np.random.Generator) -> Array:
     """Figures of light: smudged tone, hatching over it, hard blacks and lifted whites on toothy paper."""
-    x, y = grid()
+    x, _ = grid()
     form = noise(rng, 2.2, 2)
     tone = np.clip(0.60 + 0.24 * form + 0.12 * noise(rng, 5, 3), 0, 1)
     grain = paper(rng, 1.2)
@@ -275,7 +289,7 @@ def gouache(rng: np.random.Generator) -> Array:
 
 def pastel(rng: np.random.Generator) -> Array:
     """Dusk garden in soft pastel: side-of-the-stick strokes on dark paper that shows between them."""
-    x, y = grid()
+    _, y = grid()
     grain = paper(rng, 1.6)
     canvas = Canvas(colour("#3a3542"), rng, grain)
     canvas.rgb *= (0.85 + 0.3 * grain)[..., None]

@@ -1,0 +1,26 @@
+"""The `stylefolder` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Errors for people: a sentence each on standard error, and the exit status; a traceback with --debug only."""
+    from daemon.cli import app
+    from stylecore.errors import StylefolderError
+
+    try:
+        app()
+    except StylefolderError as e:
+        if os.environ.get("STYLEFOLDER_DEBUG"):
+            raise
+        print(f"stylefolder: {e}", file=sys.stderr)  # noqa: T201
+        sys.exit(e.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The commands. Each reads its arguments, calls one function of another room and turns the outcome into an exit status."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon import places
+from stylecore.errors import PresetError
+
+app = typer.Typer(
+    name="stylefolder",
+    help="Drop a photo into a folder named after a style; the painting appears beside it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+presets_app = typer.Typer(help="The styles: list, show, check, make a new one.", rich_markup_mode=None)
+app.add_typer(presets_app, name="presets")
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+PresetName = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a .yaml file.")]
+Size = Annotated[int | None, typer.Option(min=32, max=16384, help="Long edge in pixels at which the optimiser works.")]
+Steps = Annotated[int | None, typer.Option(min=1, max=20000, help="Steps in all, over the preset's scales.")]
+Plain = Annotated[bool, typer.Option("--plain", help="A line per event, no bars.")]
+Json = Annotated[bool, typer.Option("--json", help="A JSON object per event.")]
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    if debug:
+        os.environ["STYLEFOLDER_DEBUG"] = "1"
+
+
+@app.command()
+def demo(
+    photo: Annotated[Path | None, typer.Argument(help="Your own photo; by default one that scikit-image ships.")] = None,
+    preset: PresetName = "oil",
+    device: Device = "auto",
+    plain: Plain = False,
+) -> None:
+    """A real photo through the whole way: Root in a temporary folder, Inbox, daemon, Result."""
+    from daemon.demo import demo as run_demo
+    from daemon.views import view
+
+    with view(plain, as_json=False) as show:
+        result = run_demo(photo, preset, device, show)
+    if result is None:
+        raise typer.Exit(1)
+    typer.echo(f"The Result lies in {result}")
+
+
+@app.command()
+def apply(
+    photos: Annotated[list[Path], typer.Argument(help="The photos.", metavar="PHOTO...")],
+    preset: PresetName,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file, or a folder for several photos.")] = None,
+    size: Size = None,
+    steps: Steps = None,
+    device: Device = "auto",
+    plain: Plain = False,
+    as_json: Json = False,
+) -> None:
+    """Style photos now, without a daemon."""
+    from daemon.apply import apply as run_apply
+    from daemon.library import get_preset
+    from daemon.views import view
+
+    recipe = get_preset(preset, places.preset_folders(places.default_root()))
+    if steps is not None:
+        recipe = recipe.with_steps(steps)
+    if size is not None:
+        recipe = recipe.model_copy(update={"size": size})
+    with view(plain, as_json) as show:
+        failed = run_apply(photos, recipe, out, device, show)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def watch(
+    root: Annotated[Path | None, typer.Argument(help="The folder to watch; by default ~/Pictures/Stylefolder.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Style what lies in the Inboxes, then end.")] = False,
+    device: Device = "auto",
+    plain: Plain = False,
+    as_json: Json = False,
+) -> None:
+    """The daemon in the foreground: styles each photo dropped into an Inbox, until ctrl-C."""
+    from daemon.events import Note
+    from daemon.views import view
+    from daemon.watch import watch as run_watch
+
+    root = (root or places.default_root()).absolute()
+    with view(plain, as_json) as show:
+        show(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
+        failed = run_watch(root, device, show, once=once)
+    raise typer.Exit(1 if once and failed else 0)
+
+
+@app.command()
+def doctor(
+    root: Annotated[Path | None, typer.Argument(help="The Root to look at.")] = None, device: Device = "auto"
+) -> None:
+    """Device, weights, folders, limits: what is right, what is not, how to mend it."""
+    from daemon.doctor import examine
+
+    sound = True
+    for finding in examine((root or places.default_root()).absolute(), device):
+        sound &= finding.ok
+        typer.echo(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}: {places.printable(finding.text)}")
+    raise typer.Exit(0 if sound else 1)
+
+
+@presets_app.callback(invoke_without_command=True)
+def presets(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_presets()
+
+
+@presets_app.command("list")
+def list_presets() -> None:
+    """All presets in force, and what is wrong with broken ones."""
+    from daemon.library import Library
+
+    library = Library(places.preset_folders(places.default_root()))
+    width = max(map(len, library.presets), default=0)
+    for name, preset in library.presets.items():
+        typer.echo(f"{name:{width}}  {preset.description}")
+    if library.errors:
+        raise PresetError("\n".join(library.errors.values()))
+
+
+@presets_app.command()
+def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]) -> None:
+    """Every key of a preset, defaults included, as YAML."""
+    import yaml
+
+    from daemon.library import get_preset
+
+    preset = get_preset(name, places.preset_folders(places.default_root()))
+    typer.echo(yaml.safe_dump(preset.model_dump(mode="json", exclude={"name", "digest"}), sort_keys=False, allow_unicode=True), nl=False)
+
+
+@presets_app.command()
+def check(file: Annotated[Path, typer.Argument(help="A preset's .yaml file.")]) -> None:
+    """Say whether a preset's file is right, or each mistake with its line."""
+    from stylecore.preset import load_preset
+
+    preset = load_preset(file)
+    typer.echo(f"{file} is right: preset {preset.name!r} with {len(preset.style)} style picture(s).")
+
+
+@presets_app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Its name, and its Inbox's.")],
+    style: Annotated[list[Path], typer.Option("--style", help="A style picture; may be given several times.")],
+) -> None:
+    """Write a preset into the configuration folder, ready to be edited."""
+    from daemon.new_preset import write_preset
+
+    path = write_preset(name, style, places.config_folder() / places.PRESETS)
+    typer.echo(f"{path} is written; edit it as you like, and drop photos into the Inbox {name!r}.")

@@ -1,0 +1,75 @@
+"""``stylefolder doctor``: what is right on this machine, what is not, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import places
+from daemon.library import Library
+from stylecore.errors import StylefolderError
+
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
+LOW_DISK = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    what: str
+    ok: bool
+    text: str
+
+
+def examine(root: Path, device: str) -> Iterator[Finding]:
+    """Looks only, and changes nothing."""
+    yield Finding("python", True, f"{sys.version.split()[0]} in {sys.prefix}")
+    yield _device(device)
+    yield _weights()
+    library = Library(places.preset_folders(root))
+    yield Finding("presets", bool(library.presets), ", ".join(library.presets) or "none found: reinstall stylefolder")
+    for error in library.errors.values():
+        yield Finding("preset", False, error)
+    yield _root(root)
+    yield _disk(root)
+    if INOTIFY.exists():
+        most = int(INOTIFY.read_text())
+        yield Finding("inotify", most >= 8192, f"{most} watches allowed" + ("" if most >= 8192 else ": raise fs.inotify.max_user_watches"))
+
+
+def _device(name: str) -> Finding:
+    from stylecore.device import choose_device
+
+    try:
+        device = choose_device(name)
+    except StylefolderError as e:
+        return Finding("device", False, str(e))
+    return Finding("device", True, f"{device.words}; `size: auto` is {device.auto_size} pixels")
+
+
+def _weights() -> Finding:
+    from stylecore.weights import load_weights
+
+    try:
+        load_weights("oxford")
+    except StylefolderError as e:
+        return Finding("weights", False, str(e))
+    return Finding("weights", True, "VGG19, Oxford, packaged; sha256 as expected")
+
+
+def _root(root: Path) -> Finding:
+    there = root
+    while not there.exists():
+        there = there.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding("root", False, f"{there} cannot be written to: mend its rights or name another folder")
+    return Finding("root", True, str(root) if there == root else f"{root} will be made at the first `stylefolder watch`")
+
+
+def _disk(root: Path) -> Finding:
+    there = next(p for p in (root, *root.parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    return Finding("disk", free > LOW_DISK, f"{free >> 20} MB free" + ("" if free > LOW_DISK else ": make room"))

@@ -1,0 +1,141 @@
+"""What a run shows: bars on a terminal, plain lines elsewhere, JSON lines for programs. One function each: event in."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from daemon.events import Event, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, Note
+from daemon.places import printable
+
+Show = Callable[[Event], None]
+Mode = Literal["bars", "plain", "json"]
+
+
+@contextlib.contextmanager
+def view(plain: bool, as_json: bool) -> Iterator[Show]:
+    """The view for this output; on a terminal its bars go when the context ends."""
+    if as_json:
+        yield _json
+    elif plain or not sys.stdout.isatty():
+        yield _Plain().show
+    else:
+        with _bars() as show:
+            yield show
+
+
+def sentence(event: Event) -> str | None:
+    """An event in a line, or None where it is only progress."""
+    match event:
+        case Note(text):
+            return printable(text)
+        case JobStarted(job):
+            return f"{printable(job.photo.name)}: begun with {job.preset}"
+        case JobDone(job, notes, _):
+            said = "".join(f" {note}" for note in notes)
+            return f"{printable(job.photo.name)}: done in {job.seconds:.1f} s, {printable(job.result)}{said}"
+        case JobFailed(job):
+            return f"{printable(job.photo.name)}: failed. {printable(job.reason)}"
+    return None
+
+
+class _Plain:
+    """A line per event; failures and warnings to standard error; the total loss at tenths of the way."""
+
+    def __init__(self) -> None:
+        self.device: str | None = None
+
+    def show(self, event: Event) -> None:
+        wrong = isinstance(event, JobFailed) or (isinstance(event, Note) and event.warning)
+        if text := self._text(event):
+            print(text, file=sys.stderr if wrong else sys.stdout, flush=True)
+
+    def _text(self, event: Event) -> str | None:
+        if isinstance(event, JobChosen):
+            return self._said_once(event)
+        if isinstance(event, JobDone) and event.curve:
+            losses = ", ".join(f"{step}: {loss:.4g}" for step, loss in event.curve)
+            return f"{sentence(event)}\n  total loss by step: {losses}"
+        return sentence(event)
+
+    def _said_once(self, event: JobChosen) -> str | None:
+        if event.device == self.device:
+            return None
+        self.device = event.device
+        return chosen(event)
+
+
+def chosen(event: JobChosen) -> str:
+    """What ``auto`` became, in words."""
+    return f"Working on {event.device}; this photo at {event.size[0]} x {event.size[1]} pixels, then enlarged to its own size."
+
+
+def _json(event: Event) -> None:
+    fields: dict[str, Any] = {"event": type(event).__name__, "at": round(time.time(), 3)}
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if field.name == "job":
+            fields |= {
+                "job": value.id, "photo": _text(value.photo), "preset": value.preset, "state": value.state,
+                "result": _text(value.result), "reason": value.reason, "seconds": value.seconds,
+            }  # fmt: skip
+        elif field.name not in fields:
+            fields[field.name] = value
+    print(json.dumps(fields), flush=True)  # noqa: T201
+
+
+def _text(path: Path | None) -> str | None:
+    """JSON holds no broken UTF-8: such bytes appear as they do on the terminal."""
+    return None if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Show]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(highlight=False)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        expand=True,
+        refresh_per_second=4,
+    )
+    bars: dict[int, TaskID] = {}
+    plain = _Plain()
+
+    def show(event: Event) -> None:
+        match event:
+            case JobStarted(job):
+                name = escape(f"{printable(job.photo.name)} [{job.preset}]")
+                bars[job.id] = progress.add_task(name, total=None, loss="-")
+                return
+            case JobStepped(job, step, steps, _, _, loss, _):
+                progress.update(bars[job.id], completed=step, total=steps, loss=f"{loss:.4g}")
+                return
+            case JobDone(job, _, _) | JobFailed(job):
+                if job.id in bars:
+                    progress.remove_task(bars.pop(job.id))
+        if isinstance(event, JobChosen):
+            text, style = plain._said_once(event), "dim"
+        else:
+            text, style = sentence(event), "red" if isinstance(event, JobFailed) else "green" if isinstance(event, JobDone) else ""
+        if text:
+            console.print(escape(text), style=style, soft_wrap=True)
+
+    with progress:
+        yield show
