@@ -77,7 +77,7 @@ class _GramError(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, target: Tensor) -> Tensor:
         positions = _positions_by_maps(features)
-        error = (positions.T @ positions).float() / len(positions) - target  # (N, N)
+        error = (positions.T @ positions).to(target.dtype) / len(positions) - target  # (N, N)
         ctx.save_for_backward(positions, error)
         ctx.shape = features.shape
         return error.square().sum()

@@ -27,6 +27,11 @@ FORMATS = {
     "AVIF": "avif", "HEIF": "heic", "GIF": "gif", "BMP": "bmp",
 }  # fmt: skip
 
+KINDS = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+DECODERS_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError)
+"""What Pillow's and libheif's decoders are seen to say of damaged files, beside OSError."""
+
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
@@ -101,135 +106,141 @@ def _on_white(pixels: Pixels, alpha: Pixels | None) -> Pixels:
 
 
 def _load(path: Path, head: bytes, max_pixels: int) -> Photo:
-    _register_formats()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata's small faults, and of sizes: checked here
-            Image.MAX_IMAGE_PIXELS = None
-            with Image.open(path, formats=[name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens these
-                _check_size(path, image.width, image.height, max_pixels)
-                _check_still(path, image)
-                deep = _deep_pixels(path, image, head)
-                image.load()
-                return _photo(path, image, deep)
+        photo = _load_tiff(path, max_pixels) if head[:4] in TIFF_MAGIC else None
+        return photo or _load_with_pillow(path, head, max_pixels)
     except UnidentifiedImageError as e:
-        raise PhotoError(f"{path.name} is not a picture, or of a kind that is not read ({_kinds()}).") from e
-    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError, NotImplementedError) as e:
-        # What Pillow's and libheif's decoders are seen to say of damaged files.
+        raise PhotoError(f"{path.name} is not a picture, or of a kind that is not read ({KINDS}).") from e
+    except DECODERS_ERRORS as e:
         raise PhotoError(f"{path.name} is damaged ({e}): copy it again from where it came.") from e
 
 
-def _photo(path: Path, image: Image.Image, deep: Pixels | None) -> Photo:
-    block = _exif(path, image)
-    pixels, alpha, profile, notes = _to_srgb(path, image, deep)
-    turn = exif.orientation(block) if block else 1
-    xmp = image.info.get("xmp")
+def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
+    _register_formats()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata's small faults, and of sizes: checked here
+        Image.MAX_IMAGE_PIXELS = None
+        with Image.open(path, formats=[name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens these
+            _check_size(path, image.width, image.height, max_pixels)
+            _check_still(path, image)
+            if image.format == "PNG" and head[24] == 16:
+                raw, alpha = _split_samples(_deep_png(path))
+            else:
+                image.load()
+                raw, alpha = _split(path, image)
+            block = image.info.get("exif")
+            if image.format == "TIFF":  # Pillow turned it upright
+                with path.open("rb") as file:
+                    block = exif.from_tiff(file)
+            block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else None
+            turn = exif.orientation(block) if block and image.format != "TIFF" else 1
+            xmp = image.info.get("xmp")
+            if isinstance(xmp, str):
+                xmp = xmp.encode()
+            return _photo(path, FORMATS[image.format or ""], raw, alpha, image.info.get("icc_profile"), block, xmp, turn)
+
+
+def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
+    """Grey and RGB of 8 and 16 bits by tifffile; None for the kinds of TIFF that Pillow knows better."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page: Any = tiff.pages.first
+            _check_size(path, page.imagewidth, page.imagelength, max_pixels)
+            every: Any = tiff.pages
+            pages = sum(not p.is_reduced for p in every)  # cameras add small previews
+            if pages > 1:
+                raise PhotoError(f"{path.name} has {pages} pages: save the one you want as a picture of its own.")
+            photometric = getattr(page.photometric, "name", str(page.photometric))
+            plain = photometric in ("RGB", "MINISBLACK") and page.compression not in (6, 7)  # JPEG: its own colours
+            if page.dtype == np.uint8 and not (plain and page.bitspersample == 8):
+                return None
+            if page.dtype not in (np.uint8, np.uint16) or not plain:
+                raise PhotoError(
+                    f"{path.name} is a TIFF of {photometric}, {page.dtype}, which is not read: save it as RGB of 8 or 16 bits."
+                )
+            samples = page.asarray()
+            if int(page.planarconfig) == 2 and samples.ndim == 3:
+                samples = np.moveaxis(samples, 0, -1)
+            raw, alpha = _split_samples(np.ascontiguousarray(samples))
+            xmp, profile = page.tags.valueof(700), page.iccprofile
+    except PhotoError:
+        raise
+    except Exception as e:  # tifffile's many decoders each have errors of their own
+        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+    with path.open("rb") as file:
+        block = exif.from_tiff(file)
+    return _photo(path, "tiff", raw, alpha, profile, block, xmp, exif.orientation(block) if block else 1)
+
+
+def _photo(
+    path: Path, kind: str, raw: Pixels, alpha: Pixels | None, profile: bytes | None, block: bytes | None, xmp: Any, turn: int
+) -> Photo:
+    pixels, kept, notes = _to_srgb(raw, profile)
     return Photo(
         path=path,
         pixels=_upright(pixels, turn),
         alpha=None if alpha is None else _upright(alpha, turn),
-        format=FORMATS[image.format or "JPEG"],
-        profile=profile,
+        format=kind,
+        profile=kept,
         exif=block,
-        xmp=xmp if isinstance(xmp, bytes) else xmp.encode() if isinstance(xmp, str) else None,
+        xmp=xmp if isinstance(xmp, bytes) else None,
         notes=notes,
     )
 
 
-def _exif(path: Path, image: Image.Image) -> bytes | None:
-    if image.format == "TIFF":
-        with path.open("rb") as file:
-            return exif.from_tiff(file)
-    block = image.info.get("exif")
-    if not isinstance(block, bytes):
-        return None
-    return block.removeprefix(b"Exif\0\0")
-
-
-def _to_srgb(
-    path: Path, image: Image.Image, deep: Pixels | None
-) -> tuple[Pixels, Pixels | None, bytes | None, tuple[str, ...]]:
-    """Pixels, alpha, the profile to go back to, notes."""
-    profile = image.info.get("icc_profile") or b""
-    raw, alpha = _split(path, image) if deep is None else _split_deep(deep)
+def _to_srgb(raw: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
+    """Grey, RGB or CMYK samples (height, width, 1, 3 or 4) to sRGB; the profile to go back to; notes."""
     channels = raw.shape[2]
-    space = {1: "GRAY", 3: "RGB", 4: "CMYK"}[channels]
-    notes: list[str] = []
-    if channels == 4:
-        notes.append("CMYK: the Result is RGB.")
-    usable = colour.profile_space(profile) == space
-    if usable:
-        try:
-            same = channels == 3 and _is_srgb(profile)
-            return raw if same else colour.to_srgb(raw, profile), alpha, profile if channels == 3 else None, tuple(notes)
-        except ValueError:
-            usable = False
-    if profile and not usable:
-        notes.append("Its colour profile is damaged or of another kind: the pixels were taken as sRGB.")
+    notes = ("CMYK: the Result is RGB.",) if channels == 4 else ()
+    if profile:
+        if colour.profile_space(profile) == {1: "GRAY", 3: "RGB", 4: "CMYK"}[channels]:
+            try:
+                pixels = raw if channels == 3 and _is_srgb(profile) else colour.to_srgb(raw, profile)
+                return pixels, profile if channels == 3 else None, notes
+            except ValueError:
+                pass
+        notes = (*notes, "Its colour profile is damaged or of another kind: the pixels were taken as sRGB.")
     if channels == 1:
-        return np.repeat(raw, 3, axis=2), alpha, None, tuple(notes)
+        return np.repeat(raw, 3, axis=2), None, notes
     if channels == 4:
-        return np.asarray(image.convert("RGB")), alpha, None, tuple(notes)
-    return raw, alpha, None, tuple(notes)
+        return np.asarray(Image.fromarray(raw, "CMYK").convert("RGB")), None, notes
+    return raw, None, notes
 
 
 def _split(path: Path, image: Image.Image) -> tuple[Pixels, Pixels | None]:
     """Pillow's 8-bit picture to grey, RGB or CMYK samples, and alpha."""
-    if image.mode in ("P", "PA") or (image.mode in ("L", "RGB", "1") and "transparency" in image.info):
+    if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     if image.mode in ("RGBX", "YCbCr"):
         image = image.convert("RGB")
     if image.mode == "1":
         image = image.convert("L")
-    if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+    if image.mode == "CMYK":
+        return np.asarray(image), None
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
         raise PhotoError(f"{path.name} has pixels of the kind {image.mode!r}, which is not read: save it as RGB.")
-    samples = np.asarray(image)
-    if samples.ndim == 2:
-        samples = samples[..., None]
-    if image.mode in ("LA", "RGBA"):
-        return samples[..., :-1], samples[..., -1]
-    return samples, None
+    return _split_samples(np.asarray(image))
 
 
-def _split_deep(samples: Pixels) -> tuple[Pixels, Pixels | None]:
+def _split_samples(samples: Pixels) -> tuple[Pixels, Pixels | None]:
+    """(height, width[, 1 to 4]) to grey or RGB, and alpha, which is the second or the fourth."""
     samples = samples[..., None] if samples.ndim == 2 else samples
     if samples.shape[2] in (2, 4):
         return samples[..., :-1], samples[..., -1]
     return samples[..., :3], None
 
 
-def _deep_pixels(path: Path, image: Image.Image, head: bytes) -> Pixels | None:
-    """The samples of a 16-bit PNG or TIFF, which Pillow would cut to 8; None for others."""
+def _deep_png(path: Path) -> Pixels:
+    """The samples of a 16-bit PNG, which Pillow would cut to 8."""
     import imagecodecs
 
-    if image.format == "PNG" and head[24] == 16:
-        try:
-            samples: Pixels = imagecodecs.png_decode(path.read_bytes())
-        except imagecodecs.PngError as e:
-            raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
-        return samples
-    if image.format == "TIFF" and isinstance(bits := image.tag_v2.get(258, (1,)), tuple) and max(bits) > 8:  # type: ignore[attr-defined]
-        return _deep_tiff(path)
-    return None
-
-
-def _deep_tiff(path: Path) -> Pixels:
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path) as tiff:
-            page: Any = tiff.pages.first
-            kind = f"{page.photometric.name}, {page.dtype}" if page.dtype is not None else "unknown samples"
-            if page.dtype != np.uint16 or page.photometric.name not in ("RGB", "MINISBLACK"):
-                raise PhotoError(f"{path.name} is a TIFF of {kind}, which is not read: save it as RGB of 8 or 16 bits.")
-            samples: Pixels = page.asarray()
-            if page.planarconfig.name == "SEPARATE" and samples.ndim == 3:
-                samples = np.moveaxis(samples, 0, -1)
-            return np.ascontiguousarray(samples)
-    except PhotoError:
-        raise
-    except Exception as e:  # tifffile's many decoders each have errors of their own
+        samples: Pixels = imagecodecs.png_decode(path.read_bytes())
+    except imagecodecs.PngError as e:
         raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+    return samples
 
 
 def _load_raw(path: Path, max_pixels: int) -> Photo:
@@ -258,13 +269,7 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 
 def _check_still(path: Path, image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
-    if image.format == "TIFF" and frames > 1:
-        for i in range(1, frames):
-            image.seek(i)
-            if not int(image.tag_v2.get(254, 0)) & 1:  # type: ignore[attr-defined]
-                raise PhotoError(f"{path.name} has {frames} pages: save the one you want as a picture of its own.")
-        image.seek(0)
-    elif frames > 1 and image.format in ("GIF", "PNG", "WEBP", "AVIF"):
+    if frames > 1 and image.format in ("GIF", "PNG", "WEBP", "AVIF"):
         raise PhotoError(f"{path.name} is animated ({frames} frames): save the one you want as a picture of its own.")
 
 
@@ -296,6 +301,3 @@ def _register_formats() -> None:
     Image.init()
     pillow_heif.register_heif_opener()
 
-
-def _kinds() -> str:
-    return "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"

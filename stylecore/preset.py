@@ -206,3 +206,7 @@ def _unknown(path: Path, lines: Lines, loc: tuple[Any, ...]) -> str:
     near = difflib.get_close_matches(str(loc[-1]), known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}."
     return f"{path}:{lines.where(loc)}: {loc[-1]}: there is no such key; {hint}"
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=1))  # noqa: T201

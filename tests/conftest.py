@@ -1,0 +1,54 @@
+"""What the tests share: real photographs from packages, the real weights, small sizes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylecore.preset import Preset, load_preset
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """The folder of scikit-image's photographs."""
+    return Path(str(importlib.metadata.distribution("scikit-image").locate_file("skimage/data")))
+
+
+@pytest.fixture(scope="session")
+def cat(photographs: Path) -> Image.Image:
+    """451 x 300, RGB."""
+    return Image.open(photographs / "chelsea.png").convert("RGB")
+
+
+@pytest.fixture
+def small(cat: Image.Image) -> Image.Image:
+    """96 x 64, RGB."""
+    return cat.resize((96, 64), Image.Resampling.LANCZOS)
+
+
+@pytest.fixture(scope="session")
+def oil() -> Preset:
+    return load_preset(REPOSITORY / "presets" / "oil.yaml")
+
+
+@pytest.fixture(scope="session")
+def quick(oil: Preset) -> Preset:
+    """The cheapest recipe: two steps at 64 pixels."""
+    return oil.model_copy(update={"steps": (2,), "size": 64})
+
+
+@pytest.fixture
+def quick_yaml() -> str:
+    """The same as a preset's file, from anywhere."""
+    return f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 2\nsize: 64\n"
+
+
+def difference(a: object, b: object) -> float:
+    """Mean absolute difference of two pictures, 0..255."""
+    return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean())

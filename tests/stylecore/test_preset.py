@@ -1,0 +1,115 @@
+"""Presets: what is right loads, what is wrong is told with file, line and key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stylecore.errors import PresetError
+from stylecore.preset import find_presets, json_schema, load_preset
+
+PRESETS = Path(__file__).parent.parent.parent / "presets"
+STYLE = PRESETS / "styles" / "oil.jpg"
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_presets_are_right(path: Path) -> None:
+    from PIL import Image
+
+    preset = load_preset(path)
+    assert preset.description
+    for style in preset.style:
+        with Image.open(style.picture) as picture:
+            assert max(picture.size) >= 1024
+
+
+def test_there_are_classic_and_seven_others() -> None:
+    assert "classic" in find_presets([PRESETS])
+    assert len(find_presets([PRESETS])) >= 8
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("style_weight: much", 2, "style_weight: input should be a valid number"),
+        ("style_weight: -1", 2, "greater than or equal to 0"),
+        ("style_weight: .nan", 2, "style_weight"),
+        ("style_wieght: 3", 2, "style_wieght: there is no such key; did you mean 'style_weight'?"),
+        ("rate: 1\nrate: 2", 3, "rate: stands twice"),
+        ("\ncontent_layers: {conv9_9: 1}", 3, "there is no layer 'conv9_9'"),
+        ("content_layers:\n  relu4_2: 1\n  relu4_2: 2", 4, "stands twice"),
+        ("steps: [10, 0]", 2, "steps.1: input should be greater than or equal to 1"),
+        ("steps: many", 2, "steps"),
+        ("size: 31", 2, "size"),
+        ("output: {qualty: 3}", 2, "qualty: there is no such key; did you mean 'quality'?"),
+        ("colour: *style", 2, "aliases"),
+        ("name: other", 2, "name: there is no such key"),
+        ("optimiser: !!python/object/apply:os.system [true]", 2, "could not determine a constructor"),
+        ("strength: [", 3, "expected the node content"),
+    ],
+)
+def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"style: {STYLE}\n{text}\n")
+    with pytest.raises(PresetError) as e:
+        load_preset(path)
+    assert f"{path}:{line}: " in str(e.value)
+    assert says in str(e.value)
+
+
+def test_every_mistake_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"style: {STYLE}\nrate: no\nstrength: 101\n")
+    with pytest.raises(PresetError) as e:
+        load_preset(path)
+    assert len(str(e.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "1: 2", "style: \udce9", "a: " + "[" * 3000, "x: 1\n" * 30_000])
+def test_what_is_no_preset_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, errors="surrogateescape")
+    with pytest.raises(PresetError, match=r"mine\.yaml"):
+        load_preset(path)
+
+
+def test_a_missing_style_picture_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("rate: 1\nstyle: [gone.jpg]\n")
+    with pytest.raises(PresetError, match=r"mine\.yaml:2: style: the picture .*gone\.jpg cannot be read"):
+        load_preset(path)
+
+
+def test_the_digest_covers_recipe_and_pictures(tmp_path: Path) -> None:
+    style = tmp_path / "s.jpg"
+    style.write_bytes(STYLE.read_bytes())
+    path = tmp_path / "mine.yaml"
+    path.write_text("style: s.jpg\n")
+    first = load_preset(path).digest
+    assert load_preset(path).digest == first
+    path.write_text("style: s.jpg\nrate: 0.5\n")
+    assert load_preset(path).digest != first
+    path.write_text("style: s.jpg\n")
+    style.write_bytes(STYLE.read_bytes() + b"\0")
+    assert load_preset(path).digest != first
+
+
+def test_an_earlier_folder_wins(tmp_path: Path) -> None:
+    mine = tmp_path / "oil.yaml"
+    mine.write_text(f"style: {STYLE}\n")
+    found = find_presets([tmp_path, PRESETS])
+    assert found["oil"] == mine
+    assert found["gouache"] == PRESETS / "gouache.yaml"
+
+
+def test_steps_are_spread_over_the_scales(oil: object) -> None:
+    assert sum(oil.with_steps(50).steps) == 50  # type: ignore[attr-defined]
+    assert oil.with_steps(1).steps == (1,)  # type: ignore[attr-defined]
+    assert oil.with_steps(2).steps == (1, 1)  # type: ignore[attr-defined]
+
+
+def test_the_json_schema_in_the_repository_is_this_one() -> None:
+    """After a change of the model: python -m stylecore.preset > presets/preset.schema.json"""
+    assert json.loads((PRESETS / "preset.schema.json").read_text()) == json_schema()
