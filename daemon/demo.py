@@ -18,7 +18,7 @@ from daemon.watch import watch
 from stylecore.errors import PhotoError
 from stylecore.preset import Preset
 
-PHOTOGRAPH = "skimage/data/coffee.png"
+PHOTOGRAPH = "skimage/data/chelsea.png"
 
 
 def demo(photo: Path | None, preset: str, device: str, show: Callable[[Event], None]) -> Path | None:

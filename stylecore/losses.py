@@ -14,9 +14,9 @@ from torch import Tensor
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """G = F F^T (paper, equation 3): shape (N, N), float32, not normalised."""
+    """G = F F^T (paper, equation 3): shape (N, N), float32 or wider, not normalised."""
     positions = _positions_by_maps(features)
-    return (positions.T @ positions).float()  # (N, N)
+    return _wide(positions.T @ positions)  # (N, N)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
     As textbooks have it, and as equation 4 has it for the style: so the two weights mean the same at every size.
     """
-    return (features.float() - target.float()).square().mean()
+    return (_wide(features) - _wide(target)).square().mean()
 
 
 def style_layer_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -39,8 +39,8 @@ def style_layer_loss(features: Tensor, target: Tensor) -> Tensor:
 
 def relative_content_loss(features: Tensor, target: Tensor) -> Tensor:
     """||F - P||^2 / ||P||^2: 0 the photo's own features, 1 as far from them as silence is."""
-    target = target.float()
-    return (features.float() - target).square().sum() / target.square().sum().clamp_min(1e-12)
+    target = _wide(target)
+    return (_wide(features) - target).square().sum() / target.square().sum().clamp_min(1e-12)
 
 
 def relative_style_layer_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -62,6 +62,11 @@ def total_variation(picture: Tensor) -> Tensor:
     across = (picture[..., :, 1:] - picture[..., :, :-1]).square().mean()
     down = (picture[..., 1:, :] - picture[..., :-1, :]).square().mean()
     return across + down
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Half precision becomes float32; float32 and float64 stay."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _positions_by_maps(features: Tensor) -> Tensor:

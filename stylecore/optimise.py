@@ -19,7 +19,7 @@ from stylecore.objective import Losses
 Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
 
 LARGEST_RISE = 1.2  # of the total loss in one step; L-BFGS without a line search does rise now and then
-LOWEST_RATE = 1e-4
+LOWEST_SHARE = 1e-6  # of the full rate, at which hope is given up
 FIRST_STEP = 0.02  # mean change of a pixel in L-BFGS's first step, when it knows no curvature
 
 
@@ -46,7 +46,7 @@ class Lbfgs:
         losses, gradient = self.evaluate(candidate)
         if not _sound(losses, gradient, self.losses.total):
             self.pairs.clear()
-            self.rate = _lower(self.rate)
+            self.rate = _lower(self.rate, self.full_rate)
             return self.losses
         s, y = candidate - self.picture, gradient - self.gradient
         curvature = torch.sum(s * y)
@@ -79,6 +79,7 @@ class Adam:
     def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = 0.02) -> None:
         self.evaluate = evaluate
         self.picture = picture
+        self.full_rate = rate
         self._restart(rate)
         self.losses, self.gradient = _start(picture, evaluate)
 
@@ -93,9 +94,10 @@ class Adam:
         candidate = self.parameter.clamp_(0, 1).clone()
         losses, gradient = self.evaluate(candidate)
         if not _sound(losses, gradient, self.losses.total * 2):  # its first steps rise further than L-BFGS's
-            self._restart(_lower(self.rate))
+            self._restart(_lower(self.rate, self.full_rate))
             return self.losses
         self.picture, self.gradient, self.losses = candidate, gradient, losses
+        self.rate = self.adam.param_groups[0]["lr"] = min(self.full_rate, self.rate * 2)
         return losses
 
 
@@ -110,7 +112,7 @@ def _sound(losses: Losses, gradient: Tensor, before: float) -> bool:
     return math.isfinite(losses.total) and losses.total <= LARGEST_RISE * before and bool(gradient.isfinite().all())
 
 
-def _lower(rate: float) -> float:
-    if rate < LOWEST_RATE:
+def _lower(rate: float, full: float) -> float:
+    if rate < LOWEST_SHARE * full:
         raise Diverged("No step, however small, lowers the loss: the preset's weights are too large.")
     return rate / 4

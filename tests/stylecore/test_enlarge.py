@@ -1,0 +1,86 @@
+"""Enlarging with the photo's detail as a guide."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylecore.enlarge import _stretch, enlarge
+from stylecore.photo import Photo
+
+
+def enlarged(painting: np.ndarray, photo: Photo, detail: float = 1.0) -> np.ndarray:
+    return enlarge(painting.astype(np.float32), photo, detail=detail, colour="style", strength=100)
+
+
+@pytest.fixture
+def photo(cat: Image.Image) -> Photo:
+    return Photo(Path("cat.png"), np.asarray(cat.resize((800, 532), Image.Resampling.LANCZOS)), "png")
+
+
+def error(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.square(a.astype(float) - b).mean())
+
+
+def test_the_photo_itself_comes_back_sharper_than_by_bicubic(cat: Image.Image) -> None:
+    """Painting = the small photo: what guided enlarging gives must be far nearer to the photo than plain enlarging."""
+    photo = Photo(Path("cat.png"), np.asarray(cat), "png")
+    small = photo.resized(90, 60)
+    assert error(enlarged(small, photo), photo.pixels) < 0.25 * error(enlarged(small, photo, detail=0), photo.pixels)
+
+
+def test_inverted_tones_get_inverted_detail(photo: Photo) -> None:
+    small = 1 - photo.resized(120, 80)
+    target = 255 - photo.pixels
+    assert error(enlarged(small, photo), target) < 0.5 * error(enlarged(small, photo, detail=0), target)
+
+
+def test_where_the_painting_went_its_own_way_nothing_shows_through(photo: Photo) -> None:
+    flat = np.full((80, 120, 3), 0.5)
+    assert int(np.ptp(enlarged(flat, photo))) <= 1
+
+
+def test_noise_in_a_flat_sky_is_not_detail() -> None:
+    rng = np.random.default_rng(0)
+    sky = np.clip(180 + rng.normal(0, 3, (400, 600, 1)), 0, 255).astype(np.uint8).repeat(3, 2)
+    photo = Photo(Path("sky.png"), sky, "png")
+    painting = photo.resized(120, 80)
+    assert enlarged(painting, photo).std() < 0.7 * sky.std()
+
+
+def test_no_banding_in_16_bits() -> None:
+    ramp = np.linspace(20000, 24000, 900).astype(np.uint16)[None, :, None].repeat(300, 0).repeat(3, 2)
+    photo = Photo(Path("sky.tif"), ramp, "tiff")
+    row = enlarged(photo.resized(90, 30), photo)[150, :, 0].astype(int)
+    assert np.abs(np.diff(row)).max() < 12, "16 bits: steps of 4 and not of 257"
+
+
+def test_stretch_is_bicubic() -> None:
+    """Against Pillow's bicubic, whose kernel is the same, away from the edges."""
+    rng = np.random.default_rng(0)
+    plane = rng.random((20, 30)).astype(np.float32)
+    ours = _stretch(_stretch(plane[..., None], 90, axis=1), 60, axis=0)[..., 0]
+    theirs = np.asarray(Image.fromarray(plane).resize((90, 60), Image.Resampling.BICUBIC))
+    assert np.abs(ours - theirs)[9:-9, 9:-9].max() < 1e-4
+
+
+def test_bands_join_without_a_seam(photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stylecore import enlarge as room
+
+    painting = photo.resized(120, 80)[::-1].copy()
+    whole = enlarged(painting, photo)
+    monkeypatch.setattr(room, "BAND", 37)
+    assert np.array_equal(enlarged(painting, photo), whole)
+
+
+def test_memory_of_24_megapixels(cat: Image.Image) -> None:
+    """Beside photo and Result, under 60 bytes a pixel."""
+    pixels = np.asarray(cat.resize((6000, 4000)))
+    photo = Photo(Path("large.png"), pixels, "png")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    enlarged(photo.resized(384, 256), photo)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 60 * 24e6

@@ -1,0 +1,86 @@
+"""L-BFGS and Adam, on functions whose answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from stylecore.objective import Losses
+from stylecore.optimise import Adam, Diverged, Lbfgs
+
+TARGET = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+SCALE = 10 ** torch.linspace(-2, 2, 192).reshape(1, 3, 8, 8)  # condition number 10,000
+
+
+def bowl(x: torch.Tensor, target: torch.Tensor = TARGET) -> tuple[Losses, torch.Tensor]:
+    loss = float((SCALE * (x - target).square()).sum())
+    return Losses(loss, 0, loss, 0), 2 * SCALE * (x - target)
+
+
+def test_lbfgs_finds_the_minimum() -> None:
+    optimiser = Lbfgs(torch.full_like(TARGET, 0.5), bowl)
+    start = optimiser.losses.total
+    for _ in range(200):
+        losses = optimiser.step()
+    assert losses.total < 1e-4 * start
+
+
+def test_adam_goes_down() -> None:
+    optimiser = Adam(torch.full_like(TARGET, 0.5), bowl)
+    start = optimiser.losses.total
+    for _ in range(200):
+        losses = optimiser.step()
+    assert losses.total < 1e-2 * start
+
+
+@pytest.mark.parametrize("kind", [Lbfgs, Adam])
+def test_pixels_stay_in_range_after_every_step(kind: type[Lbfgs | Adam]) -> None:
+    optimiser = kind(torch.full_like(TARGET, 0.5), lambda x: bowl(x, TARGET * 4 - 1.5))
+    for _ in range(60):
+        optimiser.step()
+        assert 0 <= float(optimiser.picture.min())
+        assert float(optimiser.picture.max()) <= 1
+    far = ((TARGET * 4 - 1.5 < -0.1) | (TARGET * 4 - 1.5 > 1.1)) & (SCALE > 1)
+    assert bool(((optimiser.picture == 0) | (optimiser.picture == 1))[far].float().mean() > 0.9)
+
+
+@pytest.mark.parametrize("kind", [Lbfgs, Adam])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e9])
+def test_a_bad_step_is_taken_back(kind: type[Lbfgs | Adam], bad: float) -> None:
+    """Every fourth evaluation goes wrong; the picture stays one whose loss is known, and the way goes on down."""
+    calls = 0
+
+    def faulty(x: torch.Tensor) -> tuple[Losses, torch.Tensor]:
+        nonlocal calls
+        calls += 1
+        losses, gradient = bowl(x)
+        return (Losses(bad, 0, bad, 0), gradient * bad) if calls % 4 == 0 else (losses, gradient)
+
+    optimiser = kind(torch.full_like(TARGET, 0.5), faulty)
+    start = optimiser.losses.total
+    for _ in range(40):
+        losses = optimiser.step()
+        assert losses.total == pytest.approx(bowl(optimiser.picture)[0].total)
+    assert losses.total < 0.9 * start
+
+
+@pytest.mark.parametrize("kind", [Lbfgs, Adam])
+def test_a_hopeless_objective_is_said(kind: type[Lbfgs | Adam]) -> None:
+    def always(x: torch.Tensor) -> tuple[Losses, torch.Tensor]:
+        return Losses(math.nan, 0, 0, 0), x
+
+    with pytest.raises(Diverged, match="starting picture"):
+        kind(TARGET, always)
+    calls = 0
+
+    def after_the_first(x: torch.Tensor) -> tuple[Losses, torch.Tensor]:
+        nonlocal calls
+        calls += 1
+        return (bowl if calls == 1 else always)(x)
+
+    optimiser = kind(TARGET * 0.5, after_the_first)
+    with pytest.raises(Diverged, match="however small"):
+        for _ in range(50):
+            optimiser.step()

@@ -1,0 +1,186 @@
+"""stylize(): real photographs, real weights, small sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylecore import Photo, Preset, Progress, Result, load_preset, stylize
+from stylecore.colour import luma
+from stylecore.device import Device, choose_device
+from stylecore.errors import DeviceError
+from stylecore.objective import Objective, to_tensor
+from stylecore.transfer import load_network, working_sizes
+from tests.conftest import REPOSITORY, difference
+
+CPU32 = Device(torch.device("cpu"), torch.float32, "CPU, float32")
+
+
+@pytest.fixture
+def photo(cat: Image.Image) -> Photo:
+    return Photo(Path("cat.png"), np.asarray(cat), "png")
+
+
+def run(photo: Photo, preset: Preset, device: Device | None = None) -> tuple[list[Progress], Result]:
+    *progress, result = stylize(photo, preset, device)
+    assert isinstance(result, Result)
+    return [p for p in progress if isinstance(p, Progress)], result
+
+
+def edges_kept(result: Result, photo: Photo) -> float:
+    """Correlation of the luminance gradients' magnitudes, a little blurred."""
+
+    def edges(pixels: np.ndarray) -> np.ndarray:
+        small = Photo(Path("small"), pixels, "png").resized(64, 42)
+        return np.hypot(*np.gradient(luma(small))).ravel()
+
+    return float(np.corrcoef(edges(result.pixels), edges(photo.pixels))[0, 1])
+
+
+def test_classic_lowers_the_total_loss_tenfold_and_keeps_the_scene(photo: Photo) -> None:
+    classic = load_preset(REPOSITORY / "presets" / "classic.yaml").model_copy(update={"size": 128, "steps": (60,)})
+    network = load_network("oxford", CPU32)
+    start, _ = Objective(network, classic, to_tensor(photo.resized(128, 85), CPU32.torch), classic.digest)(
+        to_tensor(photo.resized(128, 85), CPU32.torch)
+    )
+    progress, result = run(photo, classic, CPU32)
+    assert progress[-1].losses.total < start.total / 10
+    assert edges_kept(result, photo) > 0.3, "the photo's edges are still there"
+    assert difference(result.pixels, photo.pixels) > 20, "and it is painted over"
+
+
+def test_the_gradient_of_the_whole_objective_is_the_numerical_one(photo: Photo, oil: Preset) -> None:
+    """In float64, along the gradient and half of it noise: network, both losses and total variation together."""
+    preset = oil.model_copy(update={"tv_weight": 0.3})
+    network = load_network("oxford", Device(torch.device("cpu"), torch.float64, "CPU, float64"))
+    target = to_tensor(photo.resized(48, 32), torch.device("cpu")).double()
+    objective = Objective(network, preset, target, preset.digest)
+    generator = torch.Generator().manual_seed(3)
+    picture = (target * 0.8 + 0.2 * torch.rand(target.shape, generator=generator)).double()
+    _, gradient = objective(picture)
+    noise = torch.randn(picture.shape, generator=generator, dtype=torch.float64)
+    direction = gradient / gradient.norm() + noise / noise.norm()
+    step = 1e-5
+    up, down = objective(picture + step * direction)[0].total, objective(picture - step * direction)[0].total
+    assert float((gradient * direction).sum()) == pytest.approx((up - down) / (2 * step), rel=1e-3)
+
+
+def test_progress_tells_the_whole_way(photo: Photo, oil: Preset) -> None:
+    preset = oil.model_copy(update={"steps": (2, 3), "size": 96})
+    progress, result = run(photo, preset)
+    assert [p.step for p in progress] == [1, 2, 3, 4, 5]
+    assert [p.scale for p in progress] == [1, 1, 2, 2, 2]
+    assert {p.steps for p in progress} == {5}
+    assert [p.size for p in progress][1:3] == [(48, 32), (96, 64)]
+    assert progress[-1].preview().shape == (64, 96, 3)
+    assert result.steps == 5
+    assert result.size == photo.size == (451, 300)
+
+
+def test_leaving_the_loop_is_cancelling(photo: Photo, quick: Preset) -> None:
+    events = stylize(photo, quick)
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert torch.is_grad_enabled()
+
+
+def test_strength_0_is_the_photo_and_costs_no_step(photo: Photo, quick: Preset) -> None:
+    progress, result = run(photo, quick.model_copy(update={"strength": 0}))
+    assert progress == []
+    assert np.array_equal(result.pixels, photo.pixels)
+
+
+def test_strength_mixes(photo: Photo, quick: Preset) -> None:
+    _, whole = run(photo, quick)
+    _, half = run(photo, quick.model_copy(update={"strength": 50}))
+    mean = (whole.pixels.astype(float) + photo.pixels) / 2
+    assert difference(half.pixels, mean) < 0.6
+
+
+def test_colour_photo_keeps_the_chroma(photo: Photo, quick: Preset) -> None:
+    def chroma(pixels: np.ndarray) -> np.ndarray:
+        floats = pixels.astype(np.float32) / 255
+        return floats - luma(floats)[..., None]
+
+    _, kept = run(photo, quick.model_copy(update={"colour": "photo"}))
+    _, other = run(photo, quick)
+    inside = ((kept.pixels > 3) & (kept.pixels < 252)).all(-1)  # where nothing was clipped
+    assert difference(chroma(kept.pixels)[inside], chroma(photo.pixels)[inside]) * 255 < 1
+    assert difference(chroma(other.pixels)[inside], chroma(photo.pixels)[inside]) * 255 > 4
+    assert difference(luma(kept.pixels.astype(np.float32)), luma(photo.pixels.astype(np.float32))) > 4
+
+
+def test_a_grey_photo_and_a_flat_one(quick: Preset) -> None:
+    flat = Photo(Path("flat.png"), np.full((40, 60, 3), 128, np.uint8), "png")
+    assert 5 < run(flat, quick)[1].pixels.mean() < 250
+    black = Photo(Path("black.png"), np.zeros((40, 60, 3), np.uint8), "png")
+    assert run(black, quick)[1].pixels.shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 3), (20, 20)])
+def test_odd_sizes(quick: Preset, shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
+    _, result = run(Photo(Path("odd.png"), pixels, "png"), quick)
+    assert result.pixels.shape == pixels.shape
+
+
+def test_16_bits_stay_16_bits(photo: Photo, quick: Preset) -> None:
+    deep = Photo(photo.path, photo.pixels.astype(np.uint16) * 257, "png")
+    _, result = run(deep, quick)
+    assert result.pixels.dtype == np.uint16
+    assert len(np.unique(result.pixels)) > 10_000
+
+
+def test_several_style_pictures_are_weighted(photo: Photo, quick: Preset, tmp_path: Path) -> None:
+    styles = REPOSITORY / "presets" / "styles"
+
+    def loaded(text: str) -> Result:
+        path = tmp_path / "mixed.yaml"
+        path.write_text(f"steps: 12\nsize: 64\nstyle:\n{text}")
+        return run(photo, load_preset(path))[1]
+
+    oil, coal = styles / "oil.jpg", styles / "charcoal.jpg"
+    one = loaded(f"  - {oil}\n")
+    mostly = loaded(f"  - {{picture: {oil}, weight: 9}}\n  - {{picture: {coal}, weight: 1}}\n")
+    hardly = loaded(f"  - {{picture: {oil}, weight: 1}}\n  - {{picture: {coal}, weight: 9}}\n")
+    assert difference(mostly.pixels, one.pixels) < difference(hardly.pixels, one.pixels)
+
+
+def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp_path: Path) -> None:
+    """Activations twice as large in the first layer, and so in all after it: the same picture, classic's too."""
+    from stylecore.weights import load_weights
+
+    std = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    mean = torch.tensor([0.485, 0.456, 0.406])
+    weights = load_weights("oxford")
+    state = {k: v.clone() for k, v in weights.state.items()}
+    state["0.bias"] += (state["0.weight"] * (mean - weights.mean).reshape(1, 3, 1, 1)).sum((1, 2, 3))
+    state = {k: v * 2 if k.startswith("0.") or k.endswith("bias") else v for k, v in state.items()}
+    state["0.weight"] = state["0.weight"] * std
+    torch.save({f"features.{k}": v for k, v in state.items()}, tmp_path / "double.pth")
+    classic = load_preset(REPOSITORY / "presets" / "classic.yaml")
+    for preset in (oil, classic):
+        short = preset.model_copy(update={"steps": (6,), "size": 64})
+        _, one = run(photo, short, CPU32)
+        _, other = run(photo, short.model_copy(update={"weights": str(tmp_path / "double.pth")}), CPU32)
+        assert difference(one.pixels, other.pixels) < 6, preset.name
+
+
+def test_working_sizes(oil: Preset) -> None:
+    three = oil.model_copy(update={"steps": (1, 1, 1), "size": 400})
+    assert working_sizes((6000, 4000), three, CPU32) == [(100, 67), (200, 133), (400, 267)]
+    assert working_sizes((200, 100), three, CPU32)[-1] == (200, 100), "never larger than the photo"
+    assert working_sizes((10, 9000), three, CPU32)[-1] == (32, 400)
+    assert working_sizes((6000, 4000), oil, CPU32)[-1] == (384, 256)
+
+
+def test_devices() -> None:
+    assert choose_device("cpu").torch.type == "cpu"
+    assert choose_device().words
+    for name in ("tpu", "cuda:99", "cpu:1"):
+        with pytest.raises(DeviceError, match="There is no device"):
+            choose_device(name)
