@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -37,7 +38,7 @@ def styled_path(root: Path, job: Job, extension: str) -> Path:
     """The Result's name: the photo's own, mirrored under ``styled/``; another extension only for another format."""
     within = job.photo.relative_to(root / job.preset)
     same = within.suffix.lower().replace("jpeg", "jpg").replace("tiff", "tif").replace("heif", "heic") == extension
-    return root / job.preset / STYLED / (within if same else within.with_name(_stem(within) + extension))
+    return root / job.preset / STYLED / (within if same else within.with_name(_cut(within.stem) + extension))
 
 
 def longer(result: Path, photo: Path) -> Path:
@@ -47,15 +48,14 @@ def longer(result: Path, photo: Path) -> Path:
 
 def reason_path(root: Path, job: Job) -> Path:
     within = job.photo.relative_to(root / job.preset)
-    return root / job.preset / FAILED / within.with_name(_stem(within, 250) + ".txt" if len(within.name) > 250 else within.name + ".txt")
+    return root / job.preset / FAILED / within.with_name(_cut(within.name) + ".txt")
 
 
-def _stem(path: Path, longest: int = 245) -> str:
-    """Cut so that the name with its new extension stays within the 255 bytes of most file systems."""
-    stem = path.stem
-    while len(stem.encode(errors="surrogateescape")) > longest:
-        stem = stem[:-1]
-    return stem
+def _cut(name: str) -> str:
+    """So short that with an extension it stays within the 255 bytes of most file systems."""
+    while len(os.fsencode(name)) > 245:
+        name = name[:-1]
+    return name
 
 
 def printable(name: object) -> str:

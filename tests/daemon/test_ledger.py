@@ -1,0 +1,98 @@
+"""The Ledger, in real SQLite."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.ledger import MAX_ATTEMPTS, Ledger, Signature
+from stylecore.errors import StylefolderError
+from stylecore.preset import Preset
+
+SEEN = Signature(10, 20, 30)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(tmp_path / "ledger.sqlite3")
+    yield opened
+    opened.close()
+
+
+def test_a_job_goes_its_way(ledger: Ledger, quick: Preset) -> None:
+    photo = Path(os.fsdecode(b"/photos/caf\xe9 \n.jpg"))  # not UTF-8, and a newline
+    added = ledger.add(photo, "oil", quick, "digest", SEEN)
+    assert added is not None
+    assert (added.photo, added.state, added.recipe) == (photo, "queued", quick)
+    taken = ledger.take()
+    assert taken is not None
+    assert (taken.id, taken.state, taken.attempts) == (added.id, "running", 1)
+    assert ledger.take() is None
+    done = ledger.finish(taken, "done", result=Path("/out.jpg"))
+    assert (done.state, done.result) == ("done", Path("/out.jpg"))
+    assert done.seconds is not None
+    assert ledger.counts() == {"done": 1}
+
+
+def test_the_same_bytes_are_not_queued_twice(ledger: Ledger, quick: Preset) -> None:
+    photo = Path("/a.jpg")
+    assert ledger.add(photo, "oil", quick, "one", SEEN)
+    touched = Signature(10, 99, 30)
+    assert ledger.add(photo, "oil", quick, "one", touched) is None
+    assert ledger.signatures("oil") == {photo: touched}
+    assert ledger.add(photo, "oil", quick, "two", SEEN), "new bytes are a new Job"
+    assert ledger.add(photo, "gouache", quick, "one", SEEN), "and so is another preset"
+
+
+def test_jobs_are_taken_in_order(ledger: Ledger, quick: Preset) -> None:
+    for name in "abc":
+        ledger.add(Path(f"/{name}.jpg"), "oil", quick, name, SEEN)
+    assert [ledger.take().photo.stem for _ in range(3)] == ["a", "b", "c"]  # type: ignore[union-attr]
+
+
+def test_after_a_crash_what_ran_is_queued_and_at_last_fails(tmp_path: Path, quick: Preset) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    first = Ledger(path)
+    first.add(Path("/a.jpg"), "oil", quick, "a", SEEN)
+    first.close()
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        ledger = Ledger(path)
+        job = ledger.take()
+        assert job is not None
+        assert job.attempts == attempt
+        ledger.close()  # and no word of how it ended
+        again = Ledger(path)
+        failed = again.recover()
+        assert bool(failed) == (attempt == MAX_ATTEMPTS)
+        again.close()
+    assert "3 times" in (failed[0].reason or "")
+
+
+def test_a_job_that_was_only_stopped_has_not_failed(ledger: Ledger, quick: Preset) -> None:
+    ledger.add(Path("/a.jpg"), "oil", quick, "a", SEEN)
+    for _ in range(MAX_ATTEMPTS + 2):
+        job = ledger.take()
+        assert job is not None
+        ledger.put_back(job)
+    assert job.attempts == 1
+
+
+def test_jobs_without_a_preset_wait_for_one(ledger: Ledger, quick: Preset) -> None:
+    job = ledger.add(Path("/a.jpg"), "oil", None, "a", SEEN, reason="There is no preset 'oil'.")
+    assert job is not None
+    assert job.state == "failed"
+    assert ledger.take() is None
+    assert ledger.give_recipe(quick) == 1
+    taken = ledger.take()
+    assert taken is not None
+    assert taken.recipe == quick
+
+
+def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_text("no database at all, but long enough to be taken for one" * 100)
+    with pytest.raises(StylefolderError, match="cannot be opened"):
+        Ledger(path)

@@ -1,0 +1,301 @@
+"""`stylefolder watch` and `apply` as their users run them: as processes, over real folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+STYLEFOLDER = [sys.executable, "-m", "daemon"]
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing of the real user is touched."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "PYTHONPATH": str(REPOSITORY)}
+
+
+@pytest.fixture
+def root(tmp_path: Path, quick_yaml: str) -> Path:
+    """A Root with a preset `quick` of its own."""
+    folder = tmp_path / "Root"
+    (folder / "presets").mkdir(parents=True)
+    (folder / "quick").mkdir()
+    (folder / "presets" / "quick.yaml").write_text(quick_yaml)
+    return folder
+
+
+def run(home: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*STYLEFOLDER, *map(str, arguments)], env=home, capture_output=True, text=True, timeout=240)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def workers(daemon: subprocess.Popen[str]) -> list[psutil.Process]:
+    return [p for p in psutil.Process(daemon.pid).children() if "spawn_main" in " ".join(p.cmdline())]
+
+
+def left_over(root: Path) -> list[Path]:
+    return [p for p in root.rglob("*.part")]
+
+
+def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: Image.Image) -> None:
+    inbox = root / "quick"
+    small.save(inbox / "good.jpg")
+    small.save(inbox / "again.png")
+    (inbox / "trip").mkdir()
+    small.save(inbox / "trip" / "deeper.webp")
+    small.save(inbox / os.fsdecode(b"caf\xe9.png"))
+    (inbox / "words.jpg").write_text("these are words")
+    (inbox / "empty.png").touch()
+    (inbox / "cut.jpg").write_bytes((inbox / "good.jpg").read_bytes()[:900])
+    (inbox / ".DS_Store").write_text("no photo")
+    (root / "qiuck").mkdir()
+    small.save(root / "qiuck" / "lost.png")
+    (root / "presets" / "gone.yaml").write_text("style: gone.jpg\n")
+    (root / "gone").mkdir()
+    small.save(root / "gone" / "styleless.png")
+    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    done = run(home, "watch", root, "--once", "--plain")
+
+    assert done.returncode == 1, done.stderr
+    styled = inbox / "styled"
+    for name in ("good.jpg", "again.png", "trip/deeper.webp", os.fsdecode(b"caf\xe9.png")):
+        with Image.open(styled / name) as result:
+            assert result.size == small.size
+    reasons = {p.relative_to(root).as_posix(): p.read_text() for p in root.rglob("failed/**/*.txt")}
+    assert set(reasons) == {
+        "quick/failed/words.jpg.txt", "quick/failed/empty.png.txt", "quick/failed/cut.jpg.txt",
+        "qiuck/failed/lost.png.txt", "gone/failed/styleless.png.txt",
+    }  # fmt: skip
+    assert "not a picture" in reasons["quick/failed/words.jpg.txt"]
+    assert "is empty" in reasons["quick/failed/empty.png.txt"]
+    assert "cut off" in reasons["quick/failed/cut.jpg.txt"]
+    assert "did you mean 'quick'" in reasons["qiuck/failed/lost.png.txt"]
+    assert "gone.yaml:1: style: the picture" in reasons["gone/failed/styleless.png.txt"]
+    for text in reasons.values():
+        assert text.count("\n") == 1, "one line"
+    for name in ("words.jpg", "empty.png", "cut.jpg", "lost.png", "styleless.png"):
+        assert f"{name}: failed." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Working on CPU" in done.stdout or "Working on " in done.stdout
+    assert {p: p.read_bytes() for p in before} == before, "photos are never changed"
+    assert left_over(root) == []
+
+    again = run(home, "watch", root, "--once", "--plain")
+    assert again.returncode == 0
+    assert "begun" not in again.stdout, "nothing is computed twice"
+
+
+def test_a_mended_preset_takes_its_photos_up(root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str) -> None:
+    (root / "later").mkdir()
+    small.save(root / "later" / "a.png")
+    assert run(home, "watch", root, "--once", "--plain").returncode == 1
+    assert (root / "later" / "failed" / "a.png.txt").exists()
+    (root / "presets" / "later.yaml").write_text(quick_yaml)
+    assert run(home, "watch", root, "--once", "--plain").returncode == 0
+    assert (root / "later" / "styled" / "a.png").exists()
+    assert not (root / "later" / "failed").exists(), "the reason is gone with the failure"
+
+
+def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, str], small: Image.Image) -> None:
+    daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--json"], env=home, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (root / "oil").is_dir())  # the shipped presets have Inboxes now
+        second = run(home, "watch", root, "--once")
+        assert second.returncode == 2
+        assert f"process {daemon.pid}" in second.stderr
+        small.save(root / "quick" / "a.png")
+        wait_for((root / "quick" / "styled" / "a.png").exists)
+        small.rotate(180).save(root / "quick" / "a.png")  # replaced: a new photo under the old name
+        first = (root / "quick" / "styled" / "a.png").read_bytes()
+        wait_for(lambda: (root / "quick" / "styled" / "a.png").read_bytes() != first)
+    finally:
+        daemon.send_signal(signal.SIGINT)
+        output, _ = daemon.communicate(timeout=30)
+    assert daemon.returncode == 0
+    events = [json.loads(line) for line in output.splitlines()]
+    assert [e["event"] for e in events].count("JobDone") == 2
+    assert any(e["event"] == "JobStepped" and e["loss"] > 0 for e in events)
+
+
+def test_kill_9_in_mid_job_then_once(root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str) -> None:
+    (root / "presets" / "quick.yaml").write_text(quick_yaml.replace("steps: 2", "steps: 200"))
+    for name in ("a.jpg", "b.jpg"):
+        small.save(root / "quick" / name)
+    daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--json"], env=home, stdout=subprocess.PIPE, text=True)
+    assert daemon.stdout is not None
+    for line in daemon.stdout:
+        if json.loads(line)["event"] == "JobStepped":
+            break
+    orphans = workers(daemon)
+    assert orphans
+    daemon.kill()
+    daemon.wait()
+    wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in orphans), 20)
+    assert list((root / "quick").rglob("styled/*")) == []
+
+    done = run(home, "watch", root, "--once", "--plain")
+    assert done.returncode == 0, done.stderr
+    for name in ("a.jpg", "b.jpg"):
+        with Image.open(root / "quick" / "styled" / name) as result:
+            result.load()
+    assert left_over(root) == []
+
+
+def test_kill_9_of_the_worker(root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str) -> None:
+    """Each time it dies the Job is begun again; after three deaths it has failed, and the next photo is done."""
+    (root / "presets" / "quick.yaml").write_text(quick_yaml.replace("steps: 2", "steps: 2000"))
+    small.save(root / "quick" / "a.png")
+    daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--json"], env=home, stdout=subprocess.PIPE, text=True)
+    assert daemon.stdout is not None
+    events = []
+    try:
+        for line in daemon.stdout:
+            events.append(json.loads(line)["event"])
+            if events[-1] == "JobStepped" and events.count("JobStarted") > events.count("killed"):
+                workers(daemon)[0].kill()
+                events.append("killed")
+            if events[-1] == "JobFailed":
+                break
+        assert events.count("killed") == 3
+        (root / "presets" / "other.yaml").write_text(quick_yaml)
+        (root / "other").mkdir()
+        small.save(root / "other" / "b.png")
+        wait_for((root / "other" / "styled" / "b.png").exists)
+    finally:
+        daemon.terminate()
+        daemon.communicate(timeout=30)
+    assert daemon.returncode == 0
+    assert "died of it 3 times (signal 9)" in (root / "quick" / "failed" / "a.png.txt").read_text()
+
+
+def test_a_slow_writer_is_waited_for(root: Path, home: dict[str, str], small: Image.Image, tmp_path: Path) -> None:
+    """Written in two halves, 2.5 s apart, by a writer that keeps the file open: begun only when it is whole."""
+    small.save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    with (root / "quick" / "slow.png").open("wb") as file:
+        daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--once", "--plain"], env=home, text=True)
+        file.write(data[: len(data) // 2])
+        file.flush()
+        time.sleep(2.5)
+        file.write(data[len(data) // 2 :])
+    assert daemon.wait(timeout=90) == 0
+    assert (root / "quick" / "styled" / "slow.png").exists()
+
+
+def test_disk_full_for_the_result(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
+    """A real full disk: a small tmpfs, in a mount namespace of its own."""
+    script = f"""
+        set -e
+        mount -t tmpfs -o size=1m none {tmp_path}/small
+        head -c 10m /dev/zero > {tmp_path}/small/ballast 2>/dev/null || true
+        {sys.executable} -m daemon apply {tmp_path}/photo.png --preset {tmp_path}/quick.yaml -o {tmp_path}/small/out.png
+    """
+    (tmp_path / "small").mkdir()
+    (tmp_path / "quick.yaml").write_text(quick_yaml)
+    small.save(tmp_path / "photo.png")
+    done = subprocess.run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], env=home, capture_output=True, text=True, timeout=120)
+    if "unshare failed" in done.stderr or "Operation not permitted" in done.stderr:
+        pytest.skip("no user namespaces on this machine")
+    assert done.returncode == 1
+    assert "out.png cannot be written (No space left on device): make room" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["apply", "gone.jpg", "--preset", "oil"], 1, "gone.jpg: failed. It cannot be read (No such file or directory)"),
+        (["apply", "photo.png", "--preset", "oli"], 2, "There is no preset 'oli': did you mean 'oil'?"),
+        (["apply", "photo.png", "--preset", "gone.yaml"], 2, "gone.yaml: cannot be read"),
+        (["apply", "photo.png", "--preset", "oil", "-o", "photo.png"], 2, "is the photo itself"),
+        (["apply", "photo.png", "--preset", "oil", "-o", "out.xyz"], 1, "no format is known by '.xyz'"),
+        (["apply", "photo.png", "--preset", "oil", "--device", "cuda:99"], 1, "There is no device 'cuda:99' here"),
+        (["apply", "photo.png"], 2, "--preset"),
+        (["presets", "check", "gone.yaml"], 2, "gone.yaml: cannot be read"),
+    ],
+)
+def test_wrong_usage_in_a_sentence(
+    home: dict[str, str], tmp_path: Path, small: Image.Image, arguments: list[str], status: int, says: str
+) -> None:
+    small.save(tmp_path / "photo.png")
+    done = subprocess.run([*STYLEFOLDER, *arguments], env=home, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    assert done.returncode == status
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
+    (tmp_path / "quick.yaml").write_text(quick_yaml)
+    for name in ("a.png", "b.jpg"):
+        small.save(tmp_path / name)
+    done = run(home, "apply", tmp_path / "a.png", tmp_path / "b.jpg", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a-quick.png", "b-quick.jpg"]
+    results = [json.loads(line)["result"] for line in done.stdout.splitlines() if '"JobDone"' in line]
+    assert [Path(r).name for r in results] == ["a-quick.png", "b-quick.jpg"]
+    one = run(home, "apply", tmp_path / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "one.webp", "--steps", 1, "--size", 48)
+    assert one.returncode == 0, one.stderr
+    assert "total loss by step: 1: " in one.stdout
+    with Image.open(tmp_path / "one.webp") as result:
+        assert (result.format, result.size) == ("WEBP", (96, 64))
+
+
+def test_presets_commands(home: dict[str, str], tmp_path: Path) -> None:
+    listed = run(home, "presets")
+    assert listed.returncode == 0
+    assert "watercolour" in listed.stdout
+    shown = run(home, "presets", "show", "classic")
+    assert "style_weight: 10000" in shown.stdout
+    made = run(home, "presets", "new", "mine", "--style", REPOSITORY / "presets" / "styles" / "pastel.jpg")
+    assert made.returncode == 0, made.stderr
+    assert "mine" in run(home, "presets", "list").stdout
+    path = Path(home["XDG_CONFIG_HOME"]) / "stylefolder" / "presets" / "mine.yaml"
+    assert "is right" in run(home, "presets", "check", path).stdout
+    path.write_text(path.read_text() + "strenght: 4\n")
+    broken = run(home, "presets", "check", path)
+    assert broken.returncode == 2
+    assert "mine.yaml:13: strenght: there is no such key; did you mean 'strength'?" in broken.stderr
+
+
+def test_doctor(home: dict[str, str], tmp_path: Path) -> None:
+    done = run(home, "doctor", tmp_path / "Root")
+    assert done.returncode == 0, done.stdout
+    for what in ("device", "weights", "presets", "root", "disk"):
+        assert f"ok    {what}" in done.stdout
+
+
+def test_demo(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
+    (tmp_path / "quick.yaml").write_text(quick_yaml)
+    small.save(tmp_path / "photo.png")
+    done = run({**home, "TMPDIR": str(tmp_path)}, "demo", tmp_path / "photo.png", "--preset", tmp_path / "quick.yaml")
+    assert done.returncode == 0, done.stderr
+    result = Path(done.stdout.rsplit("The Result lies in ", 1)[1].strip())
+    with Image.open(result) as image:
+        assert image.size == small.size
+
+
+def test_help_needs_no_torch(home: dict[str, str]) -> None:
+    """What makes `stylefolder --help` answer in 0.3 s: nothing heavy is imported."""
+    code = "import sys; from daemon.cli import app; import daemon.watch, daemon.apply, daemon.views; print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
+    done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
