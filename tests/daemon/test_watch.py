@@ -53,7 +53,7 @@ def workers(daemon: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def left_over(root: Path) -> list[Path]:
-    return [p for p in root.rglob("*.part")]
+    return list(root.rglob("*.part"))
 
 
 def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: Image.Image) -> None:
@@ -119,7 +119,7 @@ def test_a_mended_preset_takes_its_photos_up(root: Path, home: dict[str, str], s
 def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, str], small: Image.Image) -> None:
     daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--json"], env=home, stdout=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: (root / "oil").is_dir())  # the shipped presets have Inboxes now
+        wait_for((root / "oil").is_dir)  # the shipped presets have Inboxes now
         second = run(home, "watch", root, "--once")
         assert second.returncode == 2
         assert f"process {daemon.pid}" in second.stderr
