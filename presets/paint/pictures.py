@@ -26,27 +26,46 @@ from presets.paint.canvas import (
 
 
 def swirl(rng: np.random.Generator) -> Array:
-    """Night wind: comma strokes around eddies, ultramarine to gold."""
+    """Night wind over a village: comma strokes around two eddies, small stars, dark hills with lit windows."""
     x, y = grid()
-    angle = 0.5 * noise(rng, 1.5, 2)
-    glow = np.zeros_like(x)
-    turn_x, turn_y = np.cos(angle), 0.6 * np.sin(angle)
-    for cx, cy, radius, sense in ((0.28, 0.3, 0.2, 1), (0.72, 0.42, 0.26, -1), (1.08, 0.2, 0.16, 1), (0.2, 0.78, 0.18, -1), (0.98, 0.8, 0.2, 1)):
+    drift = 0.35 * noise(rng, 1.5, 2)
+    turn_x, turn_y = np.cos(drift), 0.5 * np.sin(drift)
+    pale, gold = np.zeros_like(x), np.zeros_like(x)
+
+    def eddy(cx: float, cy: float, radius: float, sense: int) -> Array:
+        nonlocal turn_x, turn_y
         dx, dy = x - cx, y - cy
         distance = np.hypot(dx, dy) + 1e-4
         pull = np.exp(-((distance / radius) ** 2)) * 3.5
-        turn_x += -dy / distance * pull * sense
-        turn_y += dx / distance * pull * sense
-        glow += np.exp(-((distance / (radius * 0.42)) ** 2)) + 0.5 * np.exp(-(((distance - radius * 0.85) / (radius * 0.13)) ** 2))
-    field = np.arctan2(turn_y, turn_x)
-    tone = np.clip(0.30 + 0.13 * noise(rng, 3, 3) + 0.62 * glow, 0, 1)
-    tints = ramp(tone, "#0a1540", "#123a86", "#2f73b8", "#86b7cf", "#f3e3a0", "#f2b21c")
+        turn_x, turn_y = turn_x - dy / distance * pull * sense, turn_y + dx / distance * pull * sense
+        return distance / radius
+
+    for cx, cy, radius, sense in ((0.42, 0.30, 0.20, 1), (0.80, 0.40, 0.17, -1)):
+        distance = eddy(cx, cy, radius, sense)
+        arm = np.arctan2(y - cy, x - cx) * sense + 5 * distance
+        pale += np.clip(np.sin(arm), 0, 1) * np.exp(-(distance**2) / 1.6)
+    for _ in range(11):
+        cx, cy, radius = rng.uniform(0.05, 1.2), rng.uniform(0.05, 0.5), rng.uniform(0.025, 0.06)
+        distance = eddy(cx, cy, radius, 1)
+        gold += np.exp(-(distance**2) / 0.5) + 0.35 * np.exp(-((distance - 1.3) ** 2) / 0.08)
+    ridge = 0.62 + 0.07 * np.sin(x * 5) + 0.025 * noise(rng, 3, 2)
+    land = smoothstep(-0.004, 0.004, y - ridge)
+    sky_tone = np.clip(0.36 + 0.16 * noise(rng, 4, 3, (0.6, 1.6)) + 0.34 * pale + 0.12 * (y < ridge - 0.12), 0, 1)
+    tints = ramp(sky_tone, "#0b1a4a", "#1b3f8c", "#3a74b8", "#8db9cf", "#dfe6cf")
+    tints = mix(tints, ramp(np.clip(gold, 0, 1), "#d9c56a", "#f3cf4a", "#fbe9a0"), np.clip(gold * 1.3, 0, 1))
+    fields = ramp(np.clip(0.45 + 0.3 * noise(rng, 6, 3, (0.6, 1.8)) - (y - 0.75), 0, 1), "#0f1c2c", "#1f3f46", "#3f6a4a", "#a08a3c")
+    tints = mix(tints, fields, land)
+    for _ in range(46):
+        cx, cy = rng.uniform(0, 1.25), rng.uniform(0.68, 0.95)
+        house = smoothstep(0.02, 0.017, np.maximum(np.abs(x - cx) * 0.9, np.abs(y - cy)))
+        tints = mix(tints, np.broadcast_to(colour(rng.choice(["#e8b53a", "#c8642c", "#7fa3b8", "#efe0a8"])), tints.shape), house)
+    field = np.where(land > 0.5, inside(y - ridge) + 0.35 * noise(rng, 5, 2), np.arctan2(turn_y, turn_x))
     canvas = Canvas(colour("#152a5c"), rng)
     at = sampler(field)
-    for spacing, width, length in ((26, 34, 150), (15, 20, 95), (11, 13, 62)):
+    for spacing, width, length in ((26, 34, 130), (16, 21, 88), (13, 14, 58)):
         for point in scatter(rng, spacing):
             px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
-            tint = np.clip(tints[py, px] + rng.normal(0, 0.045, 3) + rng.normal(0, 0.05), 0, 1)
+            tint = np.clip(tints[py, px] + rng.normal(0, 0.04, 3) + rng.normal(0, 0.06), 0, 1)
             canvas.stroke(follow(at, point, length * rng.uniform(0.6, 1.2)), width * rng.uniform(0.7, 1.2), tint)
     return canvas.lit(0.42, 0.16)
 
@@ -297,7 +316,7 @@ def pastel(rng: np.random.Generator) -> Array:
     scene = ramp(mood, "#23284f", "#4b4a8f", "#8a5fa8", "#d9799b", "#f2b48a", "#f7e3b0")
     scene = mix(scene, ramp(np.clip(0.5 + 0.3 * noise(rng, 6, 2), 0, 1), "#1f4a4a", "#4f9a7a", "#b9d98a"), smoothstep(0.2, 0.6, noise(rng, 3, 2) + (y - 0.55) * 2.2))
     at = sampler(-0.85 + 0.55 * noise(rng, 1.6, 2))
-    for spacing, width, length, tooth in ((22, 34, 120, 0.22), (19, 24, 110, 0.36), (20, 15, 85, 0.44)):
+    for spacing, width, length, tooth in ((20, 40, 130, 0.08), (19, 26, 115, 0.30), (20, 16, 90, 0.40)):
         for point in scatter(rng, spacing):
             px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
             tint = np.clip(scene[py, px] * rng.normal(1.04, 0.12) + rng.normal(0, 0.05, 3), 0, 1)
@@ -305,8 +324,8 @@ def pastel(rng: np.random.Generator) -> Array:
                 follow(at, point, length * rng.uniform(0.5, 1.2), 7), width * rng.uniform(0.6, 1.3), tint,
                 opacity=0.92, streaks=0.07, dryness=0.3, body=0, tooth=tooth, pickup=0.1,
             )  # fmt: skip
-    for _ in range(240):
+    for _ in range(150):
         point = np.array([rng.uniform(0, WIDTH), rng.uniform(HEIGHT * 0.45, HEIGHT)])
         tint = colour(rng.choice(["#fff4d6", "#ff8fa3", "#ffd166", "#c8b6ff", "#f4f1de"]))
-        canvas.stroke(follow(at, point, rng.uniform(16, 46), 5), rng.uniform(10, 22), tint, opacity=0.95, body=0, tooth=0.35, pickup=0, dryness=0.1)
+        canvas.stroke(follow(at, point, rng.uniform(40, 90), 5), rng.uniform(10, 20), tint, opacity=0.9, body=0, tooth=0.30, pickup=0, dryness=0.1)
     return np.clip(canvas.rgb, 0, 1)
