@@ -20,6 +20,11 @@ def main() -> None:
         sys.exit(e.exit_status)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as e:
+        if os.environ.get("STYLEFOLDER_DEBUG"):
+            raise
+        print(f"stylefolder: an unforeseen error, {type(e).__name__}: {e}. `stylefolder --debug ...` shows where.", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
 
 
 if __name__ == "__main__":

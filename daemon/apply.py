@@ -51,10 +51,9 @@ def apply(photos: Sequence[Path], preset: Preset, out: Path | None, device: str,
 
 
 def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tell: Callable[[Event], None]) -> None:
-    reason, digest, signature = None, "", Signature(0, 0, 0)
+    reason, digest, signature = None, "", Signature(0, 0, 0, 0)
     try:
-        seen = complete.look(photo.resolve(strict=True))
-        signature = Signature(seen.size, seen.mtime_ns, seen.inode)
+        signature = complete.look(photo.resolve(strict=True))
         digest = complete.sha256(photo)
     except OSError as e:
         reason = f"It cannot be read ({e.strerror}): check its name, and that you may read it."

@@ -6,25 +6,16 @@ import contextlib
 import hashlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from daemon.ledger import Signature
 
 SETTLE = 1.0  # seconds without any change
 
 
-@dataclass(frozen=True)
-class Look:
-    """What one look at a file saw. ctime changes with every write, also where mtime is set back."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-
-def look(path: Path) -> Look:
+def look(path: Path) -> Signature:
     stat = path.stat(follow_symlinks=False)
-    return Look(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return Signature(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 def has_writer(path: Path) -> bool:
@@ -57,7 +48,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def unreadable_digest(seen: Look) -> str:
+def unreadable_digest(seen: Signature) -> str:
     """Stands for the bytes of a file that cannot be read, so that it fails once and not at every look."""
     return f"unreadable:{seen.inode}:{seen.ctime_ns}"
 

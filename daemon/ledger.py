@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     preset TEXT NOT NULL,
     recipe TEXT REFERENCES recipes,      -- NULL while there is no valid preset of that name
     digest TEXT NOT NULL,                -- sha256 of the photo's bytes
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
     target BLOB,                         -- the Result's file, where it was asked for by name
     state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
     attempts INTEGER NOT NULL DEFAULT 0, -- times that it was begun
@@ -50,6 +50,7 @@ class Signature:
 
     size: int
     mtime_ns: int
+    ctime_ns: int  # changes with every write, also where mtime is set back, and with a change of rights
     inode: int
 
 
@@ -96,8 +97,8 @@ class Ledger:
 
     def signatures(self, preset: str) -> dict[Path, Signature]:
         """Of all photos seen under a preset, as they were last seen."""
-        rows = self.db.execute("SELECT photo, size, mtime_ns, inode FROM jobs WHERE preset = ? ORDER BY id", (preset,))
-        return {_path(r["photo"]): Signature(r["size"], r["mtime_ns"], r["inode"]) for r in rows}
+        rows = self.db.execute("SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? ORDER BY id", (preset,))
+        return {_path(r["photo"]): Signature(r["size"], r["mtime_ns"], r["ctime_ns"], r["inode"]) for r in rows}
 
     def add(
         self, photo: Path, preset: str, recipe: Preset | None, digest: str, signature: Signature,
@@ -106,18 +107,18 @@ class Ledger:
         """Queue a photo; with a ``reason`` it has failed already. None where the same bytes under that name and preset
         are known: then only the signature is brought up to date."""
         row = self.db.execute(
-            "INSERT INTO jobs (photo, preset, recipe, digest, size, mtime_ns, inode, target, state, reason, queued_at, finished_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (photo, preset, digest) DO NOTHING RETURNING *",
+            "INSERT INTO jobs (photo, preset, recipe, digest, size, mtime_ns, ctime_ns, inode, target, state, reason,"
+            " queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (photo, preset, digest) DO NOTHING RETURNING *",
             (
-                os.fsencode(photo), preset, self._keep(recipe), digest, signature.size, signature.mtime_ns, signature.inode,
+                os.fsencode(photo), preset, self._keep(recipe), digest, *astuple(signature),
                 target and os.fsencode(target), "failed" if reason else "queued", reason, time.time(),
                 time.time() if reason else None,
             ),
         ).fetchone()  # fmt: skip
         if row is None:
             self.db.execute(
-                "UPDATE jobs SET size = ?, mtime_ns = ?, inode = ? WHERE photo = ? AND preset = ? AND digest = ?",
-                (signature.size, signature.mtime_ns, signature.inode, os.fsencode(photo), preset, digest),
+                "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE photo = ? AND preset = ? AND digest = ?",
+                (*astuple(signature), os.fsencode(photo), preset, digest),
             )
             return None
         return self._job(row)

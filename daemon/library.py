@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stylecore.errors import PresetError
@@ -37,11 +37,7 @@ class Library:
 
     def why_not(self, name: str) -> str:
         """The sentence for a name that is in ``presets`` not."""
-        if name in self.errors:
-            return self.errors[name]
-        near = difflib.get_close_matches(name, self.presets, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(self.presets) or 'none'}."
-        return f"There is no preset {name!r}: {hint}"
+        return self.errors[name] if name in self.errors else _unknown(name, self.presets)
 
     def _forget(self, name: str) -> None:
         for known in (self.presets, self.errors, self._seen):
@@ -67,6 +63,10 @@ def get_preset(name_or_file: str, folders: Sequence[Path]) -> Preset:
     found = find_presets(folders)
     if name_or_file in found:
         return load_preset(found[name_or_file])
-    near = difflib.get_close_matches(name_or_file, found, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(found)}; or name a .yaml file."
-    raise PresetError(f"There is no preset {name_or_file!r}: {hint}")
+    raise PresetError(_unknown(name_or_file, found))
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}."
+    return f"There is no preset {name!r}: {hint}"

@@ -46,8 +46,6 @@ def watch(
         for job in ledger.recover():
             tell(JobFailed(job))
         library = Library(places.preset_folders(root))
-        for name in library.presets:
-            (root / name).mkdir(exist_ok=True)
         engine = Engine(ledger, device, lambda job: result_names(root, ledger, job), tell)
         watcher = Watcher(root, ledger, library, tell)
         watcher.start()

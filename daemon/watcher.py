@@ -19,7 +19,6 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from daemon import complete, places
-from daemon.complete import Look
 from daemon.events import Event, JobFailed, Note
 from daemon.ledger import Ledger, Signature
 from daemon.library import Library
@@ -39,11 +38,12 @@ class Watcher:
         self.ledger = ledger
         self.library = library
         self.tell = tell
-        self.pending: dict[Path, tuple[Look, float]] = {}  # not complete yet: what was seen, and since when
+        self.pending: dict[Path, tuple[Signature, float]] = {}  # not complete yet: what was seen, and since when
         self.hint = threading.Event()
         self._observer: BaseObserver | None = None
         self._watches: dict[Path, ObservedWatch] = {}
         self._told: set[str] = set()
+        self._welcomed: set[str] = set()  # presets that were given an Inbox; one that the user takes away stays away
         self._next_scan = self._next_look = 0.0
 
     def start(self) -> None:
@@ -72,20 +72,23 @@ class Watcher:
         for name, error in self.library.errors.items():
             self._tell_once(f"Preset {name} is broken: {error}")
         for preset in self.library.presets.values():
+            if preset.name not in self._welcomed:
+                self._welcomed.add(preset.name)
+                (self.root / preset.name).mkdir(exist_ok=True)
             self.ledger.give_recipe(preset)
         seen: set[Path] = set()
         for inbox in self._inboxes():
             self._watch(inbox, recursive=True)
             known = self.ledger.signatures(inbox.name)
-            for path, found in _photos(inbox):
-                if known.get(path) == Signature(found.size, found.mtime_ns, found.inode):
+            for path, found in self._photos(inbox):
+                if known.get(path) == found:
                     continue
                 seen.add(path)
                 self._consider(path, found, inbox.name)
         for path in self.pending.keys() - seen:
             del self.pending[path]
 
-    def _consider(self, path: Path, found: Look, preset: str) -> None:
+    def _consider(self, path: Path, found: Signature, preset: str) -> None:
         before = self.pending.get(path)
         now = time.monotonic()
         if before is None or before[0] != found:
@@ -95,25 +98,51 @@ class Watcher:
                 self._enter(path, found, preset)
                 del self.pending[path]
 
-    def _enter(self, path: Path, found: Look, name: str) -> None:
+    def _enter(self, path: Path, found: Signature, name: str) -> None:
         preset = self.library.presets.get(name)
         reason = None if preset else self.library.why_not(name)
         try:
             digest = complete.sha256(path)
-        except PermissionError:
+        except FileNotFoundError:
+            raise
+        except OSError:  # no permission, a failing disk: the worker will say which
             digest = complete.unreadable_digest(found)
         if complete.look(path) != found:
             return  # it changed while it was read: the next look begins anew
-        job = self.ledger.add(path, name, preset, digest, Signature(found.size, found.mtime_ns, found.inode), reason=reason)
+        job = self.ledger.add(path, name, preset, digest, found, reason=reason)
         if job is not None and job.state == "failed":
             self.tell(JobFailed(job))
 
     def _inboxes(self) -> Iterator[Path]:
-        with os.scandir(self.root) as entries:
-            folders = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-        for name in folders:
-            if not _ignored(name) and name not in (places.PRESETS,):
-                yield self.root / name
+        for entry in self._entries(self.root):
+            if entry.is_dir(follow_symlinks=False) and not _ignored(entry.name) and entry.name != places.PRESETS:
+                yield self.root / entry.name
+
+    def _photos(self, inbox: Path) -> Iterator[tuple[Path, Signature]]:
+        """Every regular file in an Inbox and its folders that may be a photo."""
+        stack = [inbox]
+        while stack:
+            folder = stack.pop()
+            for entry in self._entries(folder):
+                if _ignored(entry.name) or (folder == inbox and entry.name in (places.STYLED, places.FAILED)):
+                    continue
+                with complete.silently():
+                    if entry.is_dir(follow_symlinks=False):
+                        stack.append(Path(entry.path))
+                    elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+                        path = Path(entry.path)
+                        yield path, complete.look(path)
+
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        """What lies in a folder, which may vanish or be closed to us at any moment."""
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as e:
+            self._tell_once(f"The folder {folder} cannot be read ({e.strerror}): mend its rights, or move it elsewhere.")
+            return []
 
     def _watch(self, folder: Path, *, recursive: bool) -> None:
         if self._observer is None or folder in self._watches:
@@ -139,24 +168,6 @@ class _Hints(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type not in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):  # our own reading is no news
             self.hint.set()
-
-
-def _photos(inbox: Path) -> Iterator[tuple[Path, Look]]:
-    """Every regular file in an Inbox and its folders that may be a photo."""
-    stack = [inbox]
-    while stack:
-        folder = stack.pop()
-        with complete.silently():
-            for entry in os.scandir(folder):
-                if _ignored(entry.name) or (folder == inbox and entry.name in (places.STYLED, places.FAILED)):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(Path(entry.path))
-                    continue
-                with complete.silently():
-                    if stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-                        path = Path(entry.path)
-                        yield path, complete.look(path)
 
 
 def _ignored(name: str) -> bool:

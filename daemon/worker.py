@@ -95,8 +95,8 @@ def style(order: Order, device: str, pipe: Connection) -> Finished:
             target = order.target or order.names[EXTENSIONS[kind]]
             notes = save_result(event, target, order.preset.output, kind)
             return Finished(order.job, target, notes=(*photo.notes, *notes), curve=tuple(curve))
-        if pipe.poll() and pipe.recv() is None:  # cancelled; at the daemon's death recv raises EOFError
-            return Finished(order.job, reason="cancelled")
+        if pipe.poll():  # in mid-Job the daemon says nothing: what can be read is the pipe's end
+            raise EOFError
         if event.step in (1, event.steps) or event.step % max(1, event.steps // 10) == 0:
             curve.append((event.step, event.losses.total))
         if time.monotonic() - told >= REPORT_EVERY or event.step == event.steps:

@@ -187,7 +187,8 @@ def _with_pictures(preset: Preset, path: Path, lines: Lines) -> Preset:
                 f"{path}:{where}: style: the picture {full} cannot be read ({e.strerror}): put it there or correct the path."
             ) from e
         pictures.append(StylePicture(picture=full.resolve(), weight=style.weight))
-    return preset.model_copy(update={"style": tuple(pictures), "digest": digest.hexdigest()})
+    weights = preset.weights if preset.weights in ("oxford", "torchvision") else str((path.parent / Path(preset.weights).expanduser()).resolve())
+    return preset.model_copy(update={"style": tuple(pictures), "digest": digest.hexdigest(), "weights": weights})
 
 
 def _sentence(path: Path, lines: Lines, error: Any) -> str:

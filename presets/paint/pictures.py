@@ -232,9 +232,9 @@ def charcoal(rng: np.random.Generator) -> Array:
     contour = np.abs((form * 1.6) % 1 - 0.5)
     for point in scatter(rng, 30):
         px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
-        if contour[py, px] < 0.07:
+        if contour[py, px] < 0.10 and rng.random() < 0.75:
             canvas.stroke(
-                follow(at_shape, point, 170, 11), rng.uniform(7, 17), colour("#100f10"),
+                follow(at_shape, point, 110, 9), rng.uniform(5, 11), colour("#100f10"),
                 opacity=0.95, tooth=0.25, body=0, pickup=0, streaks=0.05, dryness=0.25,
             )  # fmt: skip
         elif tone[py, px] > 0.74 and rng.random() < 0.5:

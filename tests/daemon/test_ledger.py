@@ -12,7 +12,7 @@ from daemon.ledger import MAX_ATTEMPTS, Ledger, Signature
 from stylecore.errors import StylefolderError
 from stylecore.preset import Preset
 
-SEEN = Signature(10, 20, 30)
+SEEN = Signature(10, 20, 25, 30)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_job_goes_its_way(ledger: Ledger, quick: Preset) -> None:
 def test_the_same_bytes_are_not_queued_twice(ledger: Ledger, quick: Preset) -> None:
     photo = Path("/a.jpg")
     assert ledger.add(photo, "oil", quick, "one", SEEN)
-    touched = Signature(10, 99, 30)
+    touched = Signature(10, 99, 26, 30)
     assert ledger.add(photo, "oil", quick, "one", touched) is None
     assert ledger.signatures("oil") == {photo: touched}
     assert ledger.add(photo, "oil", quick, "two", SEEN), "new bytes are a new Job"

@@ -39,7 +39,7 @@ def test_two_photos_never_share_a_result(quick: Preset) -> None:
     ledger = Ledger(":memory:")
     names = []
     for name in ("a.gif", "a.png"):
-        ledger.add(ROOT / "oil" / name, "oil", quick, name, Signature(1, 1, 1))
+        ledger.add(ROOT / "oil" / name, "oil", quick, name, Signature(1, 1, 1, 1))
         job = ledger.take()
         assert job is not None
         result = result_names(ROOT, ledger, job)[".png"]

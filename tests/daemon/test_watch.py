@@ -299,3 +299,34 @@ def test_help_needs_no_torch(home: dict[str, str]) -> None:
     code = "import sys; from daemon.cli import app; import daemon.watch, daemon.apply, daemon.views; print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
     done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_24_megapixels_upright_with_gps_and_profile_in_3_gb(home: dict[str, str], tmp_path: Path, cat: Image.Image, quick_yaml: str) -> None:
+    """A camera's JPEG on its side, with GPS and Adobe RGB, through `apply`; the memory is the worker's largest."""
+    from PIL import ExifTags
+
+    from tests.stylecore.test_photo_and_result import adobe_rgb, rich_exif
+
+    (tmp_path / "quick.yaml").write_text(quick_yaml)
+    photo, out = tmp_path / "large.jpg", tmp_path / "out.jpg"
+    cat.resize((6000, 4000), Image.Resampling.BICUBIC).save(
+        photo, quality=92, exif=b"Exif\0\0" + rich_exif(6), icc_profile=adobe_rgb()
+    )
+    measured = (
+        "import resource, subprocess, sys;"
+        "status = subprocess.run(sys.argv[1:]).returncode;"
+        "print('kB', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss);"
+        "sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", measured, *STYLEFOLDER, "apply", str(photo), "--preset", str(tmp_path / "quick.yaml"), "-o", str(out)],
+        env=home, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.rsplit("kB", 1)[1]) < 3_000_000
+    with Image.open(out) as result:
+        assert result.size == (4000, 6000)
+        block = result.getexif()
+        assert block[ExifTags.Base.Orientation] == 1
+        assert block.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+        assert result.info["icc_profile"] == adobe_rgb()

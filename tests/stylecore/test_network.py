@@ -125,6 +125,14 @@ def test_a_bad_file_is_refused_with_the_ways_out(tmp_path: Path, make: object) -
         load_weights(str(path))
 
 
+def test_no_network_for_torchvisions_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(WeightsError, match=r"weights cannot be had .*Ways out"):
+        load_weights("torchvision")
+
+
 def test_damaged_packaged_weights_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_room, "OXFORD_SHA256", "0" * 64)
     with pytest.raises(WeightsError, match="damaged"):

@@ -292,6 +292,31 @@ def test_a_wrong_extension_does_not_matter(tmp_path: Path, small: Image.Image) -
     assert load_photo(path).format == "png"
 
 
+def test_a_camera_raw_file(tmp_path: Path, cat: Image.Image) -> None:
+    """A DNG with a Bayer mosaic of the cat, as a camera keeps it; EXIF comes along, the Result is a JPEG."""
+    pytest.importorskip("rawpy", reason="the extra stylefolder[raw] is not installed")
+    pixels = np.asarray(cat.resize((320, 240))).astype(np.uint16) * 200
+    mosaic = pixels[..., 1].copy()
+    mosaic[0::2, 0::2], mosaic[1::2, 1::2] = pixels[0::2, 0::2, 0], pixels[1::2, 1::2, 2]
+    identity = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
+    path = tmp_path / "camera.dng"
+    tifffile.imwrite(
+        path, mosaic, photometric=32803, metadata=None, software=False,
+        extratags=[
+            (50706, 1, 4, bytes((1, 4, 0, 0)), True), (50708, 2, 0, "Stylefolder One", True), (271, 2, 0, "Stylefolder", True),
+            (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes((0, 1, 1, 2)), True), (50721, 10, 9, identity, True),
+            (50717, 4, 1, 51000, True), (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),
+        ],
+    )  # fmt: skip
+    photo = load_photo(path)
+    assert (photo.format, photo.pixels.dtype) == ("raw", np.uint16)
+    assert 300 <= photo.size[0] <= 320
+    assert photo.pixels.std() > 3000, "a picture, and not a blank"
+    save_result(result_of(photo), tmp_path / "out.jpg", Output(), "jpeg")
+    with Image.open(tmp_path / "out.jpg") as out:
+        assert out.getexif()[ExifTags.Base.Make] == "Stylefolder"
+
+
 def test_no_permission_and_no_file(tmp_path: Path, small: Image.Image) -> None:
     path = tmp_path / "mine.png"
     small.save(path)

@@ -170,6 +170,26 @@ def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp
         assert difference(one.pixels, other.pixels) < 6, preset.name
 
 
+def test_bf16_is_harmless(photo: Photo, oil: Preset) -> None:
+    """The same steps in bf16 and in float32 end at losses within a tenth, both judged in float32."""
+    preset = oil.model_copy(update={"steps": (25,), "size": 96})
+    target = to_tensor(photo.resized(96, 64), CPU32.torch)
+    judge = Objective(load_network("oxford", CPU32), preset, target, preset.digest)
+    ends = {}
+    for dtype in (torch.bfloat16, torch.float32):
+        progress, _ = run(photo, preset, Device(torch.device("cpu"), dtype, str(dtype)))
+        ends[dtype] = judge(to_tensor(progress[-1].preview(), CPU32.torch))[0].total
+    assert ends[torch.bfloat16] == pytest.approx(ends[torch.float32], rel=0.1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+def test_a_gpu_paints_what_the_cpu_paints(photo: Photo, oil: Preset) -> None:
+    preset = oil.model_copy(update={"steps": (10,), "size": 128})
+    _, there = run(photo, preset, choose_device("cuda"))
+    _, here = run(photo, preset, CPU32)
+    assert difference(there.pixels, here.pixels) < 8
+
+
 def test_working_sizes(oil: Preset) -> None:
     three = oil.model_copy(update={"steps": (1, 1, 1), "size": 400})
     assert working_sizes((6000, 4000), three, CPU32) == [(100, 67), (200, 133), (400, 267)]
