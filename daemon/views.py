@@ -106,8 +106,7 @@ def _bars() -> Iterator[Show]:
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
-        TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
-        TextColumn("loss {task.fields[loss]}"),
+        TextColumn("{task.fields[words]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -122,10 +121,10 @@ def _bars() -> Iterator[Show]:
         match event:
             case JobStarted(job):
                 name = escape(f"{printable(job.photo.name)} [{job.preset}]")
-                bars[job.id] = progress.add_task(name, total=None, loss="-")
+                bars[job.id] = progress.add_task(name, total=None, words="beginning")
                 return
             case JobStepped(job, step, steps, _, _, loss, _):
-                progress.update(bars[job.id], completed=step, total=steps, loss=f"{loss:.4g}")
+                progress.update(bars[job.id], completed=step, total=steps, words=f"step {step} of {steps}, loss {loss:.4g}")
                 return
             case JobDone(job, _, _) | JobFailed(job):
                 if job.id in bars:

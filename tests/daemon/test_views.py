@@ -65,8 +65,8 @@ def test_bars_on_a_terminal(tmp_path: Path, small: Image.Image, quick_yaml: str)
             shown += os.read(ours, 4096)
         except OSError:  # the other side is closed
             break
-    assert process.wait(timeout=60) == 0
     text = shown.decode()
+    assert process.wait(timeout=60) == 0, text
     assert "a [red].png [quick]" in text, "the name is no markup"
     assert "of 60" in text
     assert "loss 0." in text

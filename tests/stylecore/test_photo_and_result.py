@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import resource
@@ -27,6 +28,7 @@ FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "heic"]
 LOSSLESS = ("png", "tiff")
 
 
+@functools.cache  # it holds the time of its making
 def adobe_rgb() -> bytes:
     return bytes(imagecodecs.cms_profile("adobergb"))
 
