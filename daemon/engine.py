@@ -88,7 +88,7 @@ class Engine:
         if isinstance(message, Chosen):
             self.tell(JobChosen(job, message.device, message.size))
         elif isinstance(message, Stepped):
-            self.tell(JobStepped(job, message.step, message.steps, message.scale, message.scales, message.loss, message.seconds))
+            self.tell(JobStepped(job, message.step, message.steps, message.scale, message.scales, message.loss, message.share, message.seconds))
         elif message.result is not None:
             self.job = None
             self.tell(JobDone(self.ledger.finish(job, "done", result=message.result), message.notes, message.curve))

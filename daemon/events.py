@@ -37,6 +37,7 @@ class JobStepped:
     scale: int
     scales: int
     loss: float
+    share: float  # of the whole work, 0..1
     seconds: float
 
 

@@ -123,8 +123,8 @@ def _bars() -> Iterator[Show]:
                 name = escape(f"{printable(job.photo.name)} [{job.preset}]")
                 bars[job.id] = progress.add_task(name, total=None, words="beginning")
                 return
-            case JobStepped(job, step, steps, _, _, loss, _):
-                progress.update(bars[job.id], completed=step, total=steps, words=f"step {step} of {steps}, loss {loss:.4g}")
+            case JobStepped(job, step, steps, _, _, loss, share, _):
+                progress.update(bars[job.id], completed=share, total=1, words=f"step {step} of {steps}, loss {loss:.4g}")
                 return
             case JobDone(job, _, _) | JobFailed(job):
                 if job.id in bars:

@@ -47,6 +47,7 @@ class Stepped:
     scale: int
     scales: int
     loss: float
+    share: float  # of the whole work, 0..1
     seconds: float
 
 
@@ -101,7 +102,7 @@ def style(order: Order, device: str, pipe: Connection) -> Finished:
             curve.append((event.step, event.losses.total))
         if time.monotonic() - told >= REPORT_EVERY or event.step == event.steps:
             told = time.monotonic()
-            pipe.send(Stepped(order.job, event.step, event.steps, event.scale, event.scales, event.losses.total, event.seconds))
+            pipe.send(Stepped(order.job, event.step, event.steps, event.scale, event.scales, event.losses.total, event.share, event.seconds))
     raise AssertionError("stylize ended without a Result")
 
 

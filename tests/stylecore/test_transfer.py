@@ -75,6 +75,10 @@ def test_progress_tells_the_whole_way(photo: Photo, oil: Preset) -> None:
     assert [p.step for p in progress] == [1, 2, 3, 4, 5]
     assert [p.scale for p in progress] == [1, 1, 2, 2, 2]
     assert {p.steps for p in progress} == {5}
+    shares = [p.share for p in progress]
+    assert shares == sorted(shares)
+    assert shares[1] < 0.3
+    assert shares[-1] == 1
     assert [p.size for p in progress][1:3] == [(48, 32), (96, 64)]
     assert progress[-1].preview().shape == (64, 96, 3)
     assert result.steps == 5
