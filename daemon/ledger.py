@@ -5,6 +5,7 @@ A change of state is one SQL statement. Paths are kept as the bytes that the fil
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import time
@@ -21,7 +22,7 @@ MAX_ATTEMPTS = 3
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS recipes (
-    digest TEXT PRIMARY KEY,
+    digest TEXT PRIMARY KEY,             -- sha256 of the JSON
     preset TEXT NOT NULL                 -- JSON of the Preset as it was
 );
 CREATE TABLE IF NOT EXISTS jobs (
@@ -188,8 +189,10 @@ class Ledger:
     def _keep(self, recipe: Preset | None) -> str | None:
         if recipe is None:
             return None
-        self.db.execute("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (recipe.digest, recipe.model_dump_json()))
-        return recipe.digest
+        text = recipe.model_dump_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()  # of all: a preset's own digest leaves its name and paths out
+        self.db.execute("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
+        return digest
 
     def _job(self, row: Any) -> Job:
         recipe = None

@@ -47,6 +47,14 @@ def test_the_same_bytes_are_not_queued_twice(ledger: Ledger, quick: Preset) -> N
     assert ledger.add(photo, "gouache", quick, "one", SEEN), "and so is another preset"
 
 
+def test_a_copy_of_a_preset_under_another_name_keeps_its_name(ledger: Ledger, quick: Preset) -> None:
+    """Same digest, same Result; but the Job knows its own preset."""
+    twin = quick.model_copy(update={"name": "twin"})
+    ledger.add(Path("/a.jpg"), "oil", quick, "a", SEEN)
+    ledger.add(Path("/a.jpg"), "twin", twin, "a", SEEN)
+    assert [ledger.take().recipe.name for _ in range(2)] == ["oil", "twin"]  # type: ignore[union-attr]
+
+
 def test_jobs_are_taken_in_order(ledger: Ledger, quick: Preset) -> None:
     for name in "abc":
         ledger.add(Path(f"/{name}.jpg"), "oil", quick, name, SEEN)
