@@ -14,7 +14,7 @@ install: .venv/.installed
 	touch $@
 
 demo: install
-	$(BIN)/stylefolder demo --preset $(PRESET) $(PHOTO)
+	$(BIN)/stylefolder demo --preset "$(PRESET)" $(if $(PHOTO),"$(PHOTO)")
 
 test: install
 	$(BIN)/python -m pytest

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from daemon import complete
+from daemon import complete, places
 from daemon.engine import Engine
 from daemon.events import Event, JobFailed
 from daemon.ledger import Job, Ledger, Signature
@@ -41,13 +41,13 @@ def apply(photos: Sequence[Path], preset: Preset, out: Path | None, device: str,
         for photo in dict.fromkeys(p.absolute() for p in photos):
             target = out.absolute() if out is not None and not folder else None
             _enter(ledger, photo, preset, target, tell)
-        engine = Engine(ledger, device, lambda job: _names(ledger, job, out if folder else None), tell)
+        engine = Engine(ledger, device, lambda job: _names(job, out if folder else None), tell)
         try:
-            while not stopped() and ledger.count(["queued", "running"]):
+            while not stopped() and ledger.count("queued", "running"):
                 engine.turn(TICK)
         finally:
             engine.stop()
-        return failed + ledger.count(["queued"])  # those that ctrl-C left
+        return failed + ledger.count("queued")  # those that ctrl-C left
 
 
 def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tell: Callable[[Event], None]) -> None:
@@ -62,11 +62,10 @@ def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tel
         tell(JobFailed(job))
 
 
-def _names(ledger: Ledger, job: Job, folder: Path | None) -> dict[str, Path]:
-    """``<photo>-<preset>`` beside the photo, or the photo's own name in another folder."""
-    names = {}
-    for extension in EXTENSIONS.values():
-        plain = (folder.absolute() if folder else job.photo.parent) / f"{job.photo.stem}-{job.preset}{extension}"
-        taken = ledger.result_is_anothers(plain, job)
-        names[extension] = plain.with_name(f"{job.photo.name}-{job.preset}{extension}") if taken else plain
-    return names
+def _names(job: Job, folder: Path | None) -> dict[str, Path]:
+    """``<photo>-<preset>``, beside the photo or in the folder; no file that is there is overwritten."""
+    parent = folder.absolute() if folder else job.photo.parent
+    return {
+        extension: places.free(parent / f"{job.photo.stem[:200]}-{job.preset}{extension}", Path.exists)
+        for extension in EXTENSIONS.values()
+    }

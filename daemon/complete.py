@@ -21,7 +21,8 @@ def look(path: Path) -> Signature:
 def has_writer(path: Path) -> bool:
     """Whether someone has the file open for writing; False where the system cannot tell.
 
-    Linux grants a read lease (fcntl F_SETLEASE) only on a file that nobody has open for writing.
+    Linux grants a read lease (fcntl F_SETLEASE) only on a file that nobody has open for writing. Who opens it for
+    writing while we hold the lease breaks it, of which the kernel tells by SIGIO: that must be ignored by then.
     """
     if sys.platform != "linux":
         return False

@@ -44,7 +44,7 @@ def demo(photo: Path | None, preset: str, device: str, show: Callable[[Event], N
             show(Note(f"Dropping {photo.name} into the Inbox {inbox}"))
             shutil.copyfile(photo, inbox / photo.name)
             dropped = True
-        return ledger.count(["done", "failed"]) > 0
+        return ledger.count("done", "failed") > 0
 
     watch(root, device, remember, each_turn=drop)
     return result[0] if result else None

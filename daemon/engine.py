@@ -35,20 +35,26 @@ class Engine:
         """Give the worker a Job if it has none, then hear it out for at most ``wait`` seconds."""
         if self.job is None:
             self._feed()
-        if self.pipe is None or self.process is None:
-            return
+        self._listen(wait)
+
+    def stop(self) -> None:
+        """End the worker; a Job that it had is queued again."""
+        self._listen(0)
+        if self.job is not None:
+            self.ledger.put_back(self.job)
+            self.job = None
+        self._dismiss()
+
+    def _listen(self, wait: float) -> None:
         try:
-            while self.pipe.poll(wait):
+            while self.pipe is not None and self.pipe.poll(wait):
                 self._hear(self.pipe.recv())
                 wait = 0
         except (EOFError, ConnectionResetError):
             self._bury()
 
-    def stop(self) -> None:
-        """End the worker; a Job that it had is queued again."""
-        if self.job is not None:
-            self.ledger.put_back(self.job)
-            self.job = None
+    def _dismiss(self) -> None:
+        """A closed pipe ends the worker at its next step; one that does not hear is killed."""
         if self.pipe is not None:
             self.pipe.close()
         if self.process is not None:
@@ -91,10 +97,12 @@ class Engine:
             self.tell(JobStepped(job, message.step, message.steps, message.scale, message.scales, message.loss, message.share, message.seconds))
         elif message.result is not None:
             self.job = None
-            self.tell(JobDone(self.ledger.finish(job, "done", result=message.result), message.notes, message.curve))
+            self.tell(JobDone(self.ledger.done(job, message.result), message.notes, message.curve))
         else:
             self.job = None
-            self.tell(JobFailed(self.ledger.finish(job, "failed", reason=message.reason)))
+            if message.ends:
+                self._dismiss()
+            self.tell(JobFailed(self.ledger.failed(job, message.reason or "", mendable=message.mendable)))
 
     def _bury(self) -> None:
         """The worker died: its Job is queued again, or after so many deaths failed and named."""
@@ -110,4 +118,4 @@ class Engine:
             return
         cause = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
         reason = f"The worker died of it {job.attempts} times ({cause}): memory may be short; try a smaller --size."
-        self.tell(JobFailed(self.ledger.finish(job, "failed", reason=reason)))
+        self.tell(JobFailed(self.ledger.failed(job, reason)))

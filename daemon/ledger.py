@@ -5,11 +5,12 @@ A change of state is one SQL statement. Paths are kept as the bytes that the fil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +28,8 @@ CREATE TABLE IF NOT EXISTS recipes (
 );
 CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY,
-    photo BLOB NOT NULL,
-    preset TEXT NOT NULL,
+    photo BLOB NOT NULL,                 -- paths: within the Root relative to it
+    preset BLOB NOT NULL,                -- a folder's name
     recipe TEXT REFERENCES recipes,      -- NULL while there is no valid preset of that name
     digest TEXT NOT NULL,                -- sha256 of the photo's bytes
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
     attempts INTEGER NOT NULL DEFAULT 0, -- times that it was begun
     reason TEXT,
+    mendable INTEGER NOT NULL DEFAULT 0, -- failed through no fault of the photo
     result BLOB,
     queued_at REAL NOT NULL, started_at REAL, finished_at REAL
 );
@@ -79,9 +81,12 @@ class Job:
 
 
 class Ledger:
-    """Opened by one thread; ``path`` may be ``:memory:`` for Jobs that need not survive."""
+    """Opened by one thread. Paths within ``root`` are kept relative to it, so that a Root may be moved; ``path`` may be
+    ``:memory:`` for Jobs that need not survive. Every method raises StylefolderError where SQLite cannot (disk full)."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, root: Path = Path("/")) -> None:
+        self.path = path
+        self.root = root
         try:
             if isinstance(path, Path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,114 +103,156 @@ class Ledger:
 
     def signatures(self, preset: str) -> dict[Path, Signature]:
         """Of all photos seen under a preset, as they were last seen."""
-        rows = self.db.execute("SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? ORDER BY id", (preset,))
-        return {_path(r["photo"]): Signature(r["size"], r["mtime_ns"], r["ctime_ns"], r["inode"]) for r in rows}
+        rows = self._sql(
+            "SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? ORDER BY id", (os.fsencode(preset),)
+        )
+        return {self._path(r["photo"]): Signature(r["size"], r["mtime_ns"], r["ctime_ns"], r["inode"]) for r in rows}
 
     def add(
         self, photo: Path, preset: str, recipe: Preset | None, digest: str, signature: Signature,
         target: Path | None = None, reason: str | None = None,
     ) -> Job | None:  # fmt: skip
         """Queue a photo; with a ``reason`` it has failed already. None where the same bytes under that name and preset
-        are known: then only the signature is brought up to date."""
-        row = self.db.execute(
-            "INSERT INTO jobs (photo, preset, recipe, digest, size, mtime_ns, ctime_ns, inode, target, state, reason,"
-            " queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (photo, preset, digest) DO NOTHING RETURNING *",
-            (
-                os.fsencode(photo), preset, self._keep(recipe), digest, *astuple(signature),
-                target and os.fsencode(target), "failed" if reason else "queued", reason, time.time(),
-                time.time() if reason else None,
-            ),
-        ).fetchone()  # fmt: skip
-        if row is None:
-            self.db.execute(
-                "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE photo = ? AND preset = ? AND digest = ?",
-                (*astuple(signature), os.fsencode(photo), preset, digest),
+        are known: then only the signature is brought up to date. What failed, or was replaced by other bytes
+        meanwhile, is queued anew: so a touch is another try."""
+        key = (self._bytes(photo), os.fsencode(preset), digest)
+        kept = self._keep(recipe)
+        with self._transaction():
+            self._sql(
+                "DELETE FROM jobs WHERE photo = ?1 AND preset = ?2 AND digest = ?3 AND state NOT IN ('queued', 'running')"
+                " AND (state = 'failed' OR id < (SELECT max(id) FROM jobs WHERE photo = ?1 AND preset = ?2))",
+                key,
             )
-            return None
-        return self._job(row)
+            rows = self._sql(
+                "INSERT INTO jobs (photo, preset, digest, recipe, size, mtime_ns, ctime_ns, inode, target, state, reason,"
+                " queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (photo, preset, digest) DO NOTHING RETURNING *",
+                (
+                    *key, kept, *astuple(signature), target and self._bytes(target), "failed" if reason else "queued",
+                    reason and _text(reason), time.time(), time.time() if reason else None,
+                ),
+            )  # fmt: skip
+            if not rows:
+                self._sql(
+                    "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE photo = ? AND preset = ? AND digest = ?",
+                    (*astuple(signature), *key),
+                )
+        return self._job(rows[0]) if rows else None
 
-    def give_recipe(self, recipe: Preset) -> int:
-        """Queue the Jobs that failed for want of a valid preset of this name. Returns how many."""
-        return self.db.execute(
-            "UPDATE jobs SET recipe = ?, state = 'queued', reason = NULL, finished_at = NULL"
-            " WHERE preset = ? AND recipe IS NULL AND state = 'failed'",
-            (self._keep(recipe), recipe.name),
-        ).rowcount
+    def give_recipe(self, recipe: Preset) -> None:
+        """Queue the Jobs that failed for want of a valid preset of this name."""
+        name = os.fsencode(recipe.name)
+        if self._sql("SELECT 1 FROM jobs WHERE preset = ? AND recipe IS NULL AND state = 'failed' LIMIT 1", (name,)):
+            self._sql(
+                "UPDATE jobs SET recipe = ?, state = 'queued', reason = NULL, finished_at = NULL"
+                " WHERE preset = ? AND recipe IS NULL AND state = 'failed'",
+                (self._keep(recipe), name),
+            )
 
     def take(self) -> Job | None:
         """The oldest queued Job, now running."""
-        row = self.db.execute(
+        if not self._sql("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"):
+            return None  # without the cost of a write
+        rows = self._sql(
             "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, reason = NULL"
             " WHERE id = (SELECT id FROM jobs WHERE state = 'queued' ORDER BY id LIMIT 1) RETURNING *",
             (time.time(),),
-        ).fetchone()
-        return self._job(row) if row else None
+        )
+        return self._job(rows[0]) if rows else None
 
-    def finish(self, job: Job, state: Literal["done", "failed", "cancelled"], *, result: Path | None = None, reason: str | None = None) -> Job:
-        row = self.db.execute(
-            "UPDATE jobs SET state = ?, result = ?, reason = ?, finished_at = ? WHERE id = ? RETURNING *",
-            (state, result and os.fsencode(result), reason, time.time(), job.id),
-        ).fetchone()
-        return self._job(row)
+    def done(self, job: Job, result: Path) -> Job:
+        return self._finish(job, "done", self._bytes(result), None, False)
+
+    def failed(self, job: Job, reason: str, *, mendable: bool = False) -> Job:
+        """``mendable``: through no fault of the photo (no device, no weights, no room); ``recover`` tries it again."""
+        return self._finish(job, "failed", None, _text(reason), mendable)
+
+    def _finish(self, job: Job, state: State, result: bytes | None, reason: str | None, mendable: bool) -> Job:
+        rows = self._sql(
+            "UPDATE jobs SET state = ?, result = ?, reason = ?, mendable = ?, finished_at = ? WHERE id = ? RETURNING *",
+            (state, result, reason, mendable, time.time(), job.id),
+        )
+        return self._job(rows[0])
 
     def put_back(self, job: Job, *, counts: bool = False) -> None:
         """Queue a running Job again. Stopped through no fault of its own, this start does not count as an attempt."""
-        self.db.execute(
+        self._sql(
             "UPDATE jobs SET state = 'queued', attempts = attempts - ?, started_at = NULL WHERE id = ?",
             (0 if counts else 1, job.id),
         )
 
     def recover(self) -> list[Job]:
-        """After a crash: what was running is queued again, or failed after so many crashes. Returns the latter."""
-        rows = self.db.execute(
-            "UPDATE jobs SET finished_at = CASE WHEN attempts >= ? THEN ? END,"
-            " reason = CASE WHEN attempts >= ? THEN ? END,"
-            " state = CASE WHEN attempts >= ? THEN 'failed' ELSE 'queued' END WHERE state = 'running' RETURNING *",
-            (
-                MAX_ATTEMPTS, time.time(), MAX_ATTEMPTS,
-                f"It was stopped in the middle {MAX_ATTEMPTS} times, each time by a crash: "
-                "try it alone with `stylefolder apply`.",
-                MAX_ATTEMPTS,
-            ),
-        ).fetchall()  # fmt: skip
-        return [self._job(row) for row in rows if row["state"] == "failed"]
+        """At the start: what was running at a crash is queued again, or failed after so many crashes; what failed for
+        want of something that may be there now is queued again. Returns the Jobs that failed."""
+        self._sql(
+            "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, finished_at = NULL WHERE state = 'failed' AND mendable"
+        )
+        reason = (
+            f"It was stopped in the middle {MAX_ATTEMPTS} times, each time by a crash: try it alone with `stylefolder apply`."
+        )
+        rows = self._sql(
+            "UPDATE jobs SET state = 'failed', reason = ?, finished_at = ? WHERE state = 'running' AND attempts >= ? RETURNING *",
+            (reason, time.time(), MAX_ATTEMPTS),
+        )
+        self._sql("UPDATE jobs SET state = 'queued', started_at = NULL WHERE state = 'running'")
+        return [self._job(row) for row in rows]
 
-    def result_is_anothers(self, result: Path, job: Job) -> bool:
+    def is_anothers_result(self, path: Path, job: Job) -> bool:
         """Whether another photo's Result has that name."""
-        row = self.db.execute(
-            "SELECT 1 FROM jobs WHERE result = ? AND photo <> ? AND state = 'done'", (os.fsencode(result), os.fsencode(job.photo))
-        ).fetchone()
-        return row is not None
+        rows = self._sql(
+            "SELECT 1 FROM jobs WHERE result = ? AND photo <> ? AND state = 'done' LIMIT 1",
+            (self._bytes(path), self._bytes(job.photo)),
+        )
+        return bool(rows)
 
-    def count(self, states: Iterable[State]) -> int:
-        return sum(self.counts().get(state, 0) for state in states)
-
-    def counts(self) -> dict[str, int]:
-        return {r["state"]: r["n"] for r in self.db.execute("SELECT state, count(*) AS n FROM jobs GROUP BY state")}
-
-    def jobs(self) -> list[Job]:
-        return [self._job(row) for row in self.db.execute("SELECT * FROM jobs ORDER BY id")]
+    def count(self, *states: State) -> int:
+        marks = ", ".join("?" * len(states))
+        return int(self._sql(f"SELECT count(*) AS n FROM jobs WHERE state IN ({marks})", states)[0]["n"])  # noqa: S608
 
     def _keep(self, recipe: Preset | None) -> str | None:
         if recipe is None:
             return None
         text = recipe.model_dump_json()
         digest = hashlib.sha256(text.encode()).hexdigest()  # of all: a preset's own digest leaves its name and paths out
-        self.db.execute("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
+        self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
         return digest
 
     def _job(self, row: Any) -> Job:
         recipe = None
         if row["recipe"]:
-            kept = self.db.execute("SELECT preset FROM recipes WHERE digest = ?", (row["recipe"],)).fetchone()
-            recipe = Preset.model_validate_json(kept["preset"])
+            kept = self._sql("SELECT preset FROM recipes WHERE digest = ?", (row["recipe"],))
+            recipe = Preset.model_validate_json(kept[0]["preset"])
         return Job(
-            id=row["id"], photo=_path(row["photo"]), preset=row["preset"], recipe=recipe,
-            target=_path(row["target"]) if row["target"] else None, state=row["state"], attempts=row["attempts"],
-            reason=row["reason"], result=_path(row["result"]) if row["result"] else None,
+            id=row["id"], photo=self._path(row["photo"]), preset=os.fsdecode(row["preset"]), recipe=recipe,
+            target=self._path(row["target"]) if row["target"] else None, state=row["state"], attempts=row["attempts"],
+            reason=row["reason"], result=self._path(row["result"]) if row["result"] else None,
             queued_at=row["queued_at"], started_at=row["started_at"], finished_at=row["finished_at"],
         )  # fmt: skip
 
+    def _sql(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a statement: the one door to SQLite."""
+        try:
+            return self.db.execute(statement, values).fetchall()
+        except sqlite3.Error as e:
+            raise StylefolderError(f"The Ledger {self.path} cannot be used ({e}): make room on its disk, then start again.") from e
 
-def _path(raw: bytes) -> Path:
-    return Path(os.fsdecode(raw))
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._sql("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.rollback()
+            raise
+        self._sql("COMMIT")
+
+    def _bytes(self, path: Path) -> bytes:
+        return os.fsencode(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    def _path(self, raw: bytes) -> Path:
+        return self.root / os.fsdecode(raw)
+
+
+def _text(reason: str) -> str:
+    """SQLite's texts are UTF-8: what a file's name has beside it becomes escapes."""
+    return reason.encode("utf-8", "backslashreplace").decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from stylecore.preset import json_schema, load_preset
 
 TEMPLATE = """\
 # yaml-language-server: $schema=preset.schema.json
-description: {name}, after {pictures}
+description: {description}
 # One style picture, or several with weights: - {{picture: other.jpg, weight: 0.5}}
 style:
 {style}
@@ -33,15 +32,14 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     path = folder / f"{name}.yaml"
     if path.parent != folder or path.exists():
         raise PresetError(f"{path} is there already, or no good name: choose another name.")
-    copies = []
-    for i, picture in enumerate(pictures, 1):
+    for picture in pictures:
         load_photo(picture)  # a picture that cannot be read is told here and not at the first Job
-        copy = folder / f"{name}-{i}{picture.suffix.lower()}"
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, copy)
-        copies.append(copy.name)
-    style = "\n".join(f"  - {json.dumps(c)}" for c in copies)
-    text = TEMPLATE.format(name=name, pictures=", ".join(p.stem for p in pictures), style=style)
+    copies = [folder / f"{name}-{i}{picture.suffix.lower()}" for i, picture in enumerate(pictures, 1)]
+    style = "\n".join(f"  - {json.dumps(copy.name)}" for copy in copies)
+    description = json.dumps(f"{name}, after {', '.join(p.stem for p in pictures)}"[:500])
+    text = TEMPLATE.format(name=name, description=description, style=style)
+    for picture, copy in zip(pictures, copies, strict=True):
+        write_whole(copy, picture.read_bytes())
     write_whole(folder / "preset.schema.json", json.dumps(json_schema(), indent=1).encode())
     write_whole(path, text.encode())
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -41,9 +43,14 @@ def styled_path(root: Path, job: Job, extension: str) -> Path:
     return root / job.preset / STYLED / (within if same else within.with_name(_cut(within.stem) + extension))
 
 
-def longer(result: Path, photo: Path) -> Path:
-    """The name to take where another photo's Result has the plain one: a.png.jpg beside a.jpg."""
-    return result.with_name(photo.name + result.suffix)
+def free(path: Path, taken: Callable[[Path], bool]) -> Path:
+    """The path, or the first of name-2, name-3, ... that is not taken."""
+    for n in itertools.count(2):
+        if not taken(path):
+            return path
+        stem = path.stem if n == 2 else path.stem.rpartition("-")[0]
+        path = path.with_name(f"{_cut(stem, 240)}-{n}{path.suffix}")
+    raise AssertionError("there is always a next number")
 
 
 def reason_path(root: Path, job: Job) -> Path:
@@ -51,9 +58,9 @@ def reason_path(root: Path, job: Job) -> Path:
     return root / job.preset / FAILED / within.with_name(_cut(within.name) + ".txt")
 
 
-def _cut(name: str) -> str:
+def _cut(name: str, longest: int = 245) -> str:
     """So short that with an extension it stays within the 255 bytes of most file systems."""
-    while len(os.fsencode(name)) > 245:
+    while len(os.fsencode(name)) > longest:
         name = name[:-1]
     return name
 

@@ -121,6 +121,8 @@ def _bars() -> Iterator[Show]:
         match event:
             case JobStarted(job):
                 name = escape(f"{printable(job.photo.name)} [{job.preset}]")
+                if job.id in bars:  # begun again after the worker's death
+                    progress.remove_task(bars[job.id])
                 bars[job.id] = progress.add_task(name, total=None, words="beginning")
                 return
             case JobStepped(job, step, steps, _, _, loss, share, _):

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import filelock
 
@@ -18,7 +19,7 @@ from daemon.ledger import Job, Ledger
 from daemon.library import Library
 from daemon.watcher import Watcher
 from stylecore.errors import ResultError, StylefolderError
-from stylecore.files import write_whole
+from stylecore.files import PART_PREFIX, PART_SUFFIX, write_whole
 from stylecore.result import EXTENSIONS
 
 TICK = 0.25  # seconds that the Engine is heard out in one turn
@@ -35,7 +36,7 @@ def watch(
     done. ``each_turn`` is asked after every turn whether to end. Returns how many photos failed meanwhile."""
     _make_root(root)
     failed = 0
-    with _only_one(root), stoppable() as stopped, contextlib.closing(Ledger(places.ledger_file(root))) as ledger:
+    with _only_one(root), stoppable() as stopped, contextlib.closing(Ledger(places.ledger_file(root), root)) as ledger:
 
         def tell(event: Event) -> None:
             nonlocal failed
@@ -43,6 +44,7 @@ def watch(
             _keep_reason(root, event, show)
             show(event)
 
+        _clear_parts(root)
         for job in ledger.recover():
             tell(JobFailed(job))
         library = Library(places.preset_folders(root))
@@ -54,10 +56,10 @@ def watch(
                 watcher.turn()
                 engine.turn(TICK)
                 if engine.idle:
-                    watcher.hint.wait(TICK)
+                    watcher.wait(TICK)
                 if each_turn is not None and each_turn(ledger):
                     break
-                if once and engine.idle and not watcher.pending and not ledger.count(["queued", "running"]):
+                if once and engine.idle and not watcher.pending and not ledger.count("queued", "running"):
                     break
         finally:
             watcher.stop()
@@ -67,11 +69,17 @@ def watch(
 
 def result_names(root: Path, ledger: Ledger, job: Job) -> dict[str, Path]:
     """For each extension the path that this Job's Result takes, clear of other photos' Results."""
-    names = {}
-    for extension in EXTENSIONS.values():
-        plain = places.styled_path(root, job, extension)
-        names[extension] = places.longer(plain, job.photo) if ledger.result_is_anothers(plain, job) else plain
-    return names
+    return {
+        extension: places.free(places.styled_path(root, job, extension), lambda path: ledger.is_anothers_result(path, job))
+        for extension in EXTENSIONS.values()
+    }
+
+
+def _clear_parts(root: Path) -> None:
+    """What a kill in the middle of writing left behind; no one writes now, for the Root is locked."""
+    for folder in (places.STYLED, places.FAILED):
+        for part in root.glob(f"*/{folder}/**/{PART_PREFIX}*{PART_SUFFIX}"):
+            part.unlink(missing_ok=True)
 
 
 def _make_root(root: Path) -> None:
@@ -87,15 +95,16 @@ def _keep_reason(root: Path, event: Event, show: Callable[[Event], None]) -> Non
     if not isinstance(event, (JobFailed, JobDone)):
         return
     path = places.reason_path(root, event.job)
-    if isinstance(event, JobDone):
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty, or not there: both are well
-            path.parent.rmdir()
-        return
     try:
+        if isinstance(event, JobDone):
+            if path.exists():
+                path.unlink()
+                if not any(path.parent.iterdir()):
+                    path.parent.rmdir()
+            return
         write_whole(path, f"{places.printable(event.job.photo.name)}: {event.job.reason}\n".encode())
-    except ResultError as e:
-        show(Note(str(e), warning=True))
+    except (ResultError, OSError) as e:
+        show(Note(f"The reason cannot be kept in {path}: {e}", warning=True))
 
 
 @contextlib.contextmanager
@@ -126,7 +135,9 @@ def stoppable() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked = True
 
-    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    old: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    if hasattr(signal, "SIGIO"):  # a lease of `complete.has_writer` that is broken; by default it would end us
+        old[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
         yield lambda: asked
     finally:

@@ -1,7 +1,7 @@
 """The watcher: finds complete photos in the Inboxes and enters them into the Ledger.
 
 Events are hints, never the truth: they only say where to look soon. What counts is the scan, at the start and every
-30 seconds, and every half second of those Inboxes in which a file is not complete yet.
+30 seconds, and every half second while a file is not complete yet.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from daemon.library import Library
 
 SCAN_EVERY = 30.0
 LOOK_EVERY = 0.5
+ENTER_FOR = 1.0  # seconds of reading new photos in one scan: then the Engine has its turn
 IGNORED = (
     ".*", "~*", "*~", "*.part", "*.partial", "*.crdownload", "*.download", "*.tmp", "*.temp", "*.swp",
     "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "*.xmp", "*.aae", "*.thm", "*.pp3", "*.lnk", "*.url",
@@ -41,10 +42,10 @@ class Watcher:
         self.pending: dict[Path, tuple[Signature, float]] = {}  # not complete yet: what was seen, and since when
         self.hint = threading.Event()
         self._observer: BaseObserver | None = None
-        self._watches: dict[Path, ObservedWatch] = {}
+        self._watches: dict[Path, tuple[ObservedWatch, int]] = {}
         self._told: set[str] = set()
-        self._welcomed: set[str] = set()  # presets that were given an Inbox; one that the user takes away stays away
-        self._next_scan = self._next_look = 0.0
+        self._welcomed: set[str] = set()  # presets that were given an Inbox in this run
+        self._next_scan = self._next_look = self._enter_until = 0.0
 
     def start(self) -> None:
         """Begin to listen for events."""
@@ -66,15 +67,23 @@ class Watcher:
             self._next_scan, self._next_look = now + SCAN_EVERY, now + LOOK_EVERY
             self.scan()
 
+    def wait(self, seconds: float) -> None:
+        """Sleep until it is time to look again, at most so long."""
+        if self.hint.is_set():
+            time.sleep(min(seconds, max(0.0, self._next_look - time.monotonic())))
+        else:
+            self.hint.wait(seconds)
+
     def scan(self) -> None:
         """One look at all presets and Inboxes."""
+        self._enter_until = time.monotonic() + ENTER_FOR
         self.library.refresh()
         for name, error in self.library.errors.items():
             self._tell_once(f"Preset {name} is broken: {error}")
         for preset in self.library.presets.values():
             if preset.name not in self._welcomed:
                 self._welcomed.add(preset.name)
-                (self.root / preset.name).mkdir(exist_ok=True)
+                self._make_inbox(self.root / preset.name)
             self.ledger.give_recipe(preset)
         seen: set[Path] = set()
         for inbox in self._inboxes():
@@ -93,12 +102,13 @@ class Watcher:
         now = time.monotonic()
         if before is None or before[0] != found:
             self.pending[path] = (found, now)
-        elif now - before[1] >= complete.SETTLE and not complete.has_writer(path):
+        elif now - before[1] >= complete.SETTLE and now < self._enter_until and not complete.has_writer(path):
             with complete.silently():
-                self._enter(path, found, preset)
-                del self.pending[path]
+                if self._enter(path, found, preset):
+                    del self.pending[path]
 
-    def _enter(self, path: Path, found: Signature, name: str) -> None:
+    def _enter(self, path: Path, found: Signature, name: str) -> bool:
+        """Into the Ledger, unless the file changed while it was read."""
         preset = self.library.presets.get(name)
         reason = None if preset else self.library.why_not(name)
         try:
@@ -108,10 +118,17 @@ class Watcher:
         except OSError:  # no permission, a failing disk: the worker will say which
             digest = complete.unreadable_digest(found)
         if complete.look(path) != found:
-            return  # it changed while it was read: the next look begins anew
+            return False
         job = self.ledger.add(path, name, preset, digest, found, reason=reason)
         if job is not None and job.state == "failed":
             self.tell(JobFailed(job))
+        return True
+
+    def _make_inbox(self, folder: Path) -> None:
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as e:
+            self._tell_once(f"The Inbox {folder} cannot be made ({e.strerror}): mend the rights, or take away what has its name.")
 
     def _inboxes(self) -> Iterator[Path]:
         for entry in self._entries(self.root):
@@ -126,12 +143,16 @@ class Watcher:
             for entry in self._entries(folder):
                 if _ignored(entry.name) or (folder == inbox and entry.name in (places.STYLED, places.FAILED)):
                     continue
-                with complete.silently():
+                try:
                     if entry.is_dir(follow_symlinks=False):
                         stack.append(Path(entry.path))
                     elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
                         path = Path(entry.path)
                         yield path, complete.look(path)
+                except FileNotFoundError:
+                    continue
+                except OSError as e:
+                    self._tell_once(f"{entry.path} cannot be looked at ({e.strerror}): mend its folder's rights.")
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
         """What lies in a folder, which may vanish or be closed to us at any moment."""
@@ -145,10 +166,19 @@ class Watcher:
             return []
 
     def _watch(self, folder: Path, *, recursive: bool) -> None:
-        if self._observer is None or folder in self._watches:
+        if self._observer is None:
             return
         try:
-            self._watches[folder] = self._observer.schedule(_Hints(self.hint), str(folder), recursive=recursive)
+            inode = folder.stat().st_ino
+        except OSError:
+            return
+        if folder in self._watches:
+            watch, watched = self._watches[folder]
+            if watched == inode:
+                return
+            self._observer.unschedule(watch)  # the folder was taken away and made again
+        try:
+            self._watches[folder] = (self._observer.schedule(_Hints(self.hint), str(folder), recursive=recursive), inode)
         except OSError as e:
             self._tell_once(
                 f"The system gives no more events ({e.strerror}): looking every {SCAN_EVERY:.0f} s instead; "

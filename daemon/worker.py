@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from stylecore.errors import StylefolderError
+from stylecore.errors import DeviceError, ResultError, StylefolderError, WeightsError
 from stylecore.preset import Preset
 
 REPORT_EVERY = 0.1  # seconds between two Stepped
@@ -53,30 +53,43 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Finished:
-    """``result``, or the ``reason`` why there is none. ``curve``: (step, total loss) at intervals."""
+    """``result``, or the ``reason`` why there is none; ``mendable`` where the photo is not to blame for it; ``ends``
+    where the worker does not go on. ``curve``: (step, total loss) at intervals."""
 
     job: int
     result: Path | None = None
     reason: str | None = None
+    mendable: bool = False
+    ends: bool = False
     notes: tuple[str, ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
 
 
 def run(pipe: Connection, device: str) -> None:
     """The process's body."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches the whole group; the daemon decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # ctrl-C and systemd reach the whole group; the daemon decides
+        signal.signal(number, signal.SIG_IGN)
     try:
         while True:
-            order: Order = pipe.recv()
-            try:
-                finished = style(order, device, pipe)
-            except StylefolderError as e:
-                finished = Finished(order.job, reason=str(e))
-            except Exception as e:  # a fault of ours fails one Job, with its name, and the next goes on
-                finished = Finished(order.job, reason=_unexpected(e))
+            finished = _obey(pipe.recv(), device, pipe)
             pipe.send(finished)
+            if finished.ends:
+                return
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _obey(order: Order, device: str, pipe: Connection) -> Finished:
+    try:
+        return style(order, device, pipe)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except (DeviceError, WeightsError, ResultError) as e:
+        return Finished(order.job, reason=str(e), mendable=True)
+    except StylefolderError as e:
+        return Finished(order.job, reason=str(e))
+    except Exception as e:  # fails one Job, with its name; a GPU's error may stick to the process, so a new one goes on
+        return Finished(order.job, reason=_unexpected(e), ends=True)
 
 
 def style(order: Order, device: str, pipe: Connection) -> Finished:

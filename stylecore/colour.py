@@ -41,6 +41,14 @@ def from_srgb(pixels: Pixels, profile: bytes) -> Pixels:
     return _transform(pixels, srgb_profile(), profile, "rgb")
 
 
+def is_srgb(profile: bytes) -> bool:
+    """Whether the RGB profile means sRGB, to a step of 8 bits: asked of colours, for names lie. ValueError if damaged."""
+    steps = np.linspace(0, 255, 6).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
+    there = to_srgb(colours, profile).astype(int)
+    return int(np.abs(there - colours).max()) <= 1
+
+
 def _transform(pixels: Pixels, source: bytes, target: bytes, space: str) -> Pixels:
     import imagecodecs
 

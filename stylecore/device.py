@@ -39,7 +39,7 @@ def choose_device(name: str = "auto") -> Device:
     if kind == "cpu" and not number:
         dtype = torch.bfloat16 if _bf16_pays_on_cpu() else torch.float32
         return Device(torch.device("cpu"), dtype, f"CPU, {torch.get_num_threads()} threads, {_word(dtype)}")
-    if kind == "cuda" and torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count():
+    if kind == "cuda" and torch.cuda.is_available() and number in ("", *map(str, range(torch.cuda.device_count()))):
         index = int(number or 0)
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
         return Device(torch.device("cuda", index), dtype, f"{torch.cuda.get_device_name(index)}, {_word(dtype)}")

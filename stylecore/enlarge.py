@@ -40,13 +40,17 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
     for start in range(0, height, BAND):
         rows = slice(start, min(start + BAND, height))
         band = _stretch(wide, height, axis=0, part=rows)
-        there = photo.pixels[rows].astype(np.float32) / np.float32(top)
+        original = photo.pixels[rows].astype(np.float32) / np.float32(top)
+        alpha = None if photo.alpha is None else (photo.alpha[rows].astype(np.float32) / np.float32(top))[..., None]
+        there = original if alpha is None else 1 + alpha * (original - 1)  # on white, as the painting saw it
         fine = (luma(there) - band[..., 6])[..., None]
         styled = np.clip(band[..., :3] + band[..., 3:6] * fine, 0, 1)
         if colour == "photo":
             styled = with_chroma_of(styled, there)
+        if alpha is not None:
+            styled = np.clip(1 + (styled - 1) / np.maximum(alpha, 1 / top), 0, 1)  # off the white again
         share = np.float32(strength / 100)
-        out[rows] = np.rint((there + share * (styled - there)) * top)
+        out[rows] = np.rint((original + share * (styled - original)) * top)
     return out
 
 

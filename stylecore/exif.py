@@ -22,6 +22,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 DESCRIPTIVE = (0x10E, 0x10F, 0x110, 0x131, 0x132, 0x13B, 0x8298, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 """Tags of the main directory that say something of the photo, not of how its pixels are stored."""
 SHORT, LONG = 3, 4
+MAX_BYTES = 1 << 25  # of values in all: many entries may point at the same bytes
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Reader:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         header = self._read(0, 8)
-        self.order = {b"II": "<", b"MM": ">"}.get(header[:2], "")
+        self.order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4], "")  # not BigTIFF, whose offsets are longer
+        self.budget = MAX_BYTES
         self.main: Directory = {}
         self.next = self.next_at = 0
         if self.order and len(header) == 8:
@@ -66,7 +68,8 @@ class Reader:
             tag, kind, count = struct.unpack(self.order + "HHI", raw[:8])
             length = SIZES.get(kind, 0) * count
             where = at + 8 if length <= 4 else self.unpack("I", raw[8:])
-            if 0 < length <= 1 << 24:
+            if 0 < length <= self.budget:
+                self.budget -= length
                 data = self._read(where, length)
                 if len(data) == length:
                     found[tag] = Entry(kind, count, data, where)
@@ -155,12 +158,12 @@ def from_tiff(file: BinaryIO) -> bytes | None:
 
 def append_to_tiff(data: bytearray, block: bytes) -> None:
     """Add a block's EXIF and GPS directories to a finished TIFF file, in place, by writing its main directory anew."""
-    ours, theirs = Reader(io.BytesIO(bytes(data[:8]) + bytes(data[8:]))), Reader(io.BytesIO(block))
+    ours, theirs = Reader(io.BytesIO(bytes(data))), Reader(io.BytesIO(block))
     main = dict(ours.main)
     children = {}
     for tag in (EXIF_IFD, GPS_IFD):
         child = theirs.child(theirs.main, tag)
-        children[tag] = {t: _swapped(e, theirs.order, ours.order) for t, e in child.items() if t != INTEROP_IFD}
+        children[tag] = {t: _swapped(e, theirs.order, ours.order) for t, e in child.items()}
     for tag in (*DESCRIPTIVE, ORIENTATION):
         if tag in theirs.main:
             main[tag] = _swapped(theirs.main[tag], theirs.order, ours.order)

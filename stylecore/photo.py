@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import io
-import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,9 +117,8 @@ def _load(path: Path, head: bytes, max_pixels: int) -> Photo:
 
 def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
     _register_formats()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata's small faults, and of sizes: checked here
-        Image.MAX_IMAGE_PIXELS = None
+    with warnings.catch_warnings(), _without_pillows_limit():
+        warnings.simplefilter("ignore")  # of metadata's small faults, and of sizes: these are checked below
         with Image.open(path, formats=[name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens these
             _check_size(path, image.width, image.height, max_pixels)
             _check_still(path, image)
@@ -154,7 +153,7 @@ def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
                 raise PhotoError(f"{path.name} has {pages} pages: save the one you want as a picture of its own.")
             photometric = getattr(page.photometric, "name", str(page.photometric))
             plain = photometric in ("RGB", "MINISBLACK") and page.compression not in (6, 7)  # JPEG: its own colours
-            if page.dtype == np.uint8 and not (plain and page.bitspersample == 8):
+            if page.bitspersample == 1 or (page.dtype == np.uint8 and not (plain and page.bitspersample == 8)):
                 return None
             if page.dtype not in (np.uint8, np.uint16) or not plain:
                 raise PhotoError(
@@ -164,14 +163,14 @@ def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
             if int(page.planarconfig) == 2 and samples.ndim == 3:
                 samples = np.moveaxis(samples, 0, -1)
             raw, alpha = _split_samples(np.ascontiguousarray(samples))
-            xmp, profile = page.tags.valueof(700), page.iccprofile
+            xmp, profile, turn = page.tags.valueof(700), page.iccprofile, page.tags.valueof(274)
     except PhotoError:
         raise
     except Exception as e:  # tifffile's many decoders each have errors of their own
         raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
     with path.open("rb") as file:
         block = exif.from_tiff(file)
-    return _photo(path, "tiff", raw, alpha, profile, block, xmp, exif.orientation(block) if block else 1)
+    return _photo(path, "tiff", raw, alpha, profile, block, xmp, turn if turn in range(1, 9) else 1)
 
 
 def _photo(
@@ -197,8 +196,10 @@ def _to_srgb(raw: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, 
     if profile:
         if colour.profile_space(profile) == {1: "GRAY", 3: "RGB", 4: "CMYK"}[channels]:
             try:
-                pixels = raw if channels == 3 and _is_srgb(profile) else colour.to_srgb(raw, profile)
-                return pixels, profile if channels == 3 else None, notes
+                if channels != 3:
+                    return colour.to_srgb(raw, profile), None, notes
+                colour.from_srgb(np.zeros((1, 1, 3), np.uint8), profile)  # scanners' profiles know no way back
+                return raw if colour.is_srgb(profile) else colour.to_srgb(raw, profile), profile, notes
             except ValueError:
                 pass
         notes = (*notes, "Its colour profile is damaged or of another kind: the pixels were taken as sRGB.")
@@ -284,14 +285,14 @@ def _upright(samples: Pixels, turn: int) -> Pixels:
     return np.ascontiguousarray(samples)
 
 
-def _is_srgb(profile: bytes) -> bool:
-    from PIL import ImageCms
-
+@contextlib.contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Our own limit stands in for Pillow's, which is the whole process's, and so put back."""
+    old, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    except (ImageCms.PyCMSError, OSError):
-        return False
-    return bool(re.match(r"sRGB( IEC61966|\b)", name.strip()))
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = old
 
 
 @functools.cache

@@ -178,17 +178,30 @@ def _with_pictures(preset: Preset, path: Path, lines: Lines) -> Preset:
     pictures = []
     digest = hashlib.sha256(json.dumps(preset.model_dump(mode="json", exclude={"name", "style"}), sort_keys=True).encode())
     for i, style in enumerate(preset.style):
-        full = path.parent / style.picture.expanduser()
         try:
-            digest.update(hashlib.sha256(full.read_bytes()).digest() + repr(style.weight).encode())
-        except OSError as e:
-            where = lines.where(("style", i, "picture"))
+            full = path.parent / style.picture.expanduser()
+            if full.exists() and not full.is_file():
+                raise ValueError("it is no file")
+            with full.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest() + repr(style.weight).encode())
+        except (OSError, ValueError, RuntimeError) as e:  # a name with a zero byte; ~nobody
+            where, why = lines.where(("style", i, "picture")), getattr(e, "strerror", None) or e
             raise PresetError(
-                f"{path}:{where}: style: the picture {full} cannot be read ({e.strerror}): put it there or correct the path."
+                f"{path}:{where}: style: the picture {style.picture} cannot be read ({why}): put it there or correct the path."
             ) from e
         pictures.append(StylePicture(picture=full.resolve(), weight=style.weight))
-    weights = preset.weights if preset.weights in ("oxford", "torchvision") else str((path.parent / Path(preset.weights).expanduser()).resolve())
-    return preset.model_copy(update={"style": tuple(pictures), "digest": digest.hexdigest(), "weights": weights})
+    weights = preset.weights
+    if weights not in ("oxford", "torchvision"):
+        try:
+            weights = str((path.parent / Path(weights).expanduser()).resolve())
+        except (ValueError, RuntimeError) as e:
+            raise PresetError(f"{path}:{lines.where(('weights',))}: weights: {weights!r} is no path ({e}).") from e
+    whole = preset.model_copy(update={"style": tuple(pictures), "digest": digest.hexdigest(), "weights": weights})
+    try:
+        whole.model_dump_json()
+    except ValueError as e:
+        raise PresetError(f"{path}: lies in a folder whose name is not UTF-8: move it elsewhere.") from e
+    return whole
 
 
 def _sentence(path: Path, lines: Lines, error: Any) -> str:

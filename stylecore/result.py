@@ -120,7 +120,9 @@ def _true_xmp(packet: bytes, width: int, height: int) -> bytes:
     ):  # fmt: skip
         pattern = rf"({name}\s*(?:=\s*[\"']|>\s*))\d+"
         packet = re.sub(pattern.encode(), rb"\g<1>" + str(value).encode(), packet)
-    return re.sub(rb"<xmp:Thumbnails\b.*?</xmp:Thumbnails>", b"", packet, flags=re.DOTALL)
+    start = packet.find(b"<xmp:Thumbnails")
+    end = packet.find(b"</xmp:Thumbnails>", start)
+    return packet[:start] + packet[end + len(b"</xmp:Thumbnails>") :] if 0 <= start < end else packet
 
 
 Metadata = bytes | None

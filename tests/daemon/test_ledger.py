@@ -31,10 +31,11 @@ def test_a_job_goes_its_way(ledger: Ledger, quick: Preset) -> None:
     assert taken is not None
     assert (taken.id, taken.state, taken.attempts) == (added.id, "running", 1)
     assert ledger.take() is None
-    done = ledger.finish(taken, "done", result=Path("/out.jpg"))
+    done = ledger.done(taken, Path("/out.jpg"))
     assert (done.state, done.result) == ("done", Path("/out.jpg"))
     assert done.seconds is not None
-    assert ledger.counts() == {"done": 1}
+    assert ledger.count("done") == 1
+    assert ledger.count("queued", "running", "failed") == 0
 
 
 def test_the_same_bytes_are_not_queued_twice(ledger: Ledger, quick: Preset) -> None:
@@ -93,7 +94,9 @@ def test_jobs_without_a_preset_wait_for_one(ledger: Ledger, quick: Preset) -> No
     assert job is not None
     assert job.state == "failed"
     assert ledger.take() is None
-    assert ledger.give_recipe(quick) == 1
+    ledger.give_recipe(quick.model_copy(update={"name": "other"}))
+    assert ledger.take() is None
+    ledger.give_recipe(quick)
     taken = ledger.take()
     assert taken is not None
     assert taken.recipe == quick
@@ -104,3 +107,54 @@ def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
     path.write_text("no database at all, but long enough to be taken for one" * 100)
     with pytest.raises(StylefolderError, match="cannot be opened"):
         Ledger(path)
+
+
+def test_names_that_are_not_utf8(ledger: Ledger, quick: Preset) -> None:
+    """In a photo's name, in a folder's and in a reason."""
+    folder, photo = os.fsdecode(b"\xff oil"), Path(os.fsdecode(b"/\xff oil/\xe9.jpg"))
+    job = ledger.add(photo, folder, None, "a", SEEN, reason=f"There is no preset {folder!r}: {photo.name}")
+    assert job is not None
+    assert (job.photo, job.preset) == (photo, folder)
+    assert ledger.signatures(folder) == {photo: SEEN}
+    assert "\\udce9" in (job.reason or "")
+
+
+def test_a_photo_put_back_after_another_version_is_painted_again(ledger: Ledger, quick: Preset) -> None:
+    photo = Path("/a.jpg")
+    for digest in ("one", "two", "one"):
+        assert ledger.add(photo, "oil", quick, digest, Signature(1, hash(digest) % 1000, 1, 1)), digest
+        job = ledger.take()
+        assert job is not None
+        ledger.done(job, Path("/out.jpg"))
+    assert ledger.signatures("oil")[photo].mtime_ns == hash("one") % 1000
+    assert ledger.count("done") == 2
+
+
+def test_a_touch_is_another_try_for_what_failed(ledger: Ledger, quick: Preset) -> None:
+    ledger.add(Path("/a.jpg"), "oil", quick, "a", SEEN)
+    ledger.failed(ledger.take(), "No room.")  # type: ignore[arg-type]
+    assert ledger.add(Path("/a.jpg"), "oil", quick, "a", Signature(10, 99, 99, 30))
+    assert ledger.count("queued") == 1
+
+
+def test_what_failed_through_no_fault_of_its_own_is_tried_at_the_next_start(ledger: Ledger, quick: Preset) -> None:
+    for name, mendable in (("a", True), ("b", False)):
+        ledger.add(Path(f"/{name}.jpg"), "oil", quick, name, SEEN)
+        ledger.failed(ledger.take(), "Why", mendable=mendable)  # type: ignore[arg-type]
+    assert ledger.recover() == []
+    assert ledger.take().photo == Path("/a.jpg")  # type: ignore[union-attr]
+    assert ledger.take() is None
+
+
+def test_a_root_may_be_moved(tmp_path: Path, quick: Preset) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    ledger = Ledger(old / "ledger.sqlite3", old)
+    ledger.add(old / "oil" / "a.jpg", "oil", quick, "a", SEEN)
+    ledger.close()
+    old.rename(new)
+    moved = Ledger(new / "ledger.sqlite3", new)
+    assert moved.signatures("oil") == {new / "oil" / "a.jpg": SEEN}
+    job = moved.take()
+    assert job is not None
+    assert job.photo == new / "oil" / "a.jpg"
+    moved.close()

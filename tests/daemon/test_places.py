@@ -38,14 +38,14 @@ def test_the_longest_names_stay_within_255_bytes(job: Job) -> None:
 def test_two_photos_never_share_a_result(quick: Preset) -> None:
     ledger = Ledger(":memory:")
     names = []
-    for name in ("a.gif", "a.png"):
+    for name in ("a.gif", "a.png", "a.bmp"):
         ledger.add(ROOT / "oil" / name, "oil", quick, name, Signature(1, 1, 1, 1))
         job = ledger.take()
         assert job is not None
         result = result_names(ROOT, ledger, job)[".png"]
-        ledger.finish(job, "done", result=result)
+        ledger.done(job, result)
         names.append(result.name)
-    assert names == ["a.png", "a.png.png"]
+    assert names == ["a.png", "a-2.png", "a-3.png"]
 
 
 def test_names_are_harmless_on_a_terminal() -> None:

@@ -65,6 +65,9 @@ def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: I
     small.save(inbox / os.fsdecode(b"caf\xe9.png"))
     (inbox / "words.jpg").write_text("these are words")
     (inbox / "empty.png").touch()
+    (inbox / os.fsdecode(b"bad \xff.jpg")).write_text("these are words")
+    (root / os.fsdecode(b"\xff folder")).mkdir()
+    small.save(root / os.fsdecode(b"\xff folder") / "a.png")
     (inbox / "cut.jpg").write_bytes((inbox / "good.jpg").read_bytes()[:900])
     (inbox / ".DS_Store").write_text("no photo")
     (root / "qiuck").mkdir()
@@ -83,6 +86,7 @@ def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: I
             assert result.size == small.size
     reasons = {p.relative_to(root).as_posix(): p.read_text() for p in root.rglob("failed/**/*.txt")}
     assert set(reasons) == {
+        os.fsdecode(b"quick/failed/bad \xff.jpg.txt"), os.fsdecode(b"\xff folder/failed/a.png.txt"),
         "quick/failed/words.jpg.txt", "quick/failed/empty.png.txt", "quick/failed/cut.jpg.txt",
         "qiuck/failed/lost.png.txt", "gone/failed/styleless.png.txt",
     }  # fmt: skip
@@ -96,13 +100,47 @@ def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: I
     for name in ("words.jpg", "empty.png", "cut.jpg", "lost.png", "styleless.png"):
         assert f"{name}: failed." in done.stderr
     assert "Traceback" not in done.stderr
-    assert "Working on CPU" in done.stdout or "Working on " in done.stdout
+    assert done.stdout.count("Working on ") == 1, "what was chosen is said once"
     assert {p: p.read_bytes() for p in before} == before, "photos are never changed"
     assert left_over(root) == []
 
     again = run(home, "watch", root, "--once", "--plain")
     assert again.returncode == 0
     assert "begun" not in again.stdout, "nothing is computed twice"
+
+
+def test_what_a_kill_in_mid_write_left_is_cleared(root: Path, home: dict[str, str], small: Image.Image) -> None:
+    part = root / "quick" / "styled" / "trip" / ".stylefolder-abc.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half a picture")
+    small.save(root / "quick" / "a.png")
+    assert run(home, "watch", root, "--once", "--plain").returncode == 0
+    assert left_over(root) == []
+
+
+def test_no_such_device_is_said_and_tried_again_when_there_is_one(root: Path, home: dict[str, str], small: Image.Image) -> None:
+    small.save(root / "quick" / "a.png")
+    done = run(home, "watch", root, "--once", "--device", "cuda:99")
+    assert done.returncode == 1
+    assert "There is no device 'cuda:99' here. Use one of: auto," in (root / "quick" / "failed" / "a.png.txt").read_text()
+    assert run(home, "watch", root, "--once").returncode == 0
+    assert (root / "quick" / "styled" / "a.png").exists()
+
+
+def test_odd_things_in_the_root_do_not_stop_it(root: Path, home: dict[str, str], small: Image.Image) -> None:
+    (root / "oil").write_text("a file with an Inbox's name")
+    (root / "presets" / "zero.yaml").write_text('style: "a\\0b"\n')
+    (root / "presets" / "nobody.yaml").write_text("style: ~no-such-user/x.jpg\n")
+    (root / "presets" / "endless.yaml").write_text("style: /dev/zero\n")
+    (root / "quick" / "loop").symlink_to(root / "quick")
+    os.mkfifo(root / "quick" / "pipe.jpg")
+    small.save(root / "quick" / "a.png")
+    done = run(home, "watch", root, "--once", "--plain")
+    assert done.returncode == 0, done.stderr
+    assert (root / "quick" / "styled" / "a.png").exists()
+    assert "The Inbox" in done.stderr
+    for name in ("zero", "nobody", "endless"):
+        assert f"Preset {name} is broken: {root}/presets/{name}.yaml:1: style: the picture" in done.stderr
 
 
 def test_a_mended_preset_takes_its_photos_up(root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str) -> None:
@@ -251,6 +289,11 @@ def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Im
     done = run(home, "apply", tmp_path / "a.png", tmp_path / "b.jpg", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a-quick.png", "b-quick.jpg"]
+    (tmp_path / "other").mkdir()
+    small.rotate(180).save(tmp_path / "other" / "a.png")
+    second = run(home, "apply", tmp_path / "other" / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out")
+    assert second.returncode == 0
+    assert (tmp_path / "out" / "a-quick-2.png").exists(), "nothing that is there is overwritten"
     results = [json.loads(line)["result"] for line in done.stdout.splitlines() if '"JobDone"' in line]
     assert [Path(r).name for r in results] == ["a-quick.png", "b-quick.jpg"]
     one = run(home, "apply", tmp_path / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "one.webp", "--steps", 1, "--size", 48)
