@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from stylecore.decode import load_photo
 from stylecore.errors import PresetError
 from stylecore.files import write_whole
-from stylecore.photo import load_photo
 from stylecore.preset import json_schema, load_preset
 
 TEMPLATE = """\

@@ -93,8 +93,8 @@ def _obey(order: Order, device: str, pipe: Connection) -> Finished:
 
 
 def style(order: Order, device: str, pipe: Connection) -> Finished:
+    from stylecore.decode import load_photo
     from stylecore.device import choose_device
-    from stylecore.photo import load_photo
     from stylecore.result import EXTENSIONS, Result, output_format, save_result
     from stylecore.transfer import stylize, working_sizes
 

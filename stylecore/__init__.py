@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stylecore.decode import load_photo as load_photo
     from stylecore.device import Device as Device
     from stylecore.device import choose_device as choose_device
     from stylecore.errors import DeviceError as DeviceError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from stylecore.errors import StylefolderError as StylefolderError
     from stylecore.errors import WeightsError as WeightsError
     from stylecore.photo import Photo as Photo
-    from stylecore.photo import load_photo as load_photo
     from stylecore.preset import Preset as Preset
     from stylecore.preset import find_presets as find_presets
     from stylecore.preset import load_preset as load_preset
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from stylecore.transfer import stylize as stylize
 
 _ROOMS = {
+    "decode": ("load_photo",),
     "device": ("Device", "choose_device"),
     "errors": ("DeviceError", "PhotoError", "PresetError", "ResultError", "StylefolderError", "WeightsError"),
-    "photo": ("Photo", "load_photo"),
+    "photo": ("Photo",),
     "preset": ("Preset", "find_presets", "load_preset"),
     "result": ("Result", "output_format", "save_result"),
     "transfer": ("Progress", "stylize"),

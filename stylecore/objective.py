@@ -10,8 +10,8 @@ from torch import Tensor
 
 from stylecore import losses
 from stylecore.colour import Palette, palette_of
+from stylecore.decode import load_style_picture
 from stylecore.network import Network
-from stylecore.photo import load_style_picture
 from stylecore.preset import Preset, StylePicture
 
 

@@ -19,9 +19,10 @@ import tifffile
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from stylecore import exif
+from stylecore.decode import load_photo
 from stylecore.errors import PhotoError, ResultError
 from stylecore.files import write_whole
-from stylecore.photo import Photo, load_photo
+from stylecore.photo import Photo
 from stylecore.preset import Output
 from stylecore.result import EXTENSIONS, Result, save_result
 from tests.conftest import REPOSITORY, difference
@@ -264,7 +265,7 @@ def test_bombs_are_refused_in_bounded_memory(tmp_path: Path, cat: Image.Image) -
         import resource, sys
         from pathlib import Path
         from stylecore.errors import PhotoError
-        from stylecore.photo import load_photo
+        from stylecore.decode import load_photo
         load_photo(Path(sys.argv[1]))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for name in sys.argv[2:]:

@@ -1,0 +1,257 @@
+"""Image files to Photos: by Pillow, by tifffile for TIFF of 8 and 16 bits, by rawpy for cameras' RAW."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from stylecore import colour, exif
+from stylecore.colour import Floats, Pixels
+from stylecore.errors import PhotoError
+from stylecore.photo import Photo
+
+MAX_PIXELS = 400_000_000
+RAW_SUFFIXES = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mos",
+    ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f",
+)  # fmt: skip
+FORMATS = {
+    "JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "TIFF": "tiff", "WEBP": "webp",
+    "AVIF": "avif", "HEIF": "heic", "GIF": "gif", "BMP": "bmp",
+}  # fmt: skip
+
+KINDS = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+DECODER_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError)
+"""What Pillow's and libheif's decoders are seen to say of damaged files, beside OSError."""
+
+
+def load_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode the whole file, by what it holds and not by its name. Raises PhotoError with the reason."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+        if not head:
+            raise PhotoError(f"{path.name} is empty: it holds no picture.")
+        if path.suffix.lower() in RAW_SUFFIXES:
+            return _load_raw(path, max_pixels)
+        return _load(path, head, max_pixels)
+    except OSError as e:
+        if e.errno is not None:
+            raise PhotoError(f"{path.name} cannot be read ({e.strerror}): check that it is there and that you may read it.") from e
+        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+    except MemoryError as e:
+        raise PhotoError(f"{path.name} does not fit into this machine's memory: make it smaller.") from e
+
+
+def load_style_picture(path: Path, long_edge: int) -> Floats:
+    """A style picture with this long edge (never enlarged), float32 in 0..1, (height, width, 3)."""
+    photo = load_photo(path)
+    scale = min(1.0, long_edge / max(photo.size))
+    return photo.resized(*(max(32, round(edge * scale)) for edge in photo.size))
+
+
+def _load(path: Path, head: bytes, max_pixels: int) -> Photo:
+    try:
+        photo = _load_tiff(path, max_pixels) if head[:4] in TIFF_MAGIC else None
+        return photo or _load_with_pillow(path, head, max_pixels)
+    except UnidentifiedImageError as e:
+        raise PhotoError(f"{path.name} is not a picture, or of a kind that is not read ({KINDS}).") from e
+    except DECODER_ERRORS as e:
+        raise PhotoError(f"{path.name} is damaged ({e}): copy it again from where it came.") from e
+
+
+def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
+    _register_formats()
+    with warnings.catch_warnings(), _without_pillows_limit():
+        warnings.simplefilter("ignore")  # of metadata's small faults, and of sizes: these are checked below
+        with Image.open(path, formats=[name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens these
+            _check_size(path, image.width, image.height, max_pixels)
+            _check_still(path, image)
+            if image.format == "PNG" and head[24] == 16:
+                raw, alpha = _split_samples(_deep_png(path))
+            else:
+                image.load()
+                raw, alpha = _split(path, image)
+            block = image.info.get("exif")
+            if image.format == "TIFF":  # Pillow turned it upright
+                with path.open("rb") as file:
+                    block = exif.from_tiff(file)
+            block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else None
+            turn = exif.orientation(block) if block and image.format != "TIFF" else 1
+            xmp = image.info.get("xmp")
+            if isinstance(xmp, str):
+                xmp = xmp.encode()
+            return _photo(path, FORMATS[image.format or ""], raw, alpha, image.info.get("icc_profile"), block, xmp, turn)
+
+
+def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
+    """Grey and RGB of 8 and 16 bits by tifffile; None for the kinds of TIFF that Pillow knows better."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page: Any = tiff.pages.first
+            _check_size(path, page.imagewidth, page.imagelength, max_pixels)
+            every: Any = tiff.pages
+            pages = sum(not p.is_reduced for p in every)  # cameras add small previews
+            if pages > 1:
+                raise PhotoError(f"{path.name} has {pages} pages: save the one you want as a picture of its own.")
+            photometric = getattr(page.photometric, "name", str(page.photometric))
+            plain = photometric in ("RGB", "MINISBLACK") and page.compression not in (6, 7)  # JPEG: its own colours
+            if page.bitspersample == 1 or (page.dtype == np.uint8 and not (plain and page.bitspersample == 8)):
+                return None
+            if page.dtype not in (np.uint8, np.uint16) or not plain:
+                raise PhotoError(
+                    f"{path.name} is a TIFF of {photometric}, {page.dtype}, which is not read: save it as RGB of 8 or 16 bits."
+                )
+            samples = page.asarray()
+            if int(page.planarconfig) == 2 and samples.ndim == 3:
+                samples = np.moveaxis(samples, 0, -1)
+            raw, alpha = _split_samples(np.ascontiguousarray(samples))
+            xmp, profile, turn = page.tags.valueof(700), page.iccprofile, page.tags.valueof(274)
+    except PhotoError:
+        raise
+    except Exception as e:  # tifffile's many decoders each have errors of their own
+        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+    with path.open("rb") as file:
+        block = exif.from_tiff(file)
+    return _photo(path, "tiff", raw, alpha, profile, block, xmp, turn if turn in range(1, 9) else 1)
+
+
+def _photo(
+    path: Path, kind: str, raw: Pixels, alpha: Pixels | None, profile: bytes | None, block: bytes | None, xmp: Any, turn: int
+) -> Photo:
+    pixels, kept, notes = _to_srgb(raw, profile)
+    return Photo(
+        path=path,
+        pixels=_upright(pixels, turn),
+        alpha=None if alpha is None else _upright(alpha, turn),
+        format=kind,
+        profile=kept,
+        exif=block,
+        xmp=xmp if isinstance(xmp, bytes) else None,
+        notes=notes,
+    )
+
+
+def _to_srgb(raw: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
+    """Grey, RGB or CMYK samples (height, width, 1, 3 or 4) to sRGB; the profile to go back to; notes."""
+    channels = raw.shape[2]
+    notes = ("CMYK: the Result is RGB.",) if channels == 4 else ()
+    if profile:
+        if colour.profile_space(profile) == {1: "GRAY", 3: "RGB", 4: "CMYK"}[channels]:
+            try:
+                if channels != 3:
+                    return colour.to_srgb(raw, profile), None, notes
+                colour.from_srgb(np.zeros((1, 1, 3), np.uint8), profile)  # scanners' profiles know no way back
+                return raw if colour.is_srgb(profile) else colour.to_srgb(raw, profile), profile, notes
+            except ValueError:
+                pass
+        notes = (*notes, "Its colour profile is damaged or of another kind: the pixels were taken as sRGB.")
+    if channels == 1:
+        return np.repeat(raw, 3, axis=2), None, notes
+    if channels == 4:
+        return np.asarray(Image.fromarray(raw, "CMYK").convert("RGB")), None, notes
+    return raw, None, notes
+
+
+def _split(path: Path, image: Image.Image) -> tuple[Pixels, Pixels | None]:
+    """Pillow's 8-bit picture to grey, RGB or CMYK samples, and alpha."""
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    if image.mode in ("RGBX", "YCbCr"):
+        image = image.convert("RGB")
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode == "CMYK":
+        return np.asarray(image), None
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise PhotoError(f"{path.name} has pixels of the kind {image.mode!r}, which is not read: save it as RGB.")
+    return _split_samples(np.asarray(image))
+
+
+def _split_samples(samples: Pixels) -> tuple[Pixels, Pixels | None]:
+    """(height, width[, 1 to 4]) to grey or RGB, and alpha, which is the second or the fourth."""
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    if samples.shape[2] in (2, 4):
+        return samples[..., :-1], samples[..., -1]
+    return samples[..., :3], None
+
+
+def _deep_png(path: Path) -> Pixels:
+    """The samples of a 16-bit PNG, which Pillow would cut to 8."""
+    import imagecodecs
+
+    try:
+        samples: Pixels = imagecodecs.png_decode(path.read_bytes())
+    except imagecodecs.PngError as e:
+        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+    return samples
+
+
+def _load_raw(path: Path, max_pixels: int) -> Photo:
+    try:
+        import rawpy
+    except ImportError as e:
+        raise PhotoError(f"{path.name} is a camera's RAW file: `pip install 'stylefolder[raw]'` to read these.") from e
+    try:
+        with rawpy.imread(str(path)) as raw:
+            _check_size(path, raw.sizes.width, raw.sizes.height, max_pixels)
+            pixels: Any = raw.postprocess(use_camera_wb=True, output_bps=16)
+    except rawpy.LibRawError as e:
+        raise PhotoError(f"{path.name} is a RAW file that cannot be read ({e}): convert it to TIFF or JPEG.") from e
+    with path.open("rb") as file:
+        return Photo(path, pixels, "raw", exif=exif.from_tiff(file))
+
+
+def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"{path.name} claims {width} x {height} pixels, more than the {max_pixels // 1_000_000} megapixels that are allowed."
+        )
+    if width < 1 or height < 1:
+        raise PhotoError(f"{path.name} has no pixels.")
+
+
+def _check_still(path: Path, image: Image.Image) -> None:
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format in ("GIF", "PNG", "WEBP", "AVIF"):
+        raise PhotoError(f"{path.name} is animated ({frames} frames): save the one you want as a picture of its own.")
+
+
+def _upright(samples: Pixels, turn: int) -> Pixels:
+    """EXIF orientation 1 to 8 undone."""
+    if turn >= 5:
+        samples = np.swapaxes(samples, 0, 1)
+    if turn in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if turn in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(samples)
+
+
+@contextlib.contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Our own limit stands in for Pillow's, which is the whole process's, and so put back."""
+    old, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = old
+
+
+@functools.cache
+def _register_formats() -> None:
+    import pillow_heif
+
+    Image.init()
+    pillow_heif.register_heif_opener()
+
