@@ -10,10 +10,12 @@ from daemon import complete, places
 from daemon.engine import Engine
 from daemon.events import Event, JobFailed
 from daemon.ledger import Job, Ledger, Signature
-from daemon.watch import TICK, stoppable
+from daemon.lifetime import stoppable
 from stylecore.errors import StylefolderError
 from stylecore.preset import Preset
 from stylecore.result import EXTENSIONS
+
+TICK = 0.25  # seconds that the Engine is heard out in one turn
 
 
 class UsageError(StylefolderError):
@@ -53,12 +55,12 @@ def apply(photos: Sequence[Path], preset: Preset, out: Path | None, device: str,
 def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tell: Callable[[Event], None]) -> None:
     reason, digest, signature = None, "", Signature(0, 0, 0, 0)
     try:
-        signature = complete.look(photo.resolve(strict=True))
+        signature = complete.look(photo)
         digest = complete.sha256(photo)
     except OSError as e:
         reason = f"It cannot be read ({e.strerror}): check its name, and that you may read it."
-    job = ledger.add(photo, preset.name, preset, digest, signature, target, reason)
-    if job is not None and reason:
+    job = ledger.ask("command", photo, preset, digest, signature, target, reason=reason)
+    if reason:
         tell(JobFailed(job))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,7 +64,7 @@ def apply(
     plain: Plain = False,
     as_json: Json = False,
 ) -> None:
-    """Style photos now, without a daemon."""
+    """Style photos now: by the running daemon, ahead of its folders' photos, or without one."""
     from daemon.apply import apply as run_apply
     from daemon.library import get_preset
     from daemon.views import view
@@ -95,8 +95,69 @@ def watch(
     root = (root or places.default_root()).absolute()
     with view(plain, as_json) as show:
         show(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
-        failed = run_watch(root, device, show, once=once)
+        failed = run_watch(root, device, show, once=once, api=not once)
     raise typer.Exit(1 if once and failed else 0)
+
+
+@app.command()
+def status(
+    once: Annotated[bool, typer.Option("--once", help="How it is now, and no more.")] = False,
+    as_json: Json = False,
+    plain: Plain = False,
+) -> None:
+    """What the running daemon does, until ctrl-C; the daemon goes on."""
+    from daemon.client import connect
+    from daemon.remote import follow, summary
+    from daemon.views import view
+
+    client = connect(places.address_file())
+    if once:
+        import json
+
+        found = client.ask("GET", "/v1/status")
+        typer.echo(json.dumps(found) if as_json else summary(found))
+        return
+    with view(plain, as_json) as show:
+        follow(client, show)
+
+
+@app.command()
+def pause() -> None:
+    """Begin no further Job; the one that runs is finished."""
+    _ask("POST", "/v1/pause")
+    typer.echo("Paused: `stylefolder resume` lets it go on.")
+
+
+@app.command()
+def resume() -> None:
+    """Go on after a pause."""
+    _ask("POST", "/v1/resume")
+    typer.echo("It goes on.")
+
+
+@app.command()
+def cancel(job: Annotated[int, typer.Argument(help="A Job's number.")]) -> None:
+    """Cancel a Job; one that runs stops before its next step."""
+    found = _ask("DELETE", f"/v1/jobs/{job}")
+    typer.echo(f"Job {job} is {found['state']}.")
+
+
+@app.command()
+def retry(
+    job: Annotated[int | None, typer.Argument(help="A Job's number.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that failed.")] = False,
+) -> None:
+    """Try a failed or cancelled Job again."""
+    if failed == (job is not None):
+        raise typer.BadParameter("name a Job's number, or give --failed.")
+    again = _ask("POST", "/v1/retry")["jobs"] if failed else [_ask("POST", f"/v1/jobs/{job}/retry")]
+    typer.echo(f"{len(again)} queued again.")
+
+
+def _ask(method: str, path: str) -> Any:
+    from daemon.client import connect
+
+    return connect(places.address_file()).ask(method, path)
 
 
 @app.command()

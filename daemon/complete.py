@@ -14,7 +14,10 @@ SETTLE = 1.0  # seconds without any change
 
 
 def look(path: Path) -> Signature:
-    stat = path.stat(follow_symlinks=False)
+    return signature(path.stat(follow_symlinks=False))
+
+
+def signature(stat: os.stat_result) -> Signature:
     return Signature(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 

@@ -46,7 +46,7 @@ def demo(photo: Path | None, preset: str, device: str, show: Callable[[Event], N
             dropped = True
         return ledger.count("done", "failed") > 0
 
-    watch(root, device, remember, each_turn=drop)
+    watch(root, device, remember, api=False, each_turn=drop)
     return result[0] if result else None
 
 

@@ -3,119 +3,219 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from daemon.events import Event, JobChosen, JobDone, JobFailed, JobStarted, JobStepped
-from daemon.ledger import MAX_ATTEMPTS, Job, Ledger
-from daemon.worker import Chosen, Finished, Order, Stepped, run
+from daemon.copies import copy_of_twin
+from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobPreview, JobStarted, JobStepped
+from daemon.ledger import MAX_ATTEMPTS, Job, Ledger, Original
+from daemon.worker import Chosen, Controls, Finished, Message, Order, Preview, Ready, Stepped, Waiting, run
+from stylecore.errors import StylefolderError
 
 STOP_WITHIN = 5.0  # seconds for a worker to end by itself
+IDLE_FOR = 300.0  # seconds without a Job after which the worker, and the device's memory with it, is let go
+MAX_STARTS = 3
+
+
+class WorkerError(StylefolderError):
+    """The worker does not even start."""
 
 
 class Engine:
-    """``names(job)`` gives the Result's path for every extension; ``tell`` receives the events."""
+    """``names(job)`` gives the Result's path for every extension; ``tell`` receives the events; ``patience`` is how many
+    seconds a worker may say nothing before it is started anew; ``original`` what is done with a folder's photo at last.
 
-    def __init__(self, ledger: Ledger, device: str, names: Callable[[Job], dict[str, Path]], tell: Callable[[Event], None]) -> None:
+    What the worker said last is kept until the Ledger has it: a turn that raises LedgerFull may be made again.
+    """
+
+    def __init__(
+        self, ledger: Ledger, device: str, names: Callable[[Job], dict[str, Path]], tell: Callable[[Event], None],
+        *, patience: Callable[[], float] = lambda: 600.0, original: Callable[[], Original] = lambda: "keep",
+    ) -> None:  # fmt: skip
         self.ledger = ledger
         self.device = device
         self.names = names
         self.tell = tell
+        self.patience = patience
+        self.original = original
         self.job: Job | None = None
-        self.process: BaseProcess | None = None
-        self.pipe: Connection | None = None
+        self.waits_for: str | None = None  # why a finished Result cannot be written yet
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._ready = False
+        self._starts = 0  # since a worker was ready
+        self._heard = 0.0  # when the worker last gave a sign of life
+        self._finished: Finished | None = None
+        context = multiprocessing.get_context("spawn")  # a forked CUDA or torch thread pool is not sound
+        self._context = context
+        self.controls = Controls(context.RawValue("q", 0), context.RawValue("b", 0))
 
     @property
     def idle(self) -> bool:
-        return self.job is None
+        """Neither a Job nor a worker that is about to be ready for one."""
+        return self.job is None and (self._ready or self._process is None)
+
+    @property
+    def worked(self) -> bool:
+        """Whether there is a worker that has begun well."""
+        return self._ready
 
     def turn(self, wait: float) -> None:
         """Give the worker a Job if it has none, then hear it out for at most ``wait`` seconds."""
-        if self.job is None:
-            self._feed()
-        self._listen(wait)
+        self._settle()
+        if self.job is None and self.ledger.has_queued():
+            self.warm()
+            if self._ready:
+                self._feed()
+        if not self.idle:
+            self._listen(wait)
+            self._settle()
+            self._watch_over()
+        elif self._process is not None and time.monotonic() - self._heard > IDLE_FOR:
+            self._dismiss()
+
+    def warm(self) -> None:
+        """Have a worker: a photo is about to come. Raises WorkerError where it has died at its start again and again."""
+        if self._process is not None:
+            return
+        if self._starts >= MAX_STARTS:
+            self._starts = 0
+            raise WorkerError(f"The worker died {MAX_STARTS} times at its start: `stylefolder doctor` may say why.")
+        self._starts += 1
+        self._ready = False
+        self._heard = time.monotonic()
+        self._pipe, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=run, args=(theirs, self.device, self.controls), name="stylefolder-worker", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def cancel(self, job: int) -> None:
+        """The worker leaves this Job before its next step. Any thread may ask."""
+        self.controls.cancelled.value = job
 
     def stop(self) -> None:
         """End the worker; a Job that it had is queued again."""
-        self._listen(0)
+        if self._pipe is not None:
+            self._listen(0)
+        self._settle()
         if self.job is not None:
             self.ledger.put_back(self.job)
             self.job = None
         self._dismiss()
 
-    def _listen(self, wait: float) -> None:
-        try:
-            while self.pipe is not None and self.pipe.poll(wait):
-                self._hear(self.pipe.recv())
-                wait = 0
-        except (EOFError, ConnectionResetError):
-            self._bury()
-
-    def _dismiss(self) -> None:
-        """A closed pipe ends the worker at its next step; one that does not hear is killed."""
-        if self.pipe is not None:
-            self.pipe.close()
-        if self.process is not None:
-            self.process.join(STOP_WITHIN)
-            if self.process.is_alive():
-                self.process.kill()
-                self.process.join()
-        self.pipe = self.process = None
+    def abandon(self) -> None:
+        """End the worker, with no word to a Ledger that cannot be used: it will find out by itself."""
+        self.job = self._finished = None
+        self._dismiss()
 
     def _feed(self) -> None:
         job = self.ledger.take()
         if job is None:
-            return
+            return None
         if job.recipe is None:
             raise AssertionError("a queued Job has a recipe")
-        self.job = job
-        if self.pipe is None:
-            self._start()
-        assert self.pipe is not None
+        self.job, self.waits_for = job, None
+        self._heard = time.monotonic()
         self.tell(JobStarted(job))
+        names = {} if job.target else self.names(job)
+        copy = copy_of_twin(self.ledger, job, names)
+        if copy is not None:
+            self._finished = copy
+            return self._settle()
+        assert self._pipe is not None
         try:
-            self.pipe.send(Order(job.id, job.photo, job.recipe, job.target, {} if job.target else self.names(job)))
+            self._pipe.send(Order(job.id, job.photo, job.signature, job.recipe, job.target, names, job.source != "command"))
         except (BrokenPipeError, ConnectionResetError):
             self._bury()
+        return None
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a forked CUDA or torch thread pool is not sound
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=run, args=(theirs, self.device), name="stylefolder-worker", daemon=True)
-        self.process.start()
-        theirs.close()
+    def _listen(self, wait: float) -> None:
+        try:
+            while self._pipe is not None and self._finished is None and self._pipe.poll(wait):
+                self._hear(self._pipe.recv())
+                wait = 0
+        except (EOFError, ConnectionResetError):
+            self._bury()
 
-    def _hear(self, message: Chosen | Stepped | Finished) -> None:
+    def _hear(self, message: Message) -> None:
+        self._heard = time.monotonic()
+        if isinstance(message, Ready):
+            self._ready, self._starts = True, 0
+            return
         job = self.job
         if job is None or message.job != job.id:
             return
-        if isinstance(message, Chosen):
-            self.tell(JobChosen(job, message.device, message.size))
-        elif isinstance(message, Stepped):
-            self.tell(JobStepped(job, message.step, message.steps, message.scale, message.scales, message.loss, message.share, message.seconds))
-        elif message.result is not None:
-            self.job = None
-            self.tell(JobDone(self.ledger.done(job, message.result), message.notes, message.curve))
-        else:
-            self.job = None
-            if message.ends:
-                self._dismiss()
-            self.tell(JobFailed(self.ledger.failed(job, message.reason or "", mendable=message.mendable)))
+        self.waits_for = message.reason if isinstance(message, Waiting) else None
+        match message:
+            case Chosen():
+                self.tell(JobChosen(job, message.device, message.size))
+            case Stepped():
+                self.tell(JobStepped(job, message.step, message.steps, message.scale, message.scales, message.loss, message.share, message.seconds))
+            case Preview():
+                self.tell(JobPreview(job, message.jpeg))
+            case Finished():
+                self._finished = message
 
-    def _bury(self) -> None:
+    def _settle(self) -> None:
+        """Write into the Ledger how the Job ended."""
+        finished, job = self._finished, self.job
+        if finished is None or job is None:
+            return
+        event: Event | None = None
+        if finished.outcome == "again":
+            self.ledger.put_back(job, counts=True)
+        elif finished.outcome == "done":
+            assert finished.result is not None
+            original = self.original() if job.source == "folder" else "keep"
+            ended = self.ledger.done(job, finished.result, finished.digest, original)
+            event = JobDone(ended, finished.notes, finished.curve, finished.copied)
+        elif finished.outcome == "cancelled":
+            event = JobCancelled(self.ledger.dropped(job, finished.reason))
+        else:
+            event = JobFailed(self.ledger.failed(job, finished.reason or "", mendable=finished.mendable))
+        self.job = self._finished = self.waits_for = None
+        if self.controls.cancelled.value == job.id:
+            self.controls.cancelled.value = 0  # it may be retried
+        if finished.ends:
+            self._dismiss()
+        if event is not None:
+            self.tell(event)
+
+    def _watch_over(self) -> None:
+        """A worker that gives no sign of life is killed, which counts as its death."""
+        if self._process is not None and not self.idle and time.monotonic() - self._heard > self.patience():
+            self._process.kill()
+            self._bury(f"it gave no sign of life for {self.patience():.0f} s")
+
+    def _bury(self, cause: str | None = None) -> None:
         """The worker died: its Job is queued again, or after so many deaths failed and named."""
-        assert self.process is not None
-        self.process.join(STOP_WITHIN)
-        code = self.process.exitcode
-        self.pipe = self.process = None
-        job, self.job = self.job, None
+        assert self._process is not None
+        self._process.join(STOP_WITHIN)
+        code = self._process.exitcode
+        self._dismiss()
+        job = self.job
         if job is None:
             return
         if job.attempts < MAX_ATTEMPTS:
-            self.ledger.put_back(job, counts=True)
+            self._finished = Finished(job.id, "again")
             return
-        cause = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        cause = cause or (f"signal {-code}" if code is not None and code < 0 else f"exit status {code}")
         reason = f"The worker died of it {job.attempts} times ({cause}): memory may be short; try a smaller --size."
-        self.tell(JobFailed(self.ledger.failed(job, reason)))
+        self._finished = Finished(job.id, "failed", reason=reason)
+
+    def _dismiss(self) -> None:
+        """A closed pipe ends the worker at its next step; one that does not hear is killed."""
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.join(STOP_WITHIN)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join()
+        self._pipe = self._process = None
+        self._ready = False

@@ -1,4 +1,4 @@
-"""What happens, as small facts: the Engine and the watcher tell them, the views show them."""
+"""What happens, as small facts: the Engine and the watcher tell them; the views, the API and its clients read them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ class Note:
 
     text: str
     warning: bool = False
+
+
+@dataclass(frozen=True)
+class JobQueued:
+    job: Job
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,22 @@ class JobStepped:
 
 
 @dataclass(frozen=True)
+class JobPreview:
+    """The picture so far, as a small JPEG; only while someone wants to see it."""
+
+    job: Job
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
 class JobDone:
-    """``notes``: what could not be kept; ``curve``: (step, total loss) at intervals."""
+    """``notes``: what could not be kept; ``curve``: (step, total loss) at intervals; ``copied``: from the Result of the
+    same bytes under the same recipe."""
 
     job: Job
     notes: tuple[str, ...]
     curve: tuple[tuple[int, float], ...]
+    copied: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,4 +70,9 @@ class JobFailed:
     job: Job
 
 
-Event = Note | JobStarted | JobChosen | JobStepped | JobDone | JobFailed
+@dataclass(frozen=True)
+class JobCancelled:
+    job: Job
+
+
+Event = Note | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled

@@ -8,42 +8,54 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from stylecore.errors import StylefolderError
+from daemon.database import Database, LedgerGone
 from stylecore.preset import Preset
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+State = Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
+Source = Literal["folder", "command", "upload"]
+Original = Literal["keep", "move", "trash"]
+FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 MAX_ATTEMPTS = 3
+REFUSED = "refused:"  # begins the digest of what is no regular file
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS recipes (
+VERSION = 2
+SCHEMA = f"""
+CREATE TABLE recipes (
     digest TEXT PRIMARY KEY,             -- sha256 of the JSON
     preset TEXT NOT NULL                 -- JSON of the Preset as it was
 );
-CREATE TABLE IF NOT EXISTS jobs (
+CREATE TABLE jobs (
     id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL CHECK (source IN {get_args(Source)}),
     photo BLOB NOT NULL,                 -- paths: within the Root relative to it
     preset BLOB NOT NULL,                -- a folder's name
     recipe TEXT REFERENCES recipes,      -- NULL while there is no valid preset of that name
     digest TEXT NOT NULL,                -- sha256 of the photo's bytes
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
     target BLOB,                         -- the Result's file, where it was asked for by name
-    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    state TEXT NOT NULL CHECK (state IN {get_args(State)}),
     attempts INTEGER NOT NULL DEFAULT 0, -- times that it was begun
     reason TEXT,
     mendable INTEGER NOT NULL DEFAULT 0, -- failed through no fault of the photo
     result BLOB,
+    result_digest TEXT,                  -- sha256 of the Result's bytes
+    original TEXT,                       -- what is still to be done with the photo: move or trash
     queued_at REAL NOT NULL, started_at REAL, finished_at REAL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS one_job ON jobs (photo, preset, digest);
-CREATE INDEX IF NOT EXISTS by_state ON jobs (state, id);
-CREATE INDEX IF NOT EXISTS by_result ON jobs (result);
+CREATE TABLE switches (name TEXT PRIMARY KEY);
+CREATE UNIQUE INDEX one_job ON jobs (photo, preset, digest) WHERE source = 'folder';
+CREATE INDEX by_state ON jobs (state, source = 'folder', id);
+CREATE INDEX uploads ON jobs (photo) WHERE source = 'upload';
+CREATE INDEX by_digest ON jobs (digest);
+CREATE INDEX by_preset ON jobs (preset, state);
+CREATE INDEX by_result ON jobs (result);
+CREATE INDEX by_result_digest ON jobs (result_digest)
 """
 
 
@@ -62,14 +74,18 @@ class Job:
     """One Photo under one Preset; ``recipe`` is None while no valid preset of that name is known. Times are Unix seconds."""
 
     id: int
+    source: Source
     photo: Path
     preset: str
     recipe: Preset | None
+    digest: str
+    signature: Signature
     target: Path | None
     state: State
     attempts: int
     reason: str | None
     result: Path | None
+    original: Original | None
     queued_at: float
     started_at: float | None
     finished_at: float | None
@@ -82,175 +98,339 @@ class Job:
 
 class Ledger:
     """Opened by one thread. Paths within ``root`` are kept relative to it, so that a Root may be moved; ``path`` may be
-    ``:memory:`` for Jobs that need not survive. Every method raises StylefolderError where SQLite cannot (disk full)."""
+    ``:memory:`` for Jobs that need not survive. Every method raises a LedgerError where SQLite cannot."""
 
     def __init__(self, path: Path | str, root: Path = Path("/")) -> None:
         self.path = path
         self.root = root
-        try:
-            if isinstance(path, Path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self.db.row_factory = sqlite3.Row
-            self.db.execute("PRAGMA journal_mode = WAL")
-            self.db.execute("PRAGMA synchronous = FULL")
-            self.db.executescript(SCHEMA)
-        except (OSError, sqlite3.Error) as e:
-            raise StylefolderError(f"The Ledger {path} cannot be opened ({e}): make room or mend the folder's rights.") from e
+        self._recipes: dict[str, Preset] = {}
+        self._latest: tuple[Preset, str, str] | None = None  # with its digest and JSON
+        self._db = Database(path, SCHEMA, VERSION)
+        self._sql = self._db.sql
+        self._inode = path.stat().st_ino if isinstance(path, Path) else None
 
     def close(self) -> None:
-        self.db.close()
+        self._db.close()
 
-    def signatures(self, preset: str) -> dict[Path, Signature]:
-        """Of all photos seen under a preset, as they were last seen."""
+    def check(self) -> None:
+        """Raises LedgerGone where the file is not the one that was opened: SQLite would write on into nothing."""
+        if isinstance(self.path, Path):
+            with contextlib.suppress(OSError):
+                if self.path.stat().st_ino == self._inode:
+                    return
+            raise LedgerGone(f"The Ledger {self.path} is gone.")
+
+    def all_at_once(self) -> contextlib.AbstractContextManager[None]:
+        """What is done within is one transaction: a thousand photos cost one fsync."""
+        return self._db.transaction()
+
+    # Entering
+
+    def signatures(self, preset: str) -> dict[bytes, Signature]:
+        """Of all photos seen under a preset, as they were last seen; by their paths as they are kept."""
         rows = self._sql(
-            "SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? ORDER BY id", (os.fsencode(preset),)
+            "SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? AND source = 'folder' ORDER BY id",
+            (os.fsencode(preset),),
         )
-        return {self._path(r["photo"]): Signature(r["size"], r["mtime_ns"], r["ctime_ns"], r["inode"]) for r in rows}
+        return {photo: Signature(*rest) for photo, *rest in rows}
 
     def add(
         self, photo: Path, preset: str, recipe: Preset | None, digest: str, signature: Signature,
-        target: Path | None = None, reason: str | None = None,
+        *, reason: str | None = None, anew: bool = False,
     ) -> Job | None:  # fmt: skip
-        """Queue a photo; with a ``reason`` it has failed already. None where the same bytes under that name and preset
-        are known: then only the signature is brought up to date. What failed, or was replaced by other bytes
-        meanwhile, is queued anew: so a touch is another try."""
-        key = (self._bytes(photo), os.fsencode(preset), digest)
-        kept = self._keep(recipe)
-        with self._transaction():
+        """Queue a photo from a folder; with a ``reason`` it has failed already. None where the same bytes under that name
+        and preset are known: then only the signature is brought up to date. What failed or was cancelled, or was
+        replaced by other bytes meanwhile, is queued anew: so a touch is another try. ``anew``: what is done, too."""
+        key = (self.key(photo), os.fsencode(preset), digest)
+        with self._db.transaction():
             self._sql(
-                "DELETE FROM jobs WHERE photo = ?1 AND preset = ?2 AND digest = ?3 AND state NOT IN ('queued', 'running')"
-                " AND (state = 'failed' OR id < (SELECT max(id) FROM jobs WHERE photo = ?1 AND preset = ?2))",
-                key,
+                "DELETE FROM jobs WHERE photo = ?1 AND preset = ?2 AND digest = ?3 AND source = 'folder'"
+                " AND state NOT IN ('waiting', 'queued', 'running')"
+                " AND (?4 OR state <> 'done' OR id < (SELECT max(id) FROM jobs WHERE photo = ?1 AND preset = ?2 AND source = 'folder'))",
+                (*key, anew),
             )
-            rows = self._sql(
-                "INSERT INTO jobs (photo, preset, digest, recipe, size, mtime_ns, ctime_ns, inode, target, state, reason,"
-                " queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (photo, preset, digest) DO NOTHING RETURNING *",
-                (
-                    *key, kept, *astuple(signature), target and self._bytes(target), "failed" if reason else "queued",
-                    reason and _text(reason), time.time(), time.time() if reason else None,
-                ),
-            )  # fmt: skip
+            rows = self._insert("folder", key, self._keep(recipe), signature, None, reason)
             if not rows:
                 self._sql(
-                    "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE photo = ? AND preset = ? AND digest = ?",
+                    "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?"
+                    " WHERE photo = ? AND preset = ? AND digest = ? AND source = 'folder'",
                     (*astuple(signature), *key),
                 )
         return self._job(rows[0]) if rows else None
 
+    def ask(
+        self, source: Source, photo: Path, recipe: Preset, digest: str, signature: Signature, target: Path | None = None,
+        *, reason: str | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue a photo that someone waits for: ahead of the folders'."""
+        key = (self.key(photo), os.fsencode(recipe.name), digest)
+        return self._job(self._insert(source, key, self._keep(recipe), signature, target, reason)[0])
+
+    def _insert(
+        self, source: Source, key: tuple[bytes, bytes, str], recipe: str | None, signature: Signature, target: Path | None,
+        reason: str | None,
+    ) -> list[Any]:  # fmt: skip
+        now = time.time()
+        return self._sql(
+            "INSERT INTO jobs (source, photo, preset, digest, recipe, size, mtime_ns, ctime_ns, inode, target, state, reason,"
+            " queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (photo, preset, digest) WHERE source = 'folder' DO NOTHING RETURNING *",
+            (
+                source, *key, recipe, *astuple(signature), target and self.key(target), "failed" if reason else "queued",
+                reason and _text(reason), now, now if reason else None,
+            ),
+        )  # fmt: skip
+
+    def adopt(self, job: Job, result: Path) -> None:
+        """After the loss of a Ledger: this Result is the photo's."""
+        self._sql("UPDATE jobs SET state = 'done', result = ?, finished_at = queued_at WHERE id = ?", (self.key(result), job.id))
+
+    def find(self, photo: Path, preset: str, digest: str) -> Job | None:
+        rows = self._sql(
+            "SELECT * FROM jobs WHERE photo = ? AND preset = ? AND digest = ? AND source = 'folder'",
+            (self.key(photo), os.fsencode(preset), digest),
+        )
+        return self._job(rows[0]) if rows else None
+
+    def is_own_result(self, digest: str, preset: str) -> bool:
+        """Whether these are the bytes of a Result of that preset."""
+        return bool(self._sql("SELECT 1 FROM jobs WHERE result_digest = ? AND preset = ? LIMIT 1", (digest, os.fsencode(preset))))
+
+    # Presets that come and go
+
     def give_recipe(self, recipe: Preset) -> None:
-        """Queue the Jobs that failed for want of a valid preset of this name."""
+        """A preset of this name is in force: queue the Jobs that failed for want of one, and those held while it was gone."""
         name = os.fsencode(recipe.name)
-        if self._sql("SELECT 1 FROM jobs WHERE preset = ? AND recipe IS NULL AND state = 'failed' LIMIT 1", (name,)):
+        wanting = f"preset = ? AND recipe IS NULL AND state = 'failed' AND digest NOT LIKE '{REFUSED}%'"
+        if self._sql(f"SELECT 1 FROM jobs WHERE {wanting} LIMIT 1", (name,)):  # noqa: S608
             self._sql(
-                "UPDATE jobs SET recipe = ?, state = 'queued', reason = NULL, finished_at = NULL"
-                " WHERE preset = ? AND recipe IS NULL AND state = 'failed'",
+                f"UPDATE jobs SET recipe = ?, state = 'queued', reason = NULL, finished_at = NULL WHERE {wanting}",  # noqa: S608
                 (self._keep(recipe), name),
             )
+        if self._sql("SELECT 1 FROM jobs WHERE preset = ? AND state = 'waiting' LIMIT 1", (name,)):
+            self._sql("UPDATE jobs SET state = 'queued', reason = NULL WHERE preset = ? AND state = 'waiting'", (name,))
+
+    def presets_queued(self) -> set[str]:
+        """Those with Jobs from folders in the queue."""
+        return {os.fsdecode(row[0]) for row in self._sql("SELECT DISTINCT preset FROM jobs WHERE state = 'queued' AND source = 'folder'")}
+
+    def hold(self, preset: str) -> int:
+        """The preset was removed: its queued Jobs wait until it is back. Returns how many."""
+        reason = f"The preset {preset!r} was removed: put it back, and this goes on; or cancel it."
+        return len(self._sql(
+            "UPDATE jobs SET state = 'waiting', reason = ? WHERE preset = ? AND state = 'queued' AND source = 'folder' RETURNING id",
+            (_text(reason), os.fsencode(preset)),
+        ))  # fmt: skip
+
+    # Running
+
+    def has_queued(self) -> bool:
+        return bool(self._sql(f"SELECT 1 FROM jobs WHERE state = 'queued' AND {_NOT_PAUSED} LIMIT 1"))  # noqa: S608
 
     def take(self) -> Job | None:
-        """The oldest queued Job, now running."""
-        if not self._sql("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"):
+        """The next queued Job, now running: what someone waits for, then the folders' oldest. None while paused."""
+        if not self.has_queued():
             return None  # without the cost of a write
         rows = self._sql(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, reason = NULL"
-            " WHERE id = (SELECT id FROM jobs WHERE state = 'queued' ORDER BY id LIMIT 1) RETURNING *",
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, reason = NULL"  # noqa: S608
+            f" WHERE {_NOT_PAUSED} AND id = (SELECT id FROM jobs WHERE state = 'queued' ORDER BY source = 'folder', id LIMIT 1)"
+            " RETURNING *",
             (time.time(),),
         )
         return self._job(rows[0]) if rows else None
 
-    def done(self, job: Job, result: Path) -> Job:
-        return self._finish(job, "done", self._bytes(result), None, False)
+    def twin(self, job: Job) -> tuple[Path, str] | None:
+        """The Result, and its digest, of a Job with the same bytes and the same recipe."""
+        rows = self._sql(
+            "SELECT other.result, other.result_digest FROM jobs other JOIN jobs this ON this.id = ?"
+            " WHERE other.digest = this.digest AND other.recipe = this.recipe AND other.id <> this.id"
+            " AND other.state = 'done' AND other.result_digest IS NOT NULL ORDER BY other.id DESC LIMIT 1",
+            (job.id,),
+        )
+        return (self._path(rows[0][0]), rows[0][1]) if rows else None
+
+    def done(self, job: Job, result: Path, result_digest: str | None = None, original: Original = "keep") -> Job:
+        """Also where it was cancelled meanwhile: the Result is there. ``original``: what is to be done with the photo yet."""
+        return self._finish(job, "done", self.key(result), None, False, result_digest, None if original == "keep" else original)
 
     def failed(self, job: Job, reason: str, *, mendable: bool = False) -> Job:
         """``mendable``: through no fault of the photo (no device, no weights, no room); ``recover`` tries it again."""
         return self._finish(job, "failed", None, _text(reason), mendable)
 
-    def _finish(self, job: Job, state: State, result: bytes | None, reason: str | None, mendable: bool) -> Job:
+    def dropped(self, job: Job, reason: str | None) -> Job:
+        """Cancelled by what happened to the photo, or by someone: whose reason, if any, stays."""
+        return self._finish(job, "cancelled", None, reason and _text(reason), False)
+
+    def _finish(
+        self, job: Job, state: State, result: bytes | None, reason: str | None, mendable: bool,
+        result_digest: str | None = None, original: str | None = None,
+    ) -> Job:  # fmt: skip
         rows = self._sql(
-            "UPDATE jobs SET state = ?, result = ?, reason = ?, mendable = ?, finished_at = ? WHERE id = ? RETURNING *",
-            (state, result, reason, mendable, time.time(), job.id),
+            "UPDATE jobs SET state = ?, result = ?, reason = ?, mendable = ?, result_digest = ?, original = ?, finished_at = ?"
+            " WHERE id = ? RETURNING *",
+            (state, result, reason, mendable, result_digest, original, time.time(), job.id),
         )
         return self._job(rows[0])
 
     def put_back(self, job: Job, *, counts: bool = False) -> None:
         """Queue a running Job again. Stopped through no fault of its own, this start does not count as an attempt."""
         self._sql(
-            "UPDATE jobs SET state = 'queued', attempts = attempts - ?, started_at = NULL WHERE id = ?",
+            "UPDATE jobs SET state = 'queued', attempts = attempts - ?, started_at = NULL WHERE id = ? AND state = 'running'",
             (0 if counts else 1, job.id),
         )
 
     def recover(self) -> list[Job]:
         """At the start: what was running at a crash is queued again, or failed after so many crashes; what failed for
         want of something that may be there now is queued again. Returns the Jobs that failed."""
-        self._sql(
-            "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, finished_at = NULL WHERE state = 'failed' AND mendable"
-        )
         reason = (
             f"It was stopped in the middle {MAX_ATTEMPTS} times, each time by a crash: try it alone with `stylefolder apply`."
         )
-        rows = self._sql(
-            "UPDATE jobs SET state = 'failed', reason = ?, finished_at = ? WHERE state = 'running' AND attempts >= ? RETURNING *",
-            (reason, time.time(), MAX_ATTEMPTS),
-        )
-        self._sql("UPDATE jobs SET state = 'queued', started_at = NULL WHERE state = 'running'")
+        with self._db.transaction():
+            self._sql(
+                "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, finished_at = NULL WHERE state = 'failed' AND mendable"
+            )
+            rows = self._sql(
+                "UPDATE jobs SET state = 'failed', reason = ?, finished_at = ? WHERE state = 'running' AND attempts >= ? RETURNING *",
+                (reason, time.time(), MAX_ATTEMPTS),
+            )
+            self._sql("UPDATE jobs SET state = 'queued', started_at = NULL WHERE state = 'running'")
         return [self._job(row) for row in rows]
+
+    def original_settled(self, job: Job) -> None:
+        self._sql("UPDATE jobs SET original = NULL WHERE id = ?", (job.id,))
+
+    def originals_to_settle(self) -> list[Job]:
+        return [self._job(row) for row in self._sql("SELECT * FROM jobs WHERE original IS NOT NULL AND state = 'done'")]
+
+    # What people ask for
+
+    def cancel(self, number: int) -> Job | None:
+        """None where it is finished already, or there is none."""
+        rows = self._sql(
+            "UPDATE jobs SET state = 'cancelled', reason = NULL, finished_at = ? WHERE id = ?"
+            " AND state IN ('waiting', 'queued', 'running') RETURNING *",
+            (time.time(), number),
+        )
+        return self._job(rows[0]) if rows else None
+
+    def retry(self, number: int | None) -> list[Job]:
+        """Queue a failed or cancelled Job again; None: all that failed."""
+        which = "state = 'failed'" if number is None else "state IN ('failed', 'cancelled') AND id = ?"
+        rows = self._sql(
+            "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, started_at = NULL, finished_at = NULL"  # noqa: S608
+            f" WHERE {which} AND recipe IS NOT NULL AND digest NOT LIKE '{REFUSED}%' RETURNING *",
+            () if number is None else (number,),
+        )
+        return [self._job(row) for row in rows]
+
+    def pause(self, on: bool) -> None:
+        self._sql("INSERT OR IGNORE INTO switches VALUES ('paused')" if on else "DELETE FROM switches WHERE name = 'paused'")
+
+    def paused(self) -> bool:
+        return bool(self._sql("SELECT 1 FROM switches WHERE name = 'paused'"))
+
+    # Reading
+
+    def job(self, number: int) -> Job | None:
+        rows = self._sql("SELECT * FROM jobs WHERE id = ?", (number,))
+        return self._job(rows[0]) if rows else None
+
+    def uploaded_to(self, folder: Path) -> Job | None:
+        """The Job whose photo lies in this folder of the spool."""
+        rows = self._sql(
+            "SELECT * FROM jobs WHERE source = 'upload' AND photo >= ? AND photo < ?", (self.key(folder) + b"/", self.key(folder) + b"0")
+        )
+        return self._job(rows[0]) if rows else None
+
+    def jobs(self, state: State | None = None, limit: int = 100) -> Iterator[Job]:
+        """The newest first."""
+        rows = self._sql("SELECT * FROM jobs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2", (state, limit))
+        return map(self._job, rows)
+
+    def recipes_in_use(self) -> list[Preset]:
+        """Of all Jobs that may run yet."""
+        rows = self._sql(
+            "SELECT DISTINCT recipe FROM jobs WHERE state IN ('waiting', 'queued', 'running', 'failed') AND recipe IS NOT NULL"
+        )
+        return [self._recipe(row[0]) for row in rows]
+
+    def state(self, job: Job) -> State | None:
+        rows = self._sql("SELECT state FROM jobs WHERE id = ?", (job.id,))
+        return rows[0][0] if rows else None
+
+    def ahead(self, job: Job) -> int:
+        """How many Jobs are taken before this one."""
+        rows = self._sql(
+            "SELECT count(*) FROM jobs WHERE state = 'running' OR (state = 'queued' AND (source = 'folder', id) < (?, ?))",
+            (job.source == "folder", job.id),
+        )
+        return int(rows[0][0])
 
     def is_anothers_result(self, path: Path, job: Job) -> bool:
         """Whether another photo's Result has that name."""
         rows = self._sql(
             "SELECT 1 FROM jobs WHERE result = ? AND photo <> ? AND state = 'done' LIMIT 1",
-            (self._bytes(path), self._bytes(job.photo)),
+            (self.key(path), self.key(job.photo)),
         )
         return bool(rows)
 
     def count(self, *states: State) -> int:
         marks = ", ".join("?" * len(states))
-        return int(self._sql(f"SELECT count(*) AS n FROM jobs WHERE state IN ({marks})", states)[0]["n"])  # noqa: S608
+        return int(self._sql(f"SELECT count(*) FROM jobs WHERE state IN ({marks})", states)[0][0])  # noqa: S608
 
-    def _keep(self, recipe: Preset | None) -> str | None:
-        if recipe is None:
-            return None
-        text = recipe.model_dump_json()
-        digest = hashlib.sha256(text.encode()).hexdigest()  # of all: a preset's own digest leaves its name and paths out
-        self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
-        return digest
+    def counts(self) -> dict[str, dict[State, int]]:
+        """How many Jobs of each preset are in each state."""
+        found: dict[str, dict[State, int]] = {}
+        for preset, state, n in self._sql("SELECT preset, state, count(*) FROM jobs GROUP BY preset, state"):
+            found.setdefault(os.fsdecode(preset), {})[state] = n
+        return found
 
-    def _job(self, row: Any) -> Job:
-        recipe = None
-        if row["recipe"]:
-            kept = self._sql("SELECT preset FROM recipes WHERE digest = ?", (row["recipe"],))
-            recipe = Preset.model_validate_json(kept[0]["preset"])
-        return Job(
-            id=row["id"], photo=self._path(row["photo"]), preset=os.fsdecode(row["preset"]), recipe=recipe,
-            target=self._path(row["target"]) if row["target"] else None, state=row["state"], attempts=row["attempts"],
-            reason=row["reason"], result=self._path(row["result"]) if row["result"] else None,
-            queued_at=row["queued_at"], started_at=row["started_at"], finished_at=row["finished_at"],
-        )  # fmt: skip
+    # Rows and paths
 
-    def _sql(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows of a statement: the one door to SQLite."""
-        try:
-            return self.db.execute(statement, values).fetchall()
-        except sqlite3.Error as e:
-            raise StylefolderError(f"The Ledger {self.path} cannot be used ({e}): make room on its disk, then start again.") from e
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._sql("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self.db.rollback()
-            raise
-        self._sql("COMMIT")
-
-    def _bytes(self, path: Path) -> bytes:
+    def key(self, path: Path) -> bytes:
+        """A path as it is kept."""
         return os.fsencode(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def _path(self, raw: bytes) -> Path:
         return self.root / os.fsdecode(raw)
+
+    def _keep(self, recipe: Preset | None) -> str | None:
+        if recipe is None:
+            return None
+        if self._latest is None or self._latest[0] is not recipe:  # a thousand photos in a row have the same
+            text = _moved(recipe, lambda path: Path(os.fsdecode(self.key(path)))).model_dump_json()
+            digest = hashlib.sha256(text.encode()).hexdigest()  # of all: a preset's own digest leaves its name and paths out
+            self._latest = recipe, digest, text
+        _, digest, text = self._latest
+        self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
+        return digest
+
+    def _recipe(self, digest: str) -> Preset:
+        if digest not in self._recipes:
+            if len(self._recipes) > 100:
+                self._recipes.clear()
+            kept = self._sql("SELECT preset FROM recipes WHERE digest = ?", (digest,))
+            self._recipes[digest] = _moved(Preset.model_validate_json(kept[0]["preset"]), self.root.joinpath)
+        return self._recipes[digest]
+
+    def _job(self, row: Any) -> Job:
+        return Job(
+            id=row["id"], source=row["source"], photo=self._path(row["photo"]), preset=os.fsdecode(row["preset"]),
+            recipe=self._recipe(row["recipe"]) if row["recipe"] else None, digest=row["digest"],
+            signature=Signature(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"]),
+            target=self._path(row["target"]) if row["target"] else None, state=row["state"], attempts=row["attempts"],
+            reason=row["reason"], result=self._path(row["result"]) if row["result"] else None, original=row["original"],
+            queued_at=row["queued_at"], started_at=row["started_at"], finished_at=row["finished_at"],
+        )  # fmt: skip
+
+
+_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM switches WHERE name = 'paused')"
+
+
+def _moved(recipe: Preset, move: Callable[[Path], Path]) -> Preset:
+    """With its style pictures at other paths."""
+    style = tuple(style.model_copy(update={"picture": move(style.picture)}) for style in recipe.style)
+    return recipe.model_copy(update={"style": style})
 
 
 def _text(reason: str) -> str:

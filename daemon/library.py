@@ -3,50 +3,70 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stylecore.errors import PresetError
-from stylecore.preset import Preset, find_presets, load_preset
+from stylecore.errors import PresetError, ResultError
+from stylecore.files import write_whole
+from stylecore.preset import Preset, StylePicture, find_presets, load_preset
 
 
 class Library:
-    """``refresh`` looks at the folders; a broken preset is in ``errors`` under its name, not in ``presets``."""
+    """``refresh`` looks at the folders; what is wrong with a preset is in ``errors`` under its name, and its last good
+    version, if there was one, stays in ``presets``.
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    ``store``: a folder for copies of the style pictures, named by their bytes, to which the presets then point: a Job is
+    pinned to the picture that it was queued with. Both dictionaries are replaced and never changed: threads may read them.
+    """
+
+    def __init__(self, folders: Sequence[Path], store: Path | None = None) -> None:
         self.folders = folders
+        self.store = store
         self.presets: dict[str, Preset] = {}
         self.errors: dict[str, str] = {}
         self._seen: dict[str, tuple[object, ...]] = {}
+        self._pictures: dict[str, list[Path]] = {}
         self.refresh()
 
     def refresh(self) -> None:
         found = find_presets(self.folders)
-        for name in self._seen.keys() - found.keys():
-            self._forget(name)
+        presets = {name: preset for name, preset in self.presets.items() if name in found}
+        errors = {name: error for name, error in self.errors.items() if name in found}
         for name, path in found.items():
-            now = self._stamps(path, self.presets.get(name))
-            if self._seen.get(name) == now and name not in self.errors:
+            if self._seen.get(name) == self._stamps(name, path) and name not in errors:
                 continue
-            self._forget(name)
             try:
-                self.presets[name] = load_preset(path)
-            except PresetError as e:
-                self.errors[name] = str(e)
-            self._seen[name] = self._stamps(path, self.presets.get(name))
+                file = self._stamps("", path)  # before it is read: what is written meanwhile is read again
+                preset = load_preset(path)
+                self._pictures[name] = [p.picture for p in preset.style]
+                pictures = self._stamps(name, path)[len(file) :]
+                presets[name] = self._pinned(preset)
+                self._seen[name] = file + pictures
+                errors.pop(name, None)
+            except (PresetError, ResultError, OSError) as e:
+                errors[name] = f"{e}" + (" Its last good version stays in force." if name in presets else "")
+        self.presets, self.errors = dict(sorted(presets.items())), errors
 
     def why_not(self, name: str) -> str:
         """The sentence for a name that is in ``presets`` not."""
         return self.errors[name] if name in self.errors else _unknown(name, self.presets)
 
-    def _forget(self, name: str) -> None:
-        for known in (self.presets, self.errors, self._seen):
-            known.pop(name, None)
+    def _pinned(self, preset: Preset) -> Preset:
+        if self.store is None:
+            return preset
+        pictures = []
+        for style in preset.style:
+            data = style.picture.read_bytes()
+            copy = self.store / f"{hashlib.sha256(data).hexdigest()}{style.picture.suffix.lower()}"
+            if not copy.exists():
+                write_whole(copy, data)
+            pictures.append(StylePicture(picture=copy, weight=style.weight))
+        return preset.model_copy(update={"style": tuple(pictures)})
 
-    @staticmethod
-    def _stamps(path: Path, preset: Preset | None) -> tuple[object, ...]:
+    def _stamps(self, name: str, path: Path) -> tuple[object, ...]:
         stamps: list[object] = [path]
-        for file in (path, *(p.picture for p in preset.style)) if preset else (path,):
+        for file in (path, *self._pictures.get(name, ())):
             try:
                 stat = file.stat()
                 stamps.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))

@@ -1,4 +1,4 @@
-"""Where things lie: the Root, its Inboxes, the folders of presets, a Job's Result and the reason for its failure."""
+"""Where things lie: the Root, its Inboxes, settings and presets, a Job's Result and the reason for its failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import platformdirs
 
 from daemon.ledger import Job
 
-STYLED, FAILED, PRESETS = "styled", "failed", "presets"
+FAILED, ORIGINALS, PRESETS = "failed", "originals", "presets"
 SHIPPED = Path(__file__).parent.parent / "presets"
 
 
@@ -28,19 +28,57 @@ def preset_folders(root: Path | None) -> list[Path]:
     return [*([root / PRESETS] if root else []), config_folder() / PRESETS, SHIPPED]
 
 
+def settings_file() -> Path:
+    return config_folder() / "settings.yaml"
+
+
+def address_file() -> Path:
+    """Where the daemon's API is, and the token that it asks for."""
+    return platformdirs.user_state_path("stylefolder") / "daemon.json"
+
+
+def own_folder(root: Path) -> Path:
+    """What the daemon keeps in a Root for itself."""
+    return root / ".stylefolder"
+
+
 def ledger_file(root: Path) -> Path:
-    return root / ".stylefolder" / "ledger.sqlite3"
+    return own_folder(root) / "ledger.sqlite3"
 
 
 def lock_file(root: Path) -> Path:
-    return root / ".stylefolder" / "lock"
+    return own_folder(root) / "lock"
 
 
-def styled_path(root: Path, job: Job, extension: str) -> Path:
-    """The Result's name: the photo's own, mirrored under ``styled/``; another extension only for another format."""
+def spool_folder(root: Path) -> Path:
+    """Pictures sent to the API, and their Results: a folder for each."""
+    return own_folder(root) / "spool"
+
+
+def style_store(root: Path) -> Path:
+    """Style pictures by their bytes, as they were when a preset was read."""
+    return own_folder(root) / "styles"
+
+
+def results_folder(root: Path, preset: str, results: str) -> Path:
+    """``results`` as in the settings: a folder in the Inbox, or one for all with a folder for each preset."""
+    folder = Path(results).expanduser()
+    return folder / preset if folder.is_absolute() else root / preset / results
+
+
+def is_ours(root: Path, path: Path, results: str) -> bool:
+    """Whether a path within the Root is of our own making, and no photo."""
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    return parts[:1] == (".stylefolder",) or (len(parts) > 1 and parts[1] in (results, FAILED, ORIGINALS))
+
+
+def result_path(root: Path, job: Job, extension: str, results: str) -> Path:
+    """The Result's name: the photo's own, mirrored; another extension only for another format. Beside an upload."""
+    if job.source != "folder":
+        return job.photo.with_name(f"result{extension}")
     within = job.photo.relative_to(root / job.preset)
     same = within.suffix.lower().replace("jpeg", "jpg").replace("tiff", "tif").replace("heif", "heic") == extension
-    return root / job.preset / STYLED / (within if same else within.with_name(_cut(within.stem) + extension))
+    return results_folder(root, job.preset, results) / (within if same else within.with_name(_cut(within.stem) + extension))
 
 
 def free(path: Path, taken: Callable[[Path], bool]) -> Path:
@@ -53,7 +91,10 @@ def free(path: Path, taken: Callable[[Path], bool]) -> Path:
     raise AssertionError("there is always a next number")
 
 
-def reason_path(root: Path, job: Job) -> Path:
+def reason_path(root: Path, job: Job) -> Path | None:
+    """Where the reason for a failure is kept, for a photo from a folder."""
+    if job.source != "folder":
+        return None
     within = job.photo.relative_to(root / job.preset)
     return root / job.preset / FAILED / within.with_name(_cut(within.name) + ".txt")
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
-import os
 import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from daemon.events import Event, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, Note
+from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, Note
 from daemon.places import printable
+from daemon.wire import event_out
 
 Show = Callable[[Event], None]
 Mode = Literal["bars", "plain", "json"]
@@ -38,11 +35,15 @@ def sentence(event: Event) -> str | None:
             return printable(text)
         case JobStarted(job):
             return f"{printable(job.photo.name)}: begun with {job.preset}"
-        case JobDone(job, notes, _):
+        case JobDone(job, _, _, copied) if copied:
+            return f"{printable(job.photo.name)}: done, {printable(job.result)}, copied from the Result of the same photo"
+        case JobDone(job, notes):
             said = "".join(f" {note}" for note in notes)
             return f"{printable(job.photo.name)}: done in {job.seconds:.1f} s, {printable(job.result)}{said}"
         case JobFailed(job):
             return f"{printable(job.photo.name)}: failed. {printable(job.reason)}"
+        case JobCancelled(job):
+            return f"{printable(job.photo.name)}: cancelled." + (f" {printable(job.reason)}" if job.reason else "")
     return None
 
 
@@ -78,22 +79,7 @@ def chosen(event: JobChosen) -> str:
 
 
 def _json(event: Event) -> None:
-    fields: dict[str, Any] = {"event": type(event).__name__, "at": round(time.time(), 3)}
-    for field in dataclasses.fields(event):
-        value = getattr(event, field.name)
-        if field.name == "job":
-            fields |= {
-                "job": value.id, "photo": _text(value.photo), "preset": value.preset, "state": value.state,
-                "result": _text(value.result), "reason": value.reason, "seconds": value.seconds,
-            }  # fmt: skip
-        elif field.name not in fields:
-            fields[field.name] = value
-    print(json.dumps(fields), flush=True)  # noqa: T201
-
-
-def _text(path: Path | None) -> str | None:
-    """JSON holds no broken UTF-8: such bytes appear as they do on the terminal."""
-    return None if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
+    print(json.dumps(event_out(event)), flush=True)  # noqa: T201
 
 
 @contextlib.contextmanager
@@ -128,7 +114,7 @@ def _bars() -> Iterator[Show]:
             case JobStepped(job, step, steps, _, _, loss, share, _):
                 progress.update(bars[job.id], completed=share, total=1, words=f"step {step} of {steps}, loss {loss:.4g}")
                 return
-            case JobDone(job, _, _) | JobFailed(job):
+            case JobDone(job) | JobFailed(job) | JobCancelled(job):
                 if job.id in bars:
                     progress.remove_task(bars.pop(job.id))
         if isinstance(event, JobChosen):

@@ -1,145 +1,243 @@
-"""``stylefolder watch``: one Root's watcher, Ledger and Engine, joined in one loop."""
+"""``stylefolder watch``: one Root's watcher, Ledger, Engine and local API, joined in one loop."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-from collections.abc import Callable, Iterator
+import queue
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-import filelock
-
-from daemon import places
-from daemon.engine import Engine
+from daemon import originals, places, spool
+from daemon.api import Inside
+from daemon.database import LedgerDamaged, LedgerFull, LedgerGone, set_aside
+from daemon.engine import Engine, WorkerError
 from daemon.events import Event, JobDone, JobFailed, Note
+from daemon.hints import Hints
+from daemon.hub import Hub
 from daemon.ledger import Job, Ledger
 from daemon.library import Library
+from daemon.lifetime import only_one, stoppable
+from daemon.problems import Problems
+from daemon.recovery import Adoption, clear_parts, clear_styles, finish_interrupted
+from daemon.server import serving
+from daemon.settings import LiveSettings
+from daemon.state import Running
 from daemon.watcher import Watcher
+from daemon.wire import PendingOut, text
 from stylecore.errors import ResultError, StylefolderError
-from stylecore.files import PART_PREFIX, PART_SUFFIX, write_whole
+from stylecore.files import write_whole
 from stylecore.result import EXTENSIONS
 
 TICK = 0.25  # seconds that the Engine is heard out in one turn
+IDLE_TICK = 1.0
+FULL_TICK = 1.0  # between two tries where the Ledger's disk is full
+WORKER_TICK = 10.0  # between two tries where no worker starts
+
+Show = Callable[[Event], None]
 
 
-class RootInUse(StylefolderError):
-    exit_status = 2
-
-
-def watch(
-    root: Path, device: str, show: Callable[[Event], None], *, once: bool = False, each_turn: Callable[[Ledger], bool] | None = None
-) -> int:
+def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool = True, each_turn: Callable[[Ledger], bool] | None = None) -> int:
     """Style what lies in the Inboxes and what is dropped there, until ctrl-C or SIGTERM; with ``once`` until all is
-    done. ``each_turn`` is asked after every turn whether to end. Returns how many photos failed meanwhile."""
+    done. ``each_turn`` is asked after every turn whether to end. Returns how many photos failed meanwhile.
+
+    A Root that is taken away is waited for; a damaged Ledger is set aside and made again from what lies in the folders.
+    """
     _make_root(root)
+    settings = LiveSettings(places.settings_file(), root)
     failed = 0
-    with _only_one(root), stoppable() as stopped, contextlib.closing(Ledger(places.ledger_file(root), root)) as ledger:
+    with stoppable() as stopped:
+        while True:
+            try:
+                with only_one(root), _Watch(root, device, show, settings) as running:
+                    try:
+                        with serving(running.inside(), places.address_file()) if api else contextlib.nullcontext():
+                            running.until(stopped, once, each_turn)
+                    finally:
+                        failed += running.failed
+                return failed
+            except LedgerGone:
+                if once:
+                    raise
+                show(Note(f"The folder {root} was taken away: it goes on when it is back.", warning=True))
+                while not stopped() and not root.is_dir():
+                    time.sleep(TICK)
+                if stopped():
+                    return failed
+            except LedgerDamaged as e:
+                show(Note(str(e), warning=True))  # it is set aside when it is opened again
 
-        def tell(event: Event) -> None:
-            nonlocal failed
-            failed += isinstance(event, JobFailed)
-            _keep_reason(root, event, show)
-            show(event)
 
-        _clear_parts(root)
-        for job in ledger.recover():
-            tell(JobFailed(job))
-        library = Library(places.preset_folders(root))
-        engine = Engine(ledger, device, lambda job: result_names(root, ledger, job), tell)
-        watcher = Watcher(root, ledger, library, tell)
-        watcher.start()
+class _Watch:
+    """The parts, joined; ``until`` is the loop. A context: leaving it ends the parts."""
+
+    def __init__(self, root: Path, device: str, show: Show, settings: LiveSettings) -> None:
+        self.root = root
+        self.show = show
+        self.settings = settings
+        self.failed = 0
+        self.wake = threading.Event()
+        self.outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()  # what other threads have to tell
+        self.working = Running()
+        self.problems = Problems(lambda sentence: self.tell(Note(sentence, warning=True)))
+        self.ledger, rebuilt = self._open_ledger()
+        self.library = Library(places.preset_folders(root), places.style_store(root))
+        self.engine = Engine(
+            self.ledger, device, lambda job: result_names(root, self.ledger, job, self._results()), self.tell,
+            patience=lambda: self.settings.current.patience, original=lambda: self.settings.current.originals,
+        )  # fmt: skip
+        self.hub = Hub(self._want_previews)
+        self._recover()
+        self.hints = Hints(self.wake, lambda path: places.is_ours(root, path, self._results()))
+        self.watcher = Watcher(
+            root, self.ledger, self.library, self.hints, self.problems, self.tell,
+            results=self._results, adopt=Adoption(root, self._results) if rebuilt else None,
+        )  # fmt: skip
+
+    def __enter__(self) -> _Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hints.stop()
         try:
-            while not stopped():
-                watcher.turn()
-                engine.turn(TICK)
-                if engine.idle:
-                    watcher.wait(TICK)
-                if each_turn is not None and each_turn(ledger):
-                    break
-                if once and engine.idle and not watcher.pending and not ledger.count("queued", "running"):
-                    break
-        finally:
-            watcher.stop()
-            engine.stop()
-    return failed
+            self.engine.stop()
+        except StylefolderError:  # a Ledger that cannot be used finds out at the next start
+            self.engine.abandon()
+        self.ledger.close()
+
+    def until(self, stopped: Callable[[], bool], once: bool, each_turn: Callable[[Ledger], bool] | None) -> None:
+        while not stopped():
+            wait = IDLE_TICK
+            try:
+                self._turn()
+            except LedgerFull as e:
+                self.problems.set("ledger", str(e))
+                wait = FULL_TICK
+            except WorkerError as e:
+                if once:
+                    raise
+                self.problems.set("worker", str(e))
+                wait = WORKER_TICK
+            else:
+                self.problems.set("ledger", None)
+                if each_turn is not None and each_turn(self.ledger):
+                    return
+                if once and self._all_done():
+                    return
+                if not self.engine.idle:
+                    continue
+                wait = IDLE_TICK if not (self.watcher.pending or self.watcher.unfinished) else TICK
+            self.wake.wait(wait)
+            self.wake.clear()
+
+    def tell(self, event: Event) -> None:
+        """To all who want to know."""
+        self.failed += isinstance(event, JobFailed)
+        self.working.hear(event)
+        if isinstance(event, (JobFailed, JobDone)):
+            self._keep_reason(event)
+        if isinstance(event, JobDone) and event.job.original is not None:
+            originals.settle(self.ledger, self.root, event.job, self.tell)
+        self.hub.publish(event)
+        self.show(event)
+
+    def inside(self) -> Inside:
+        return Inside(
+            root=self.root, spool=places.spool_folder(self.root), hub=self.hub,
+            open_ledger=lambda: Ledger(places.ledger_file(self.root), self.root),
+            presets=lambda: self.library.presets, preset_errors=lambda: self.library.errors,
+            running=lambda: list(self.working.jobs.values()), pending=self._pending, problems=lambda: self.problems.all,
+            upload_limit=lambda: self.settings.current.upload_limit << 20, cancel=self.engine.cancel, wake=self.wake.set,
+            tell=self._tell_later,
+        )  # fmt: skip
+
+    def _turn(self) -> None:
+        self.ledger.check()
+        self.settings.refresh()
+        self.problems.set("settings", self.settings.problem)
+        while not self.outbox.empty():
+            self.tell(self.outbox.get())
+        had = bool(self.watcher.pending)
+        self.watcher.turn()
+        if self.watcher.pending and not had and not self.ledger.paused():
+            self.engine.warm()
+        self.engine.turn(TICK)
+        self.problems.set("disk", self.engine.waits_for)
+        if self.engine.worked:
+            self.problems.set("worker", None)
+
+    def _all_done(self) -> bool:
+        if not self.engine.idle or self.watcher.pending or self.watcher.unfinished:
+            return False
+        left = self.ledger.count("queued", "running")
+        if left and self.ledger.paused():
+            self.tell(Note(f"{left} photos are left: work is paused; `stylefolder resume` lets it go on.", warning=True))
+            return True
+        return not left
+
+    def _open_ledger(self) -> tuple[Ledger, bool]:
+        """And whether it had to be made again."""
+        path = places.ledger_file(self.root)
+        try:
+            return Ledger(path, self.root), False
+        except LedgerDamaged:
+            aside = set_aside(path)
+            self.show(Note(f"The Ledger was damaged and is set aside as {aside}: it is made again from what lies in the folders.", warning=True))
+            return Ledger(path, self.root), True
+
+    def _recover(self) -> None:
+        results = self._results()
+        clear_parts(self.root, results)
+        for job in finish_interrupted(self.ledger, lambda job: result_names(self.root, self.ledger, job, results), self.settings.current.originals):
+            self.tell(JobDone(job, (), ()))
+        for job in self.ledger.recover():
+            self.tell(JobFailed(job))
+        for job in self.ledger.originals_to_settle():
+            originals.settle(self.ledger, self.root, job, self.tell)
+        spool.clear(places.spool_folder(self.root), self.ledger)
+        clear_styles(places.style_store(self.root), [*self.library.presets.values(), *self.ledger.recipes_in_use()])
+
+    def _results(self) -> str:
+        return self.settings.current.results
+
+    def _pending(self) -> list[PendingOut]:
+        return [PendingOut(photo=text(path), waits_for=pending.waits_for) for path, pending in list(self.watcher.pending.items())]
+
+    def _tell_later(self, event: Event) -> None:
+        self.outbox.put(event)
+        self.wake.set()
+
+    def _want_previews(self, wanted: bool) -> None:
+        self.engine.controls.previews.value = wanted
+
+    def _keep_reason(self, event: JobFailed | JobDone) -> None:
+        """The reason for a failure lies beside the photo until it succeeds."""
+        path = places.reason_path(self.root, event.job)
+        if path is None:
+            return
+        try:
+            if isinstance(event, JobFailed):
+                write_whole(path, f"{places.printable(event.job.photo.name)}: {event.job.reason}\n".encode())
+            elif path.exists():
+                path.unlink()
+                with contextlib.suppress(OSError):  # other reasons are in it
+                    path.parent.rmdir()
+        except (ResultError, OSError) as e:
+            self.show(Note(f"The reason cannot be kept in {path}: {e}", warning=True))
 
 
-def result_names(root: Path, ledger: Ledger, job: Job) -> dict[str, Path]:
+def result_names(root: Path, ledger: Ledger, job: Job, results: str) -> dict[str, Path]:
     """For each extension the path that this Job's Result takes, clear of other photos' Results."""
     return {
-        extension: places.free(places.styled_path(root, job, extension), lambda path: ledger.is_anothers_result(path, job))
+        extension: places.free(places.result_path(root, job, extension, results), lambda path: ledger.is_anothers_result(path, job))
         for extension in EXTENSIONS.values()
     }
-
-
-def _clear_parts(root: Path) -> None:
-    """What a kill in the middle of writing left behind; no one writes now, for the Root is locked."""
-    for folder in (places.STYLED, places.FAILED):
-        for part in root.glob(f"*/{folder}/**/{PART_PREFIX}*{PART_SUFFIX}"):
-            part.unlink(missing_ok=True)
 
 
 def _make_root(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        places.lock_file(root).parent.mkdir(exist_ok=True)
+        places.own_folder(root).mkdir(exist_ok=True)
     except OSError as e:
         raise StylefolderError(f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights.") from e
-
-
-def _keep_reason(root: Path, event: Event, show: Callable[[Event], None]) -> None:
-    """The reason for a failure lies beside the photo until it succeeds."""
-    if not isinstance(event, (JobFailed, JobDone)):
-        return
-    path = places.reason_path(root, event.job)
-    try:
-        if isinstance(event, JobDone):
-            if path.exists():
-                path.unlink()
-                if not any(path.parent.iterdir()):
-                    path.parent.rmdir()
-            return
-        write_whole(path, f"{places.printable(event.job.photo.name)}: {event.job.reason}\n".encode())
-    except (ResultError, OSError) as e:
-        show(Note(f"The reason cannot be kept in {path}: {e}", warning=True))
-
-
-@contextlib.contextmanager
-def _only_one(root: Path) -> Iterator[None]:
-    """One daemon to a Root; the lock dies with its holder."""
-    lock = filelock.FileLock(places.lock_file(root))
-    owner = places.lock_file(root).with_name("owner")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as e:
-        pid = owner.read_text() if owner.exists() else "unknown"
-        raise RootInUse(f"Another stylefolder (process {pid}) watches {root} already: end it first, or name another folder.") from e
-    try:
-        owner.write_text(str(os.getpid()))
-        yield
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def stoppable() -> Iterator[Callable[[], bool]]:
-    """ctrl-C and SIGTERM end the loop after its turn; a second one at once."""
-    asked = False
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    old: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    if hasattr(signal, "SIGIO"):  # a lease of `complete.has_writer` that is broken; by default it would end us
-        old[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

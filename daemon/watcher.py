@@ -6,199 +6,159 @@ Events are hints, never the truth: they only say where to look soon. What counts
 
 from __future__ import annotations
 
-import fnmatch
-import os
-import stat
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from watchdog.events import EVENT_TYPE_CLOSED_NO_WRITE, EVENT_TYPE_OPENED, FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
-
-from daemon import complete, places
-from daemon.events import Event, JobFailed, Note
-from daemon.ledger import Ledger, Signature
+from daemon import complete
+from daemon.events import Event, JobFailed, JobQueued
+from daemon.hints import Hints
+from daemon.inboxes import Found, Inboxes
+from daemon.ledger import REFUSED, Job, Ledger, Signature
 from daemon.library import Library
+from daemon.problems import Problems
 
 SCAN_EVERY = 30.0
 LOOK_EVERY = 0.5
+POLL_EVERY = 3.0  # where the system gives no events
+SCAN_SHARE, POLL_SHARE = 200, 10  # a scan that takes long is made less often: after this many times its duration
 ENTER_FOR = 1.0  # seconds of reading new photos in one scan: then the Engine has its turn
-IGNORED = (
-    ".*", "~*", "*~", "*.part", "*.partial", "*.crdownload", "*.download", "*.tmp", "*.temp", "*.swp",
-    "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "*.xmp", "*.aae", "*.thm", "*.pp3", "*.lnk", "*.url",
-)  # fmt: skip
-"""Names that are no photos: hidden ones, downloads under way, sidecar files, what systems leave in folders."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file that is not complete yet: what was seen, since when (monotonic), and what it waits for."""
+
+    signature: Signature
+    since: float
+    waits_for: str
 
 
 class Watcher:
-    def __init__(self, root: Path, ledger: Ledger, library: Library, tell: Callable[[Event], None]) -> None:
+    """``results()`` is the settings' folder for Results; ``adopt`` finds the Result that a photo has already, after the
+    loss of a Ledger."""
+
+    def __init__(
+        self, root: Path, ledger: Ledger, library: Library, hints: Hints, problems: Problems, tell: Callable[[Event], None],
+        *, results: Callable[[], str], adopt: Callable[[Job], Path | None] | None = None,
+    ) -> None:  # fmt: skip
         self.root = root
         self.ledger = ledger
         self.library = library
+        self.hints = hints
+        self.problems = problems
         self.tell = tell
-        self.pending: dict[Path, tuple[Signature, float]] = {}  # not complete yet: what was seen, and since when
-        self.hint = threading.Event()
-        self._observer: BaseObserver | None = None
-        self._watches: dict[Path, tuple[ObservedWatch, int]] = {}
-        self._told: set[str] = set()
+        self.results = results
+        self.adopt = adopt
+        self.pending: dict[Path, Pending] = {}
+        self.inboxes = Inboxes(root, problems)
         self._welcomed: set[str] = set()  # presets that were given an Inbox in this run
+        self._in_force: dict[str, object] = {}
         self._next_scan = self._next_look = self._enter_until = 0.0
 
-    def start(self) -> None:
-        """Begin to listen for events."""
-        self._observer = Observer()
-        self._observer.start()
-        self._watch(self.root, recursive=False)
-
-    def stop(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
+    @property
+    def unfinished(self) -> bool:
+        """Whether something happened that was not looked at yet."""
+        return self.hints.given()
 
     def turn(self) -> None:
         """Look where it is time to look."""
         now = time.monotonic()
-        hinted = self.hint.is_set()
-        if now >= self._next_scan or ((hinted or self.pending) and now >= self._next_look):
-            self.hint.clear()
-            self._next_scan, self._next_look = now + SCAN_EVERY, now + LOOK_EVERY
+        if now >= self._next_scan or ((self.hints.given() or self.pending) and now >= self._next_look):
+            self.hints.clear()
             self.scan()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep until it is time to look again, at most so long."""
-        if self.hint.is_set():
-            time.sleep(min(seconds, max(0.0, self._next_look - time.monotonic())))
-        else:
-            self.hint.wait(seconds)
+            took = time.monotonic() - now
+            every, share = (POLL_EVERY, POLL_SHARE) if self.hints.problem else (SCAN_EVERY, SCAN_SHARE)
+            self._next_scan = now + took + max(every, share * took)
+            self._next_look = now + took + max(LOOK_EVERY, took)
 
     def scan(self) -> None:
         """One look at all presets and Inboxes."""
         self._enter_until = time.monotonic() + ENTER_FOR
-        self.library.refresh()
-        for name, error in self.library.errors.items():
-            self._tell_once(f"Preset {name} is broken: {error}")
-        for preset in self.library.presets.values():
-            if preset.name not in self._welcomed:
-                self._welcomed.add(preset.name)
-                self._make_inbox(self.root / preset.name)
-            self.ledger.give_recipe(preset)
+        self._look_at_presets()
+        self.hints.watch(self.root, recursive=False)
         seen: set[Path] = set()
-        for inbox in self._inboxes():
-            self._watch(inbox, recursive=True)
-            known = self.ledger.signatures(inbox.name)
-            for path, found in self._photos(inbox):
-                if known.get(path) == found:
-                    continue
-                seen.add(path)
-                self._consider(path, found, inbox.name)
+        events: list[Event] = []
+        with self.problems.of("inboxes"):
+            for inbox in self.inboxes.folders():
+                self.hints.watch(inbox, recursive=True)
+                known = self.ledger.signatures(inbox.name)
+                new = [found for found in self.inboxes.files(inbox, self.results()) if known.get(self.ledger.key(found.path)) != found.signature]
+                with self.ledger.all_at_once():
+                    for found in new:
+                        seen.add(found.path)
+                        self._consider(found, inbox.name, events)
+        self.problems.set("events", self.hints.problem)
         for path in self.pending.keys() - seen:
             del self.pending[path]
+        for event in events:  # when the Ledger has it
+            self.tell(event)
 
-    def _consider(self, path: Path, found: Signature, preset: str) -> None:
-        before = self.pending.get(path)
-        now = time.monotonic()
-        if before is None or before[0] != found:
-            self.pending[path] = (found, now)
-        elif now - before[1] >= complete.SETTLE and now < self._enter_until and not complete.has_writer(path):
-            with complete.silently():
-                if self._enter(path, found, preset):
-                    del self.pending[path]
-
-    def _enter(self, path: Path, found: Signature, name: str) -> bool:
-        """Into the Ledger, unless the file changed while it was read."""
-        preset = self.library.presets.get(name)
-        reason = None if preset else self.library.why_not(name)
-        try:
-            digest = complete.sha256(path)
-        except FileNotFoundError:
-            raise
-        except OSError:  # no permission, a failing disk: the worker will say which
-            digest = complete.unreadable_digest(found)
-        if complete.look(path) != found:
-            return False
-        job = self.ledger.add(path, name, preset, digest, found, reason=reason)
-        if job is not None and job.state == "failed":
-            self.tell(JobFailed(job))
-        return True
+    def _look_at_presets(self) -> None:
+        self.library.refresh()
+        with self.problems.of("presets"):
+            for name, error in self.library.errors.items():
+                self.problems.add(f"Preset {name} is broken: {error}")
+            for name, preset in self.library.presets.items():
+                if name not in self._welcomed:
+                    self._make_inbox(self.root / name)
+                    self._welcomed.add(name)
+                if self._in_force.get(name) is not preset:
+                    self.ledger.give_recipe(preset)
+            for name in self.ledger.presets_queued() - self.library.presets.keys() - self.library.errors.keys():
+                self.ledger.hold(name)
+        self._in_force = dict(self.library.presets)
 
     def _make_inbox(self, folder: Path) -> None:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as e:
-            self._tell_once(f"The Inbox {folder} cannot be made ({e.strerror}): mend the rights, or take away what has its name.")
+            self.problems.add(f"The Inbox {folder} cannot be made ({e.strerror}): mend the rights, or take away what has its name.")
 
-    def _inboxes(self) -> Iterator[Path]:
-        for entry in self._entries(self.root):
-            if entry.is_dir(follow_symlinks=False) and not _ignored(entry.name) and entry.name != places.PRESETS:
-                yield self.root / entry.name
-
-    def _photos(self, inbox: Path) -> Iterator[tuple[Path, Signature]]:
-        """Every regular file in an Inbox and its folders that may be a photo."""
-        stack = [inbox]
-        while stack:
-            folder = stack.pop()
-            for entry in self._entries(folder):
-                if _ignored(entry.name) or (folder == inbox and entry.name in (places.STYLED, places.FAILED)):
-                    continue
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        stack.append(Path(entry.path))
-                    elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-                        path = Path(entry.path)
-                        yield path, complete.look(path)
-                except FileNotFoundError:
-                    continue
-                except OSError as e:
-                    self._tell_once(f"{entry.path} cannot be looked at ({e.strerror}): mend its folder's rights.")
-
-    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """What lies in a folder, which may vanish or be closed to us at any moment."""
-        try:
-            with os.scandir(folder) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as e:
-            self._tell_once(f"The folder {folder} cannot be read ({e.strerror}): mend its rights, or move it elsewhere.")
-            return []
-
-    def _watch(self, folder: Path, *, recursive: bool) -> None:
-        if self._observer is None:
-            return
-        try:
-            inode = folder.stat().st_ino
-        except OSError:
-            return
-        if folder in self._watches:
-            watch, watched = self._watches[folder]
-            if watched == inode:
+    def _consider(self, found: Found, preset: str, events: list[Event]) -> None:
+        before = self.pending.get(found.path)
+        now = time.monotonic()
+        if before is None or before.signature != found.signature:
+            self.pending[found.path] = Pending(found.signature, now, "the end of its writing")
+        elif now - before.since >= complete.SETTLE and now < self._enter_until:
+            if found.refusal is None and complete.has_writer(found.path):
+                self.pending[found.path] = Pending(found.signature, before.since, "its writer, who has it open still")
                 return
-            self._observer.unschedule(watch)  # the folder was taken away and made again
-        try:
-            self._watches[folder] = (self._observer.schedule(_Hints(self.hint), str(folder), recursive=recursive), inode)
-        except OSError as e:
-            self._tell_once(
-                f"The system gives no more events ({e.strerror}): looking every {SCAN_EVERY:.0f} s instead; "
-                "raise fs.inotify.max_user_watches and max_user_instances to mend it."
-            )
+            with complete.silently():
+                if self._enter(found, preset, events):
+                    del self.pending[found.path]
 
-    def _tell_once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            self.tell(Note(text, warning=True))
+    def _enter(self, found: Found, name: str, events: list[Event]) -> bool:
+        """Into the Ledger, unless the file changed while it was read."""
+        path, signature = found.path, found.signature
+        recipe, reason = self.library.presets.get(name), found.refusal
+        if reason is not None:
+            digest = f"{REFUSED}{signature.inode}:{signature.ctime_ns}"
+        else:
+            try:
+                digest = complete.sha256(path)
+            except FileNotFoundError:
+                raise
+            except OSError:  # no permission, a failing disk: the worker will say which
+                digest = complete.unreadable_digest(signature)
+            reason = self._why_not(digest, name)
+        if complete.look(path) != signature:
+            return False
+        known = self.ledger.find(path, name, digest)
+        anew = known is not None and known.state == "done" and known.result is not None and not known.result.exists()
+        job = self.ledger.add(path, name, recipe, digest, signature, reason=reason, anew=anew)
+        if job is not None and job.state == "failed":
+            events.append(JobFailed(job))
+        elif job is not None and self.adopt is not None and (result := self.adopt(job)) is not None:
+            self.ledger.adopt(job, result)
+        elif job is not None:
+            events.append(JobQueued(job))
+        return True
 
-
-class _Hints(FileSystemEventHandler):
-    def __init__(self, hint: threading.Event) -> None:
-        self.hint = hint
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type not in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):  # our own reading is no news
-            self.hint.set()
-
-
-def _ignored(name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in IGNORED)
+    def _why_not(self, digest: str, preset: str) -> str | None:
+        if preset not in self.library.presets:
+            return self.library.why_not(preset)
+        if self.ledger.is_own_result(digest, preset):
+            return f"It is a Result of {preset!r} itself: drop it into another Inbox, or the photo that it was made from."
+        return None

@@ -1,33 +1,49 @@
 """The worker: a process that styles one Photo after another, keeping network and style targets between them.
 
-It speaks over one pipe: an Order in; Chosen, Stepped and then Finished out. A closed pipe means that the daemon is
-gone: the worker ends at the next step. Only here is torch imported.
+It speaks over one pipe: Ready once; then an Order in; Chosen, Stepped and then Finished out. A closed pipe means that
+the daemon is gone: the worker ends at the next step. Only here is torch imported.
 """
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from stylecore.errors import DeviceError, ResultError, StylefolderError, WeightsError
+from stylecore.errors import DeviceError, NoRoom, PhotoGone, ResultError, StylefolderError, WeightsError
 from stylecore.preset import Preset
 
+if TYPE_CHECKING:
+    from daemon.ledger import Signature
+    from stylecore.transfer import Progress
+
 REPORT_EVERY = 0.1  # seconds between two Stepped
+PREVIEW_EVERY = 1.0
+PREVIEW_EDGE = 384
+ROOM_EVERY = 2.0  # seconds between two tries where the disk is full
 
 
 @dataclass(frozen=True)
 class Order:
-    """Style ``photo``; the Result goes to ``target``, or, where that is None, to the path that ``names`` gives by
-    its extension."""
+    """Style ``photo``, which had this ``signature``; the Result goes to ``target``, or, where that is None, to the path
+    that ``names`` gives by its extension. ``waits``: for room, where the disk is full."""
 
     job: int
     photo: Path
+    signature: Signature
     preset: Preset
     target: Path | None
     names: dict[str, Path]
+    waits: bool
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What takes seconds to import is there."""
 
 
 @dataclass(frozen=True)
@@ -52,26 +68,63 @@ class Stepped:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """``result``, or the ``reason`` why there is none; ``mendable`` where the photo is not to blame for it; ``ends``
-    where the worker does not go on. ``curve``: (step, total loss) at intervals."""
+class Preview:
+    job: int
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The Result is finished and cannot be written yet, for this reason."""
 
     job: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """``result`` and the sha256 of its bytes, or the ``reason`` why there is none. ``outcome`` cancelled: by someone, or
+    for the photo is gone or another one now; again: the worker died of it, not for the last time. ``mendable`` where the photo is not to blame for a failure; ``ends`` where
+    the worker does not go on. ``curve``: (step, total loss) at intervals."""
+
+    job: int
+    outcome: Literal["done", "failed", "cancelled", "again"]
     result: Path | None = None
+    digest: str | None = None
     reason: str | None = None
     mendable: bool = False
     ends: bool = False
     notes: tuple[str, ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
+    copied: bool = False
 
 
-def run(pipe: Connection, device: str) -> None:
+Message = Ready | Chosen | Stepped | Preview | Waiting | Finished
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Shared memory, so that a wish reaches the worker before its next step: the Job not to go on with, and whether
+    someone wants previews. ``ctypes`` values of ``multiprocessing``."""
+
+    cancelled: Any
+    previews: Any
+
+
+class Cancelled(Exception):
+    """Someone cancelled this Job."""
+
+
+def run(pipe: Connection, device: str, controls: Controls) -> None:
     """The process's body."""
     for number in (signal.SIGINT, signal.SIGTERM):  # ctrl-C and systemd reach the whole group; the daemon decides
         signal.signal(number, signal.SIG_IGN)
     try:
+        import stylecore.transfer  # noqa: F401
+
+        pipe.send(Ready())
         while True:
-            finished = _obey(pipe.recv(), device, pipe)
+            finished = _obey(pipe.recv(), device, pipe, controls)
             pipe.send(finished)
             if finished.ends:
                 return
@@ -79,50 +132,101 @@ def run(pipe: Connection, device: str) -> None:
         return
 
 
-def _obey(order: Order, device: str, pipe: Connection) -> Finished:
+def _obey(order: Order, device: str, pipe: Connection, controls: Controls) -> Finished:
     try:
-        return style(order, device, pipe)
+        return style(order, device, pipe, controls)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
+    except Cancelled:
+        return Finished(order.job, "cancelled")
+    except PhotoGone:
+        return Finished(order.job, "cancelled", reason="The photo was taken away before its turn.")
     except (DeviceError, WeightsError, ResultError) as e:
-        return Finished(order.job, reason=str(e), mendable=True)
+        return Finished(order.job, "failed", reason=str(e), mendable=True)
     except StylefolderError as e:
-        return Finished(order.job, reason=str(e))
+        return Finished(order.job, "failed", reason=str(e))
     except Exception as e:  # fails one Job, with its name; a GPU's error may stick to the process, so a new one goes on
-        return Finished(order.job, reason=_unexpected(e), ends=True)
+        return Finished(order.job, "failed", reason=_unexpected(e), ends=True)
 
 
-def style(order: Order, device: str, pipe: Connection) -> Finished:
+def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Finished:
+    from daemon.complete import look
     from stylecore.decode import load_photo
     from stylecore.device import choose_device
-    from stylecore.result import EXTENSIONS, Result, output_format, save_result
+    from stylecore.result import EXTENSIONS, Result, encode, output_format
     from stylecore.transfer import stylize, working_sizes
 
     photo = load_photo(order.photo)
+    try:
+        if look(order.photo) != order.signature:
+            return Finished(order.job, "cancelled", reason="It was changed before its turn: it is looked at anew.")
+    except FileNotFoundError as e:
+        raise PhotoGone(str(order.photo)) from e
     kind = output_format(photo.format, order.preset.output, order.target)
     chosen = choose_device(device)
     pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, order.preset, chosen)[-1]))
-    told = 0.0
+    told = shown = 0.0
     curve: list[tuple[int, float]] = []
     for event in stylize(photo, order.preset, chosen):
+        _go_on(order, pipe, controls)
         if isinstance(event, Result):
             target = order.target or order.names[EXTENSIONS[kind]]
-            notes = save_result(event, target, order.preset.output, kind)
-            return Finished(order.job, target, notes=(*photo.notes, *notes), curve=tuple(curve))
-        if pipe.poll():  # in mid-Job the daemon says nothing: what can be read is the pipe's end
-            raise EOFError
+            data, notes = encode(event, kind, order.preset.output.quality)
+            _save(data, target, order, pipe, controls)
+            digest = hashlib.sha256(data).hexdigest()
+            return Finished(order.job, "done", target, digest, notes=(*photo.notes, *notes), curve=tuple(curve))
         if event.step in (1, event.steps) or event.step % max(1, event.steps // 10) == 0:
             curve.append((event.step, event.losses.total))
-        if time.monotonic() - told >= REPORT_EVERY or event.step == event.steps:
-            told = time.monotonic()
+        now = time.monotonic()
+        if now - told >= REPORT_EVERY or event.step == event.steps:
+            told = now
             pipe.send(Stepped(order.job, event.step, event.steps, event.scale, event.scales, event.losses.total, event.share, event.seconds))
+        if controls.previews.value and now - shown >= PREVIEW_EVERY:
+            shown = now
+            pipe.send(Preview(order.job, _jpeg(event)))
     raise AssertionError("stylize ended without a Result")
+
+
+def _go_on(order: Order, pipe: Connection, controls: Controls) -> None:
+    if pipe.poll():  # in mid-Job the daemon says nothing: what can be read is the pipe's end
+        raise EOFError
+    if controls.cancelled.value == order.job:
+        raise Cancelled
+
+
+def _save(data: bytes, target: Path, order: Order, pipe: Connection, controls: Controls) -> None:
+    """Where the disk is full, the finished Result is kept in memory until there is room: it cost minutes."""
+    from stylecore.files import write_whole
+
+    while True:
+        try:
+            return write_whole(target, data)
+        except NoRoom as e:
+            if not order.waits:  # someone is there who can be told
+                raise
+            pipe.send(Waiting(order.job, f"{e} It goes on by itself when there is."))
+            until = time.monotonic() + ROOM_EVERY
+            while time.monotonic() < until:
+                _go_on(order, pipe, controls)
+                time.sleep(0.05)
+
+
+def _jpeg(progress: Progress) -> bytes:
+    import io
+
+    from PIL import Image
+
+    image = Image.fromarray((progress.preview() * 255).round().astype("uint8"))
+    image.thumbnail((PREVIEW_EDGE, PREVIEW_EDGE))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return out.getvalue()
 
 
 def _unexpected(e: Exception) -> str:
     import traceback
 
     where = traceback.extract_tb(e.__traceback__)[-1]
-    if "out of memory" in str(e) or isinstance(e, MemoryError):
+    if "out of memory" in str(e) or "can't allocate memory" in str(e) or isinstance(e, MemoryError):
         return "The device's memory is not enough for this size: give a smaller `size` in the preset or with --size."
     return f"An unforeseen error, {type(e).__name__}: {e} ({Path(where.filename).name}:{where.lineno}). Please report it."

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from stylecore import colour, exif
 from stylecore.colour import Floats, Pixels
-from stylecore.errors import PhotoError
+from stylecore.errors import PhotoError, PhotoGone
 from stylecore.photo import Photo
 
 MAX_PIXELS = 400_000_000
@@ -28,21 +28,31 @@ FORMATS = {
 }  # fmt: skip
 
 KINDS = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"
+NUMPY_MAGIC = b"\x93NUMPY"
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 DECODER_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError)
 """What Pillow's and libheif's decoders are seen to say of damaged files, beside OSError."""
 
 
 def load_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode the whole file, by what it holds and not by its name. Raises PhotoError with the reason."""
+    """Decode the whole file, by what it holds and not by its name. Raises PhotoGone, PhotoError with the reason.
+
+    A `.npy` of (height, width, 1 to 4) in uint8 or uint16 is taken as sRGB: grey, grey + alpha, RGB, RGB + alpha.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(32)
         if not head:
             raise PhotoError(f"{path.name} is empty: it holds no picture.")
+        if head.startswith(NUMPY_MAGIC):
+            return _load_samples(path, max_pixels)
         if path.suffix.lower() in RAW_SUFFIXES:
             return _load_raw(path, max_pixels)
+        if head.startswith(b"\xff\xd8"):
+            _check_end(path)
         return _load(path, head, max_pixels)
+    except FileNotFoundError as e:
+        raise PhotoGone(f"{path.name} cannot be read ({e.strerror}): check that it is there and that you may read it.") from e
     except OSError as e:
         if e.errno is not None:
             raise PhotoError(f"{path.name} cannot be read ({e.strerror}): check that it is there and that you may read it.") from e
@@ -195,6 +205,37 @@ def _deep_png(path: Path) -> Pixels:
     except imagecodecs.PngError as e:
         raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
     return samples
+
+
+def _check_end(path: Path) -> None:
+    """A JPEG whose end is still zeros, as copying programs leave it when they make the file large first, decodes without
+    an error, to grey. After the end-of-image marker zeros do no harm."""
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(-min(end, 16), 2)
+        if file.read().strip(b"\0"):
+            return
+        while end > 0:
+            start = max(0, end - (1 << 20))
+            file.seek(start)
+            tail = file.read(end - start).rstrip(b"\0")
+            if tail:
+                if not (tail.endswith(b"\xff\xd9") or (len(tail) == 1 and tail == b"\xd9")):
+                    raise PhotoError(f"{path.name} was not copied to its end (the last part is empty): copy it again from where it came.")
+                return
+            end = start
+
+
+def _load_samples(path: Path, max_pixels: int) -> Photo:
+    try:
+        samples: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, SyntaxError) as e:
+        raise PhotoError(f"{path.name} holds no samples that can be read ({e}).") from e
+    if samples.dtype not in (np.uint8, np.uint16) or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
+        raise PhotoError(f"{path.name} holds {samples.dtype} of the shape {samples.shape}, where (height, width, 1 to 4) of 8 or 16 bits is read.")
+    _check_size(path, samples.shape[1], samples.shape[0], max_pixels)
+    raw, alpha = _split_samples(np.array(samples))  # (height, width, 1 or 3), (height, width) or None
+    return _photo(path, "npy", raw, alpha, None, None, None, 1)
 
 
 def _load_raw(path: Path, max_pixels: int) -> Photo:

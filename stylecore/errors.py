@@ -21,6 +21,14 @@ class ResultError(StylefolderError):
     """The Result cannot be written: disk full, folder read-only, format that cannot hold it."""
 
 
+class NoRoom(ResultError):
+    """The disk is full: the same may succeed later."""
+
+
+class PhotoGone(PhotoError):
+    """There is no such file any more."""
+
+
 class PresetError(StylefolderError):
     """The Preset is wrong; the message begins with ``file:line: key:`` where these are known."""
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
 
-from stylecore.errors import ResultError
+from stylecore.errors import NoRoom, ResultError
 
 PART_PREFIX, PART_SUFFIX = ".stylefolder-", ".part"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_whole(path: Path, data: bytes | bytearray | memoryview) -> None:
-    """Into a temporary name beside ``path``, fsync, rename: a reader sees the whole file or none.
+def write_whole(path: Path, data: bytes | bytearray | memoryview, *, private: bool = False) -> None:
+    """Into a temporary name beside ``path``, fsync, rename: a reader sees the whole file or none. ``private``: only
+    the user may read it.
 
-    Raises ResultError (disk full, folder read-only, ...); then nothing is left behind.
+    Raises NoRoom (disk full) or ResultError (folder read-only, ...); then nothing is left behind.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +28,7 @@ def write_whole(path: Path, data: bytes | bytearray | memoryview) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(part, 0o666 & ~_umask())
+            os.chmod(part, 0o600 if private else 0o666 & ~_umask())
             os.replace(part, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -33,7 +36,8 @@ def write_whole(path: Path, data: bytes | bytearray | memoryview) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as e:
-        raise ResultError(f"{path} cannot be written ({e.strerror}): make room or mend the folder's rights.") from e
+        kind = NoRoom if e.errno in FULL else ResultError
+        raise kind(f"{path} cannot be written ({e.strerror}): make room or mend the folder's rights.") from e
 
 
 def _umask() -> int:

@@ -16,7 +16,7 @@ class Photo:
     """``pixels``: (height, width, 3), uint8 or uint16, sRGB, upright. ``alpha``: (height, width), same type, or None.
 
     ``profile``: the RGB ICC profile to go back to; ``exif``: a TIFF block; ``xmp``: a packet; ``format``: jpeg, png,
-    tiff, webp, avif, heic, gif, bmp or raw; ``notes``: sentences on what could not be kept.
+    tiff, webp, avif, heic, gif, bmp, raw or npy (bare samples); ``notes``: sentences on what could not be kept.
     """
 
     path: Path

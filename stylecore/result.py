@@ -21,10 +21,10 @@ from stylecore.files import write_whole
 from stylecore.photo import Photo
 from stylecore.preset import Output
 
-EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp", "avif": ".avif", "heic": ".heic"}
+EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp", "avif": ".avif", "heic": ".heic", "npy": ".npy"}
 READ_ONLY = {"raw": "jpeg", "gif": "png", "bmp": "png"}
 LARGEST_EDGE = {"jpeg": 65_535, "webp": 16_383, "avif": 65_535, "heic": 16_384}
-DEEP = ("png", "tiff")
+DEEP = ("png", "tiff", "npy")
 JPEG_SEGMENT = 65_533 - 6
 
 
@@ -53,7 +53,7 @@ def output_format(photo_format: str, output: Output, path: Path | None = None) -
             if path.suffix.lower() in (extension, f".{name}", ".heif" if name == "heic" else extension):
                 return name
         raise ResultError(f"{path.name}: no format is known by {path.suffix!r}: end the name in {', '.join(EXTENSIONS.values())}.")
-    if output.format != "same":
+    if output.format != "same" and photo_format != "npy":  # who sends samples wants samples
         return output.format
     return READ_ONLY.get(photo_format, photo_format)
 
@@ -186,6 +186,12 @@ def _tiff(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile:
     return bytes(data)
 
 
+def _npy(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile: Metadata) -> bytes:
+    out = io.BytesIO()
+    np.save(out, pixels, allow_pickle=False)
+    return out.getvalue()
+
+
 _ENCODERS: dict[str, Callable[[Pixels, int, Metadata, Metadata, Metadata], bytes]] = {
     "jpeg": _pillow("JPEG", subsampling=0),
     "webp": _pillow("WEBP", method=4),
@@ -193,4 +199,5 @@ _ENCODERS: dict[str, Callable[[Pixels, int, Metadata, Metadata, Metadata], bytes
     "heic": _pillow("HEIF", chroma=444),
     "png": _png,
     "tiff": _tiff,
+    "npy": _npy,
 }

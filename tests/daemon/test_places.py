@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from daemon import places
+from daemon.inboxes import ignored
 from daemon.ledger import Job, Ledger, Signature
 from daemon.watch import result_names
-from daemon.watcher import _ignored
 from stylecore.preset import Preset
 
 ROOT = Path("/root")
@@ -19,20 +19,23 @@ ROOT = Path("/root")
 
 @pytest.fixture
 def job(quick: Preset) -> Job:
-    return Job(1, ROOT / "oil" / "trip" / "IMG 1.JPG", "oil", quick, None, "running", 1, None, None, 0.0, None, None)
+    return Job(
+        1, "folder", ROOT / "oil" / "trip" / "IMG 1.JPG", "oil", quick, "digest", Signature(1, 1, 1, 1), None, "running", 1,
+        None, None, None, 0.0, None, None,
+    )  # fmt: skip
 
 
 def test_results_mirror_the_photos(job: Job) -> None:
-    assert places.styled_path(ROOT, job, ".jpg") == ROOT / "oil" / "styled" / "trip" / "IMG 1.JPG"
-    assert places.styled_path(ROOT, job, ".png") == ROOT / "oil" / "styled" / "trip" / "IMG 1.png"
+    assert places.result_path(ROOT, job, ".jpg", "styled") == ROOT / "oil" / "styled" / "trip" / "IMG 1.JPG"
+    assert places.result_path(ROOT, job, ".png", "styled") == ROOT / "oil" / "styled" / "trip" / "IMG 1.png"
     assert places.reason_path(ROOT, job) == ROOT / "oil" / "failed" / "trip" / "IMG 1.JPG.txt"
 
 
 def test_the_longest_names_stay_within_255_bytes(job: Job) -> None:
     for name in ("x" * 251 + ".gif", "é" * 125 + ".gif", os.fsdecode(b"\xe9" * 251) + ".gif"):
         long = replace(job, photo=ROOT / "oil" / name)
-        assert len(os.fsencode(places.styled_path(ROOT, long, ".png").name)) <= 255
-        assert len(os.fsencode(places.reason_path(ROOT, long).name)) <= 255
+        assert len(os.fsencode(places.result_path(ROOT, long, ".png", "styled").name)) <= 255
+        assert len(os.fsencode((places.reason_path(ROOT, long) or ROOT).name)) <= 255
 
 
 def test_two_photos_never_share_a_result(quick: Preset) -> None:
@@ -42,7 +45,7 @@ def test_two_photos_never_share_a_result(quick: Preset) -> None:
         ledger.add(ROOT / "oil" / name, "oil", quick, name, Signature(1, 1, 1, 1))
         job = ledger.take()
         assert job is not None
-        result = result_names(ROOT, ledger, job)[".png"]
+        result = result_names(ROOT, ledger, job, "styled")[".png"]
         ledger.done(job, result)
         names.append(result.name)
     assert names == ["a.png", "a-2.png", "a-3.png"]
@@ -55,6 +58,6 @@ def test_names_are_harmless_on_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "._x.jpg", "x.jpg.part", "x.crdownload", "Thumbs.db", "@eaDir", ".x.jpg.Ab12Cd", "x.xmp"])
-def test_what_is_no_photo_is_ignored(name: str) -> None:
-    assert _ignored(name)
-    assert not _ignored("x.jpg")
+def test_what_is_no_photo_isignored(name: str) -> None:
+    assert ignored(name)
+    assert not ignored("x.jpg")

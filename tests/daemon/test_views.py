@@ -7,13 +7,14 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from daemon.events import JobChosen, JobDone, JobFailed, Note
-from daemon.ledger import Job
+from daemon.ledger import Job, Signature
 from daemon.views import sentence, view
 
 PHOTO = Path(os.fsdecode(b"/in/a\x1b[2J\xe9.jpg"))
@@ -21,11 +22,12 @@ PHOTO = Path(os.fsdecode(b"/in/a\x1b[2J\xe9.jpg"))
 
 @pytest.fixture
 def done() -> Job:
-    return Job(1, PHOTO, "oil", None, None, "done", 1, None, Path("/out/a.jpg"), 0.0, 1.0, 3.5)
+    seen = Signature(1, 1, 1, 1)
+    return Job(1, "folder", PHOTO, "oil", None, "digest", seen, None, "done", 1, None, Path("/out/a.jpg"), None, 0.0, 1.0, 3.5)
 
 
 def test_sentences_are_harmless(done: Job) -> None:
-    failed = Job(2, PHOTO, "oil", None, None, "failed", 1, "It is\x1b[31m broken", None, 0.0, 1.0, 2.0)
+    failed = replace(done, state="failed", reason="It is\x1b[31m broken", result=None)
     assert sentence(JobDone(done, ("CMYK: the Result is RGB.",), ())) == (
         "a\\x1b[2J\\udce9.jpg: done in 2.5 s, /out/a.jpg CMYK: the Result is RGB."
     )
@@ -48,7 +50,7 @@ def test_json_lines(done: Job, capsys: pytest.CaptureFixture[str]) -> None:
     with view(plain=False, as_json=True) as show:
         show(JobDone(done, (), ((1, 2.0),)))
     event = json.loads(capsys.readouterr().out)
-    assert (event["event"], event["seconds"], event["result"], event["curve"]) == ("JobDone", 2.5, "/out/a.jpg", [[1, 2.0]])
+    assert (event["event"], event["job"]["seconds"], event["job"]["result"], event["curve"]) == ("JobDone", 2.5, "/out/a.jpg", [[1, 2.0]])
 
 
 def test_bars_on_a_terminal(tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:

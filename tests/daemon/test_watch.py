@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> dict[str, str]:
     """An environment in which nothing of the real user is touched."""
     folder = tmp_path / "home"
     folder.mkdir()
-    return {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "PYTHONPATH": str(REPOSITORY)}
+    return {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state"), "PYTHONPATH": str(REPOSITORY)}
 
 
 @pytest.fixture
@@ -136,8 +136,10 @@ def test_odd_things_in_the_root_do_not_stop_it(root: Path, home: dict[str, str],
     os.mkfifo(root / "quick" / "pipe.jpg")
     small.save(root / "quick" / "a.png")
     done = run(home, "watch", root, "--once", "--plain")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert (root / "quick" / "styled" / "a.png").exists()
+    assert "symbolic link" in (root / "quick" / "failed" / "loop.txt").read_text()
+    assert "a FIFO" in (root / "quick" / "failed" / "pipe.jpg.txt").read_text()
     assert "The Inbox" in done.stderr
     for name in ("zero", "nobody", "endless"):
         assert f"Preset {name} is broken: {root}/presets/{name}.yaml:1: style: the picture" in done.stderr
@@ -294,7 +296,7 @@ def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Im
     second = run(home, "apply", tmp_path / "other" / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out")
     assert second.returncode == 0
     assert (tmp_path / "out" / "a-quick-2.png").exists(), "nothing that is there is overwritten"
-    results = [json.loads(line)["result"] for line in done.stdout.splitlines() if '"JobDone"' in line]
+    results = [json.loads(line)["job"]["result"] for line in done.stdout.splitlines() if '"JobDone"' in line]
     assert [Path(r).name for r in results] == ["a-quick.png", "b-quick.jpg"]
     one = run(home, "apply", tmp_path / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "one.webp", "--steps", 1, "--size", 48)
     assert one.returncode == 0, one.stderr

@@ -1,0 +1,320 @@
+"""The local API: FastAPI routes over the Ledger, which is all that they share with the loop that runs the Jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from daemon import spool
+from daemon.complete import look
+from daemon.database import LedgerError
+from daemon.events import Event, JobCancelled, JobQueued
+from daemon.guard import error_body
+from daemon.hub import EventStream, Hub
+from daemon.ledger import FINISHED, Job, Ledger, State
+from daemon.wire import ErrorOut, JobOut, JobsOut, PendingOut, PresetOut, PresetsOut, RunningOut, StatusOut, job_out
+from stylecore.errors import NoRoom, PhotoError, PresetError, ResultError, StylefolderError
+from stylecore.preset import MAX_STEPS, Preset
+
+MAX_ID = 2**63 - 1
+VERSION = importlib.metadata.version("stylefolder")
+SECURITY = "bearer"
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What the API sees of the daemon. The functions may be called by any thread and return at once."""
+
+    root: Path
+    spool: Path
+    hub: Hub
+    open_ledger: Callable[[], Ledger]
+    presets: Callable[[], Mapping[str, Preset]]
+    preset_errors: Callable[[], Mapping[str, str]]
+    running: Callable[[], list[RunningOut]]
+    pending: Callable[[], list[PendingOut]]
+    problems: Callable[[], list[str]]
+    upload_limit: Callable[[], int]  # bytes
+    cancel: Callable[[int], None]
+    wake: Callable[[], None]
+    tell: Callable[[Event], None]
+
+
+JobId = Annotated[int, InPath(ge=1, le=MAX_ID, description="A Job's number.")]
+ERRORS: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorOut, "description": "Token, Host or Origin is missing or foreign."},
+    422: {"model": ErrorOut, "description": "A parameter is wrong."},
+    503: {"model": ErrorOut, "description": "The Ledger cannot be used at present."},
+}
+NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": ErrorOut, "description": "There is no such Job, or no Result."}}
+TOO_LATE: dict[int | str, dict[str, Any]] = {409: {"model": ErrorOut, "description": "The Job's state does not allow it."}}
+ANY_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+PICTURES = ("application/octet-stream", "image/*")
+
+
+class _At:
+    """Where the routes look things up. The Ledger is opened in the server's thread, when it starts."""
+
+    ledger: Ledger
+
+    def job(self, number: int) -> Job:
+        job = self.ledger.job(number)
+        if job is None:
+            raise HTTPException(404, f"There is no Job {number}.")
+        return job
+
+    def out(self, job: Job) -> JobOut:
+        return job_out(job, self.ledger.ahead(job) if job.state == "queued" else None)
+
+
+def create_app(inside: Inside) -> FastAPI:
+    """The application, without its guard."""
+    at = _At()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        at.ledger = inside.open_ledger()
+        inside.hub.attach()
+        try:
+            yield
+        finally:
+            inside.hub.detach()
+            at.ledger.close()
+
+    app = FastAPI(title="Stylefolder", version=VERSION, docs_url=None, redoc_url=None, responses=ERRORS, lifespan=lifespan)
+    _route_state(app, inside, at)
+    _route_new_jobs(app, inside, at)
+    _route_jobs(app, inside, at)
+    _route_controls(app, inside, at)
+    _errors(app)
+    _secure(app)
+    return app
+
+
+def _route_state(app: FastAPI, inside: Inside, at: _At) -> None:
+    @app.get("/v1/status")
+    async def status() -> StatusOut:
+        """How the daemon is, what it works on, and what waits."""
+        problems = inside.problems()
+        return StatusOut(
+            stylefolder=VERSION, state="paused" if at.ledger.paused() else "degraded" if problems else "healthy",
+            problems=problems, root=os.fsencode(inside.root).decode("utf-8", "backslashreplace"), pid=os.getpid(),
+            running=inside.running(), pending=inside.pending(), inboxes=at.ledger.counts(),
+        )  # fmt: skip
+
+    @app.get("/v1/presets")
+    async def presets() -> PresetsOut:
+        """All presets in force, and what is wrong with others."""
+        known, errors = inside.presets(), inside.preset_errors()
+        return PresetsOut(presets=[_preset_out(name, known.get(name), errors.get(name)) for name in sorted({*known, *errors})])
+
+    @app.get(
+        "/v1/events", response_class=Response,
+        responses={200: {"description": "Server-sent events; `data` is JSON.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    )  # fmt: skip
+    async def events(previews: Annotated[bool, Query(description="Small pictures of the running Job as well.")] = False) -> Response:
+        """What happens, as it happens. A reader that falls behind is dropped."""
+        return EventStream(inside.hub, previews)
+
+
+def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
+    @app.post(
+        "/v1/jobs", status_code=201,
+        responses={
+            400: {"model": ErrorOut, "description": "The body is empty, or is not as long as the pixels are."},
+            404: {"model": ErrorOut, "description": "There is no such preset."},
+            413: {"model": ErrorOut, "description": "The picture is larger than the settings allow."},
+            507: {"model": ErrorOut, "description": "There is no room for it."},
+        },
+        openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(PICTURES, ANY_BYTES)}},
+    )  # fmt: skip
+    async def post_job(
+        request: Request,
+        preset: Annotated[str, Query(min_length=1, max_length=200, description="A preset's name.")],
+        name: Annotated[str, Query(min_length=1, max_length=200, description="The picture's name, for people.")] = "picture",
+        strength: Annotated[float | None, Query(ge=0, le=100)] = None,
+        size: Annotated[int | None, Query(ge=32, le=16384, description="Long edge at which the optimiser works.")] = None,
+        steps: Annotated[int | None, Query(ge=1, le=MAX_STEPS, description="In all.")] = None,
+        colour: Annotated[Literal["style", "photo"] | None, Query()] = None,
+        format: Annotated[Literal["same", "jpeg", "png", "tiff", "webp", "avif", "heic"] | None, Query(description="Of the Result.")] = None,
+        quality: Annotated[int | None, Query(ge=1, le=100)] = None,
+        width: Annotated[int | None, Query(ge=1, le=100_000, description="Of raw pixels; as are height, channels and bits.")] = None,
+        height: Annotated[int | None, Query(ge=1, le=100_000)] = None,
+        channels: Annotated[Literal["1", "2", "3", "4"] | None, Query(description="Grey, grey + alpha, RGB, RGB + alpha.")] = None,
+        bits: Annotated[Literal["8", "16"] | None, Query(description="A sample; 16 are little-endian.")] = None,
+    ) -> JobOut:
+        """Queue the picture in the body, ahead of the folders' photos: an image file, or, where width, height, channels
+        and bits are all given, raw sRGB samples, whose Result is raw samples as well, RGB or RGB + alpha."""
+        recipe = inside.presets().get(preset)
+        if recipe is None:
+            raise HTTPException(404, inside.preset_errors().get(preset) or f"There is no preset {preset!r}.")
+        recipe = _with_options(recipe, strength, size, steps, colour, format, quality)
+        raw = (width, height, channels, bits)
+        pixels = None
+        if width and height and channels and bits:
+            pixels = spool.Pixels(width, height, int(channels), int(bits))
+        elif any(raw):
+            raise HTTPException(400, "Raw pixels want width, height, channels and bits, all four.")
+        path, digest = await spool.receive(inside.spool, name, request.stream(), pixels, inside.upload_limit())
+        try:
+            job = at.ledger.ask("upload", path, recipe, digest, look(path))
+        except LedgerError:
+            spool.forget(path)
+            raise
+        inside.tell(JobQueued(job))
+        inside.wake()
+        return at.out(job)
+
+
+def _route_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
+    @app.get("/v1/jobs")
+    async def jobs(
+        state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> JobsOut:
+        """The newest first."""
+        return JobsOut(jobs=[job_out(job) for job in at.ledger.jobs(state, limit)])
+
+    @app.get("/v1/jobs/{number}", responses=NO_JOB)
+    async def get_job(number: JobId) -> JobOut:
+        return at.out(at.job(number))
+
+    @app.get(
+        "/v1/jobs/{number}/result", response_class=Response,
+        responses={
+            200: {"description": "The file, or raw samples.", "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES}},
+            **NO_JOB, **TOO_LATE,
+        },
+    )  # fmt: skip
+    async def result(number: JobId) -> Response:
+        """The Result's bytes. Raw pixels were sent: raw samples come, their shape in the headers Stylefolder-Width,
+        -Height, -Channels and -Bits."""
+        job = at.job(number)
+        if job.state != "done" or job.result is None:
+            raise HTTPException(409, f"Job {number} is {job.state}" + (f": {job.reason}" if job.reason else "."))
+        if not job.result.is_file():
+            raise HTTPException(404, f"The Result of Job {number} was taken away.")
+        return _result_response(job.result)
+
+    @app.delete("/v1/jobs/{number}", responses=NO_JOB)
+    async def delete_job(number: JobId) -> JobOut:
+        """Cancel it; the worker leaves it before its next step. What was sent for a finished one is forgotten, and its Result."""
+        job = at.job(number)
+        cancelled = at.ledger.cancel(number)
+        if cancelled is None:
+            if job.source == "upload" and job.state in FINISHED:
+                spool.forget(job.photo)
+            return at.out(at.job(number))
+        if cancelled.started_at is not None:
+            inside.cancel(number)
+        else:
+            inside.tell(JobCancelled(cancelled))
+        return at.out(cancelled)
+
+
+def _route_controls(app: FastAPI, inside: Inside, at: _At) -> None:
+    @app.post("/v1/jobs/{number}/retry", responses={**NO_JOB, **TOO_LATE})
+    async def retry(number: JobId) -> JobOut:
+        """Queue a failed or cancelled Job again."""
+        job = at.job(number)
+        again = at.ledger.retry(number)
+        if not again:
+            raise HTTPException(409, f"Job {number} is {job.state}" + (f": {job.reason}" if job.reason else "; only what failed or was cancelled is tried again."))
+        inside.wake()
+        return at.out(again[0])
+
+    @app.post("/v1/retry")
+    async def retry_failed() -> JobsOut:
+        """Queue all failed Jobs again."""
+        again = at.ledger.retry(None)
+        inside.wake()
+        return JobsOut(jobs=[job_out(job) for job in again])
+
+    @app.post("/v1/pause", status_code=204)
+    async def pause() -> None:
+        """The running Job is finished; no other is begun."""
+        at.ledger.pause(True)
+
+    @app.post("/v1/resume", status_code=204)
+    async def resume() -> None:
+        at.ledger.pause(False)
+        inside.wake()
+
+
+def _with_options(
+    recipe: Preset, strength: float | None, size: int | None, steps: int | None, colour: str | None, format: str | None, quality: int | None
+) -> Preset:
+    if steps is not None:
+        recipe = recipe.with_steps(steps)
+    output = {key: value for key, value in (("format", format), ("quality", quality)) if value is not None}
+    given = {"strength": strength, "size": size, "colour": colour, "output": recipe.output.model_copy(update=output)}
+    return recipe.model_copy(update={key: value for key, value in given.items() if value is not None})
+
+
+def _preset_out(name: str, preset: Preset | None, problem: str | None) -> PresetOut:
+    if preset is None:
+        return PresetOut(name=name, description="", size=None, strength=None, colour=None, problem=problem)
+    return PresetOut(
+        name=name, description=preset.description, size=preset.size, strength=preset.strength, colour=preset.colour, problem=problem
+    )
+
+
+def _result_response(path: Path) -> Response:
+    if path.suffix != ".npy":
+        return FileResponse(path)
+    import numpy as np
+
+    samples = np.load(path, mmap_mode="r", allow_pickle=False)  # (height, width, channels)
+    height, width, channels = samples.shape
+    headers = {
+        "Stylefolder-Width": str(width), "Stylefolder-Height": str(height), "Stylefolder-Channels": str(channels),
+        "Stylefolder-Bits": str(samples.dtype.itemsize * 8),
+    }  # fmt: skip
+    return Response(samples.tobytes(), media_type="application/octet-stream", headers=headers)
+
+
+def _errors(app: FastAPI) -> None:
+    """Every error in the one shape."""
+
+    def answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        return JSONResponse(error_body(status, message), status, headers=dict(headers or {}))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def http(_: Request, e: StarletteHTTPException) -> JSONResponse:
+        return answer(e.status_code, str(e.detail), e.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, e: RequestValidationError) -> JSONResponse:
+        wrong = "; ".join(f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}" for error in e.errors())
+        return answer(422, wrong)
+
+    @app.exception_handler(StylefolderError)
+    async def ours(_: Request, e: StylefolderError) -> JSONResponse:
+        kinds = ((spool.TooLarge, 413), (NoRoom, 507), (LedgerError, 503), (PhotoError, 400), (PresetError, 404), (ResultError, 507))
+        return answer(next((status for kind, status in kinds if isinstance(e, kind)), 500), str(e))
+
+
+def _secure(app: FastAPI) -> None:
+    """The guard stands before the application; the OpenAPI document says so."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        document["components"]["securitySchemes"] = {SECURITY: {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{SECURITY: []}]
+        for name in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(name, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

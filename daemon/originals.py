@@ -1,0 +1,35 @@
+"""What becomes of a photo from a folder when its Result is there: it stays, moves to `originals/`, or goes to the trash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon import places
+from daemon.complete import look
+from daemon.events import Event, Note
+from daemon.ledger import Job, Ledger
+
+
+def settle(ledger: Ledger, root: Path, job: Job, tell: Callable[[Event], None]) -> None:
+    """Do with the photo what the settings said when its Result was done. One that was changed since is left alone."""
+    try:
+        if job.original is not None and job.result is not None and job.result.exists() and look(job.photo) == job.signature:
+            if job.original == "trash":
+                _trash(job.photo)
+            else:
+                within = job.photo.relative_to(root / job.preset)
+                target = places.free(root / job.preset / places.ORIGINALS / within, Path.exists)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                job.photo.rename(target)
+    except FileNotFoundError:
+        pass  # it was taken away already
+    except OSError as e:
+        tell(Note(f"{places.printable(job.photo)} stays where it is ({e.strerror or e}): the setting `originals` asks for {job.original}.", warning=True))
+    ledger.original_settled(job)
+
+
+def _trash(photo: Path) -> None:
+    import send2trash
+
+    send2trash.send2trash(str(photo))

@@ -1,0 +1,61 @@
+"""At the start: what a crash, or the loss of the Ledger, left behind is put in order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from daemon import complete, places
+from daemon.ledger import Job, Ledger, Original
+from stylecore.files import PART_PREFIX, PART_SUFFIX
+from stylecore.preset import Preset
+from stylecore.result import EXTENSIONS
+
+
+def clear_parts(root: Path, results: str) -> None:
+    """What a kill in the middle of writing left; no one writes now, for the Root is locked."""
+    folder = Path(results).expanduser()
+    places_of_ours = [folder] if folder.is_absolute() else list(root.glob(f"*/{results}"))
+    for ours in (*places_of_ours, *root.glob(f"*/{places.FAILED}"), places.own_folder(root)):
+        for part in ours.rglob(f"{PART_PREFIX}*{PART_SUFFIX}"):
+            part.unlink(missing_ok=True)
+
+
+def clear_styles(store: Path, recipes: Iterable[Preset]) -> None:
+    """Copies of style pictures that no Job and no preset needs any more."""
+    needed = {style.picture.name for recipe in recipes for style in recipe.style}
+    if store.is_dir():
+        for copy in store.iterdir():
+            if copy.name not in needed:
+                copy.unlink(missing_ok=True)
+
+
+def finish_interrupted(ledger: Ledger, names: Callable[[Job], dict[str, Path]], original: Original) -> Iterator[Job]:
+    """A Job that was killed between its Result and its row: the Result is whole, for it is written so or not at all."""
+    for job in list(ledger.jobs("running")):
+        candidates = [job.target] if job.target else list(names(job).values())
+        for path in candidates:
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime >= (job.started_at or 0):
+                    yield ledger.done(job, path, complete.sha256(path), original if job.source == "folder" else "keep")
+                    break
+
+
+class Adoption:
+    """After the loss of the Ledger: which Result is a photo's. One made after the photo was put where it lies, under the
+    name that the photo's Result would have; none is given to two photos."""
+
+    def __init__(self, root: Path, results: Callable[[], str]) -> None:
+        self.root = root
+        self.results = results
+        self._given: set[Path] = set()
+
+    def __call__(self, job: Job) -> Path | None:
+        for extension in EXTENSIONS.values():
+            path = places.result_path(self.root, job, extension, self.results())
+            with contextlib.suppress(OSError):
+                if path not in self._given and path.stat().st_mtime_ns >= job.signature.ctime_ns:
+                    self._given.add(path)
+                    return path
+        return None

@@ -1,0 +1,68 @@
+"""The local API at work: uvicorn in a thread, on a loopback port of its own, its address and token in a private file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.client import Address, read_address
+from stylecore.errors import StylefolderError
+from stylecore.files import write_whole
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from daemon.api import Inside
+
+START_WITHIN = 20.0
+
+
+@contextlib.contextmanager
+def serving(inside: Inside, file: Path) -> Iterator[Address]:
+    """While the context lasts, the API answers. Raises StylefolderError where it does not start."""
+    from uvicorn import Config, Server
+
+    from daemon.api import create_app
+    from daemon.guard import Guard
+
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
+    port = listener.getsockname()[1]
+    root = os.fsencode(inside.root).decode("utf-8", "backslashreplace")
+    address = Address(f"http://127.0.0.1:{port}", secrets.token_urlsafe(32), root, os.getpid())
+    app = Guard(create_app(inside), address.token, port)
+    server = Server(
+        Config(app, log_config=None, log_level="critical", access_log=False, lifespan="on", ws="none",
+                       timeout_graceful_shutdown=1, timeout_keep_alive=30, server_header=False)
+    )  # fmt: skip
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="stylefolder-api", daemon=True)
+    thread.start()
+    try:
+        _until_started(server, thread)
+        write_whole(file, json.dumps(asdict(address)).encode(), private=True)
+        yield address
+    finally:
+        if read_address(file) == address:  # another daemon, of another Root, may have written its own
+            file.unlink(missing_ok=True)
+        server.should_exit = True
+        inside.hub.close()
+        thread.join(5)
+        listener.close()
+
+
+def _until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    until = time.monotonic() + START_WITHIN
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > until:
+            raise StylefolderError("The local API did not start: look whether something forbids local ports.")
+        time.sleep(0.01)
