@@ -15,6 +15,7 @@ from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match, Route
 
 from daemon import spool
 from daemon.complete import look
@@ -132,7 +133,8 @@ def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
     @app.post(
         "/v1/jobs", status_code=201,
         responses={
-            400: {"model": ErrorOut, "description": "The body is empty, or is not as long as the pixels are."},
+            400: {"model": ErrorOut, "description": "The body is empty."},
+            409: {"model": ErrorOut, "description": "Width, height, channels and bits are not all given, or the body is not as long as they say."},
             404: {"model": ErrorOut, "description": "There is no such preset."},
             413: {"model": ErrorOut, "description": "The picture is larger than the settings allow."},
             507: {"model": ErrorOut, "description": "There is no room for it."},
@@ -165,7 +167,7 @@ def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
         if width and height and channels and bits:
             pixels = spool.Pixels(width, height, int(channels), int(bits))
         elif any(raw):
-            raise HTTPException(400, "Raw pixels want width, height, channels and bits, all four.")
+            raise HTTPException(409, "Raw pixels want width, height, channels and bits, all four.")
         path, digest = await spool.receive(inside.spool, name, request.stream(), pixels, inside.upload_limit())
         try:
             job = at.ledger.ask("upload", path, recipe, digest, look(path))
@@ -291,7 +293,9 @@ def _errors(app: FastAPI) -> None:
         return JSONResponse(error_body(status, message), status, headers=dict(headers or {}))
 
     @app.exception_handler(StarletteHTTPException)
-    async def http(_: Request, e: StarletteHTTPException) -> JSONResponse:
+    async def http(request: Request, e: StarletteHTTPException) -> JSONResponse:
+        if e.status_code == 405:  # Starlette names the methods of the first route of that path only
+            return answer(405, str(e.detail), {"Allow": ", ".join(_methods(app, request))})
         return answer(e.status_code, str(e.detail), e.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -301,8 +305,16 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(StylefolderError)
     async def ours(_: Request, e: StylefolderError) -> JSONResponse:
-        kinds = ((spool.TooLarge, 413), (NoRoom, 507), (LedgerError, 503), (PhotoError, 400), (PresetError, 404), (ResultError, 507))
+        kinds = ((spool.TooLarge, 413), (NoRoom, 507), (LedgerError, 503), (spool.WrongLength, 409), (PhotoError, 400), (PresetError, 404), (ResultError, 507))
         return answer(next((status for kind, status in kinds if isinstance(e, kind)), 500), str(e))
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    found: set[str] = set()
+    for route in app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def _secure(app: FastAPI) -> None:

@@ -63,19 +63,24 @@ class Engine:
         """Whether there is a worker that has begun well."""
         return self._ready
 
-    def turn(self, wait: float) -> None:
-        """Give the worker a Job if it has none, then hear it out for at most ``wait`` seconds."""
+    def turn(self, wait: float) -> bool:
+        """Give the worker a Job if it has none, then hear it out for at most ``wait`` seconds. Returns whether there may
+        be more to do at once."""
         self._settle()
+        fed = False
         if self.job is None and self.ledger.has_queued():
             self.warm()
             if self._ready:
                 self._feed()
+                fed = True
         if not self.idle:
             self._listen(wait)
             self._settle()
             self._watch_over()
-        elif self._process is not None and time.monotonic() - self._heard > IDLE_FOR:
+            return True
+        if self._process is not None and time.monotonic() - self._heard > IDLE_FOR:
             self._dismiss()
+        return fed
 
     def warm(self) -> None:
         """Have a worker: a photo is about to come. Raises WorkerError where it has died at its start again and again."""

@@ -26,6 +26,10 @@ class TooLarge(PhotoError):
     """More bytes than the settings allow."""
 
 
+class WrongLength(PhotoError):
+    """The body is not as long as the pixels are."""
+
+
 @dataclass(frozen=True)
 class Pixels:
     """Raw samples: rows from the top, ``channels`` interleaved (grey, grey + alpha, RGB, RGB + alpha), sRGB, of 8 or 16
@@ -52,7 +56,7 @@ async def receive(
     folder: Path, name: str, body: AsyncIterator[bytes], pixels: Pixels | None, limit: int
 ) -> tuple[Path, str]:
     """Stream a body to a file of its own within ``folder``, by a megabyte at a time. Returns the file and the sha256 of
-    its bytes. Raises TooLarge, PhotoError (another length than the pixels have), NoRoom, ResultError; then nothing stays."""
+    its bytes. Raises TooLarge, WrongLength, PhotoError (empty), NoRoom, ResultError; then nothing stays."""
     own = folder / secrets.token_hex(8)
     path = own / _plain(name)
     digest = hashlib.sha256()
@@ -72,7 +76,7 @@ async def receive(
                     waiting.clear()
             await to_thread.run_sync(_write, file, bytes(waiting), digest)
         if pixels and total != pixels.size:
-            raise PhotoError(f"The body has {total} bytes, where {pixels} has {pixels.size}.")
+            raise WrongLength(f"The body has {total} bytes, where {pixels} has {pixels.size}.")
         if not total:
             raise PhotoError("The body is empty: send a picture.")
     except BaseException as e:

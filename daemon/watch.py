@@ -110,7 +110,7 @@ class _Watch:
         while not stopped():
             wait = IDLE_TICK
             try:
-                self._turn()
+                more = self._turn()
             except LedgerFull as e:
                 self.problems.set("ledger", str(e))
                 wait = FULL_TICK
@@ -125,7 +125,7 @@ class _Watch:
                     return
                 if once and self._all_done():
                     return
-                if not self.engine.idle:
+                if more:
                     continue
                 wait = IDLE_TICK if not (self.watcher.pending or self.watcher.unfinished) else TICK
             self.wake.wait(wait)
@@ -152,7 +152,8 @@ class _Watch:
             tell=self._tell_later,
         )  # fmt: skip
 
-    def _turn(self) -> None:
+    def _turn(self) -> bool:
+        """Each part's turn; returns whether there may be more to do at once."""
         self.ledger.check()
         self.settings.refresh()
         self.problems.set("settings", self.settings.problem)
@@ -162,10 +163,11 @@ class _Watch:
         self.watcher.turn()
         if self.watcher.pending and not had and not self.ledger.paused():
             self.engine.warm()
-        self.engine.turn(TICK)
+        more = self.engine.turn(TICK)
         self.problems.set("disk", self.engine.waits_for)
         if self.engine.worked:
             self.problems.set("worker", None)
+        return more
 
     def _all_done(self) -> bool:
         if not self.engine.idle or self.watcher.pending or self.watcher.unfinished:

@@ -1,0 +1,188 @@
+"""A daemon as its users run it: a process over a real Root, with a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+
+from daemon.client import Client, read_address
+
+STYLEFOLDER = [sys.executable, "-m", "daemon"]
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 90, why: str = "") -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited in vain {why}"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass
+class Daemon:
+    """``stylefolder watch`` over ``root``, perhaps in a shell of its own (``before``: what wraps the command)."""
+
+    root: Path
+    home: Path
+    before: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"HOME": self.home, "XDG_CONFIG_HOME": self.home / "config", "XDG_STATE_HOME": self.home / "state", "XDG_DATA_HOME": self.home / "data"}
+        return {**os.environ, **{name: str(path) for name, path in own.items()}, "PYTHONPATH": str(REPOSITORY)}
+
+    def preset(self, name: str, text: str) -> Path:
+        """A preset of the Root's own, with its Inbox, which is returned."""
+        (self.root / "presets").mkdir(parents=True, exist_ok=True)
+        (self.root / "presets" / f"{name}.yaml").write_text(text)
+        (self.root / name).mkdir(exist_ok=True)
+        return self.root / name
+
+    def settings(self, text: str) -> None:
+        path = self.home / "config" / "stylefolder" / "settings.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def start(self, *more: str) -> Daemon:
+        """And wait until its API answers."""
+        self.output = (self.home / "output").open("ab")
+        command = [*self.before, *STYLEFOLDER, "watch", str(self.root), "--json", *more]
+        self.process = subprocess.Popen(command, env=self.environment, stdout=self.output, stderr=self.output)
+        wait_for(lambda: self._answers() or self.process.poll() is not None, why="for the API")  # type: ignore[union-attr]
+        return self
+
+    def _answers(self) -> bool:
+        address = read_address(self.home / "state" / "stylefolder" / "daemon.json")
+        return address is not None and psutil.pid_exists(address.pid)
+
+    @property
+    def client(self) -> Client:
+        address = read_address(self.home / "state" / "stylefolder" / "daemon.json")
+        assert address is not None
+        return Client(address)
+
+    @property
+    def pid(self) -> int:
+        return self.client.address.pid
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*STYLEFOLDER, *map(str, arguments)], env=self.environment, capture_output=True, text=True, timeout=240)
+
+    def status(self) -> Any:
+        return self.client.ask("GET", "/v1/status")
+
+    def events(self) -> list[dict[str, Any]]:
+        lines = (self.home / "output").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def said(self) -> str:
+        return (self.home / "output").read_text()
+
+    def jobs(self, where: str = "1") -> list[sqlite3.Row]:
+        """Rows of the Ledger, read by another process's eyes."""
+        path = self.root / ".stylefolder" / "ledger.sqlite3"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+            database.row_factory = sqlite3.Row
+            return database.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY id").fetchall()
+
+    def workers(self) -> list[psutil.Process]:
+        try:
+            return [p for p in psutil.Process(self.pid).children() if "spawn_main" in " ".join(p.cmdline())]
+        except psutil.NoSuchProcess:
+            return []
+
+    def running(self) -> Any:
+        """The Job that has made a step, if there is one."""
+        return next((r for r in self.status()["running"] if r["step"] > 0), None)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(30)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            address = read_address(self.home / "state" / "stylefolder" / "daemon.json")
+            os.kill(address.pid if address else self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+        self.output.close()
+        return int(self.process.returncode)
+
+    def reason(self, photo: Path) -> str:
+        """Why it failed, once it has."""
+        inbox = self.root / photo.relative_to(self.root).parts[0]
+        path = inbox / "failed" / f"{photo.relative_to(inbox)}.txt"
+        wait_for(path.exists, why=f"for {path}")
+        return path.read_text()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """Not started yet."""
+    (tmp_path / "home").mkdir()
+    made = Daemon(tmp_path / "Root", tmp_path / "home")
+    made.root.mkdir()
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One that runs for many tests; each has a preset, and so an Inbox, of its own."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "home").mkdir()
+    made = Daemon(folder / "Root", folder / "home")
+    made.root.mkdir()
+    made.start()
+    yield made
+    assert made.stop() == 0, made.said()
+    assert "Traceback" not in made.said()
+
+
+@pytest.fixture
+def fast() -> str:
+    """A preset's file: one step at 64 pixels, with the real worker and the real weights."""
+    return f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"
+
+
+@pytest.fixture
+def slow(fast: str) -> str:
+    """So many steps that a test may interfere."""
+    return fast.replace("steps: 1", "steps: 5000")
+
+
+@pytest.fixture
+def inbox(shared: Daemon, request: pytest.FixtureRequest, fast: str) -> Path:
+    """An Inbox of the shared daemon, named after the test."""
+    name = request.node.name.translate(str.maketrans("[]/", "---"))[:60]
+    return shared.preset(name, fast)
+
+
+def is_picture(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with Image.open(path) as image:
+        image.load()
+    return True
