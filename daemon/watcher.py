@@ -67,6 +67,7 @@ class Watcher:
         now = time.monotonic()
         if now >= self._next_scan or ((self.hints.given() or self.pending) and now >= self._next_look):
             self.hints.clear()
+            self._next_scan = now + LOOK_EVERY  # where a full disk breaks it off
             self.scan()
             took = time.monotonic() - now
             every, share = (POLL_EVERY, POLL_SHARE) if self.hints.problem else (SCAN_EVERY, SCAN_SHARE)
@@ -78,6 +79,8 @@ class Watcher:
         self._enter_until = time.monotonic() + ENTER_FOR
         self._look_at_presets()
         self.hints.watch(self.root, recursive=False)
+        for folder in self.library.folders:
+            self.hints.watch(folder, recursive=True)
         seen: set[Path] = set()
         events: list[Event] = []
         with self.problems.of("inboxes"):

@@ -25,6 +25,10 @@ STYLEFOLDER = [sys.executable, "-m", "daemon"]
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
+NAMESPACES = subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True).returncode == 0
+namespaces = pytest.mark.skipif(not NAMESPACES, reason="this machine gives its users no namespaces (unshare)")
+
+
 def wait_for(condition: Callable[[], Any], seconds: float = 90, why: str = "") -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):

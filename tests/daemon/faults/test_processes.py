@@ -1,0 +1,215 @@
+"""Faults of processes: killed, crashed, hung, short of memory, asked to end, started twice; and people's own wishes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from tests.daemon.conftest import STYLEFOLDER, Daemon, is_picture, wait_for
+
+
+def begun(daemon: Daemon, photo: Path) -> int:
+    return len([e for e in daemon.events() if e["event"] == "JobStarted" and e["job"]["photo"] == str(photo)])
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> None:
+    """Each state has its Job at the moment of death; after the next start each is where it belongs."""
+    inbox, held, long = daemon.preset("one", fast), daemon.preset("held", fast), daemon.preset("long", slow)
+    daemon.start()
+    small.save(inbox / "done.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "done.png"))
+    (inbox / "failed.png").write_text("words")
+    wait_for(lambda: daemon.jobs("state = 'failed'"))
+    small.rotate(10).save(long / "running.png")
+    wait_for(daemon.running)
+    small.rotate(20).save(held / "waiting.png")
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 1)
+    (daemon.root / "presets" / "held.yaml").unlink()
+    wait_for(lambda: daemon.jobs("state = 'waiting'"))
+    small.rotate(30).save(long / "cancelled.png")
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 1)
+    assert daemon.run("cancel", daemon.jobs("state = 'queued'")[0]["id"]).returncode == 0
+    small.rotate(40).save(inbox / "queued.png")
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 1)
+    with (inbox / "arriving.png").open("wb") as file:
+        small.rotate(50).save(file, "PNG")
+        file.flush()
+        wait_for(lambda: daemon.status()["pending"])
+        assert {row["state"] for row in daemon.jobs()} == {"done", "failed", "running", "waiting", "cancelled", "queued"}
+        workers = daemon.workers()
+        daemon.kill()
+    psutil.wait_procs(workers, 20)
+    assert not any(worker.is_running() for worker in workers), "no worker outlives its daemon"
+    (daemon.root / "presets" / "long.yaml").write_text(fast)
+
+    daemon.start()
+    assert daemon.run("cancel", daemon.jobs("photo = CAST('long/running.png' AS BLOB)")[0]["id"]).returncode == 0  # pinned to 5,000 steps
+    for name in ("queued.png", "arriving.png"):
+        wait_for(lambda name=name: is_picture(inbox / "styled" / name))
+    states = {os.fsdecode(row["photo"]): row["state"] for row in daemon.jobs()}
+    assert states == {
+        "one/done.png": "done", "one/failed.png": "failed", "long/running.png": "cancelled", "held/waiting.png": "waiting",
+        "long/cancelled.png": "cancelled", "one/queued.png": "done", "one/arriving.png": "done",
+    }  # fmt: skip
+    assert begun(daemon, inbox / "done.png") == 1
+    (daemon.root / "presets" / "held.yaml").write_text(fast)
+    wait_for(lambda: is_picture(held / "styled" / "waiting.png"))
+    assert not list(daemon.root.rglob("*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Image, number: signal.Signals) -> None:
+    """Twice: the Job is begun again. A third time: it has failed and is named, and the next photo is done."""
+    inbox, other = daemon.preset("long", slow), daemon.preset("other", fast)
+    small.save(inbox / "a.png")
+    daemon.start()
+    for death in range(1, 4):
+        wait_for(lambda death=death: begun(daemon, inbox / "a.png") == death and daemon.running())
+        daemon.workers()[0].send_signal(number)
+    assert f"The worker died of it 3 times (signal {number.value})" in daemon.reason(inbox / "a.png")
+    small.save(other / "b.png")
+    wait_for(lambda: is_picture(other / "styled" / "b.png"))
+
+
+@pytest.mark.slow
+def test_the_worker_hangs(daemon: Daemon, slow: str, small: Image.Image) -> None:
+    """Stopped for good: the watchdog ends it, and another goes on with the Job."""
+    daemon.settings("patience: 12\n")
+    inbox = daemon.preset("long", slow)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(daemon.running)
+    worker = daemon.workers()[0]
+    worker.suspend()
+    wait_for(lambda: begun(daemon, inbox / "a.png") == 2 and daemon.running())
+    assert not worker.is_running()
+
+
+@pytest.mark.slow
+def test_out_of_memory_on_the_device(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """The CPU's memory, limited for the worker in flight: this Job fails and says what to do, the next is done."""
+    large, inbox = daemon.preset("large", fast.replace("size: 64", "size: 2000")), daemon.preset("one", fast)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    worker = daemon.workers()[0]
+    worker.rlimit(resource.RLIMIT_AS, (worker.memory_info().vms + 400_000_000, -1))
+    small.resize((1500, 1000)).save(large / "b.png")
+    assert "memory is not enough for this size: give a smaller `size`" in daemon.reason(large / "b.png")
+    small.rotate(90).save(inbox / "c.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "c.png"))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_sigterm_in_mid_job(daemon: Daemon, slow: str, small: Image.Image, times: int) -> None:
+    inbox = daemon.preset("long", slow)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(daemon.running)
+    workers = daemon.workers()
+    for _ in range(times):
+        os.kill(daemon.pid, signal.SIGTERM)
+        time.sleep(0.01)
+    assert daemon.process is not None
+    status = daemon.process.wait(15)
+    if times == 1:
+        assert status == 0
+        assert [row["state"] for row in daemon.jobs()] == ["queued"], "it goes on at the next start"
+    assert "Traceback" not in daemon.said()
+    psutil.wait_procs(workers, 10)
+    assert not any(worker.is_running() for worker in workers)
+    assert not list(inbox.rglob("styled/*"))
+    daemon.start()
+    wait_for(lambda: begun(daemon, inbox / "a.png") == 2)
+    assert daemon.jobs()[0]["attempts"] <= 2
+
+
+def test_a_second_daemon_ends_and_names_the_first(shared: Daemon) -> None:
+    second = subprocess.run([*STYLEFOLDER, "watch", str(shared.root)], env=shared.environment, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 2
+    assert f"Another stylefolder (process {shared.pid}) watches {shared.root} already" in second.stderr
+    assert shared.status()["pid"] == shared.pid, "the first one's address is left as it is"
+
+
+def test_a_stale_lock_is_recovered(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.kill()
+    own = daemon.root / ".stylefolder"
+    assert (own / "lock").exists()
+    (own / "owner").write_text(f"{os.getpid()}")  # a number that another process has now
+    daemon.start()
+    assert daemon.status()["state"] == "healthy"
+
+
+def test_cancel_stops_within_two_steps(daemon: Daemon, fast: str, slow: str, cat: Image.Image, small: Image.Image) -> None:
+    """Steps long enough that each is told."""
+    inbox, other = daemon.preset("long", slow.replace("size: 64", "size: 320")), daemon.preset("one", fast)
+    cat.save(inbox / "a.png")
+    daemon.start()
+    running = wait_for(daemon.running)
+    small.save(other / "b.png")
+    number = running["job"]["id"]
+    at = daemon.status()["running"][0]["step"]
+    assert daemon.client.ask("DELETE", f"/v1/jobs/{number}")["state"] == "cancelled"
+    wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobCancelled"])
+    last = max(e["step"] for e in daemon.events() if e["event"] == "JobStepped")
+    assert last <= at + 2
+    wait_for(lambda: is_picture(other / "styled" / "b.png"))
+    assert not (inbox / "styled").exists()
+    assert daemon.run("retry", number).returncode == 0
+    wait_for(lambda: begun(daemon, inbox / "a.png") == 2 and daemon.running())
+
+
+def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    inbox = daemon.preset("one", fast)
+    daemon.start()
+    assert daemon.run("pause").returncode == 0
+    assert daemon.status()["state"] == "paused"
+    small.save(inbox / "a.png")
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 2)
+    daemon.stop()
+    daemon.start()
+    assert daemon.status()["state"] == "paused", "also after a start"
+    first = daemon.jobs()[0]["id"]
+    assert daemon.run("cancel", first).stdout == f"Job {first} is cancelled.\n"
+    assert daemon.run("resume").returncode == 0
+    wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
+    assert not (inbox / "styled" / "a.png").exists()
+    assert daemon.run("retry", first).returncode == 0
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    assert daemon.run("cancel", first).stdout == f"Job {first} is done.\n"
+    missing = daemon.run("cancel", 999)
+    assert (missing.returncode, missing.stderr) == (2, "stylefolder: There is no Job 999.\n")
+
+
+def test_no_daemon(daemon: Daemon) -> None:
+    for command in (["status"], ["pause"], ["resume"], ["cancel", 1], ["retry", "--failed"]):
+        done = daemon.run(*command)
+        assert (done.returncode, done.stderr) == (3, "stylefolder: No daemon is running: `stylefolder watch` starts one.\n")
+
+
+def test_what_someone_waits_for_goes_ahead(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    inbox = daemon.preset("one", fast)
+    daemon.start()
+    daemon.run("pause")
+    for i in range(20):
+        small.rotate(i).save(inbox / f"{i}.png")
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 20)
+    small.rotate(45).save(daemon.home / "urgent.png")
+    job = daemon.client.ask("POST", "/v1/jobs", (daemon.home / "urgent.png").read_bytes(), preset="one")
+    assert job["ahead"] == 0
+    daemon.run("resume")
+    wait_for(lambda: daemon.client.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 21)
+    assert next(e["job"]["id"] for e in daemon.events() if e["event"] == "JobStarted") == job["id"]
