@@ -20,10 +20,9 @@ class Hints(FileSystemEventHandler):
         self.wake = wake
         self.ours = ours
         self._given = False
-        self._observer: BaseObserver = Observer()
+        self._observer: BaseObserver | None = None
         self._watches: dict[Path, tuple[ObservedWatch, int]] = {}
         self._refused: dict[Path, str] = {}
-        self._observer.start()
 
     @property
     def problem(self) -> str | None:
@@ -53,18 +52,26 @@ class Hints(FileSystemEventHandler):
             inode = folder.stat().st_ino
         except OSError:
             return
-        if folder in self._watches:
-            watch, watched = self._watches[folder]
-            if watched == inode:
-                return
-            self._observer.unschedule(watch)
-            del self._watches[folder]
+        if folder in self._watches and self._watches[folder][1] == inode:
+            return
         try:
-            self._watches[folder] = self._observer.schedule(self, str(folder), recursive=recursive), inode
+            observer = self._started()
+            if folder in self._watches:
+                observer.unschedule(self._watches.pop(folder)[0])
+            self._watches[folder] = observer.schedule(self, str(folder), recursive=recursive), inode
             self._refused.pop(folder, None)
         except OSError as e:
             self._refused[folder] = e.strerror or str(e)
 
     def stop(self) -> None:
-        self._observer.stop()
-        self._observer.join()
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+
+    def _started(self) -> BaseObserver:
+        """Raises OSError where the system has none left."""
+        if self._observer is None:
+            observer = Observer()
+            observer.start()
+            self._observer = observer
+        return self._observer

@@ -1,0 +1,252 @@
+"""Faults of folders, presets, settings and the Ledger: taken away, renamed, exhausted, broken and mended while it runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.daemon.conftest import Daemon, is_picture, namespaces, wait_for
+
+
+def problems(daemon: Daemon) -> str:
+    return "\n".join(daemon.status()["problems"])
+
+
+def begun(daemon: Daemon, photo: Path) -> int:
+    return len([e for e in daemon.events() if e["event"] == "JobStarted" and e["job"]["photo"] == str(photo)])
+
+
+@namespaces
+@pytest.mark.parametrize(("limit", "value", "why"), [("watches", 2, "inotify watch limit reached"), ("instances", 0, "inotify instance limit reached")])
+def test_inotify_used_up(daemon: Daemon, fast: str, small: Image.Image, limit: str, value: int, why: str) -> None:
+    """In a user namespace with a limit of its own: said by name, and the folders are looked through instead."""
+    daemon.before = ["unshare", "--user", "--map-root-user", "sh", "-c", f'echo {value} > /proc/sys/user/max_inotify_{limit}; exec "$@"', "sh"]
+    inbox = daemon.preset("one", fast)
+    daemon.start()
+    wait_for(lambda: f"({why})" in problems(daemon) and "looked through every few seconds instead" in problems(daemon))
+    small.save(inbox / "a.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"), 20)
+
+
+def test_the_root_is_taken_away_and_made_again(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    inbox = daemon.preset("one", fast)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    shutil.rmtree(daemon.root, ignore_errors=True)
+    wait_for(lambda: f"The folder {daemon.root} was taken away: it goes on when it is back." in daemon.said())
+    shutil.rmtree(daemon.root, ignore_errors=True)
+    daemon.preset("one", fast)
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
+    wait_for(lambda: daemon.status()["state"] == "healthy")
+
+
+def test_the_root_is_renamed_and_comes_back(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """As an unplugged disk: nothing is written to the old name meanwhile, and nothing is computed again."""
+    inbox = daemon.preset("one", fast)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    daemon.root.rename(daemon.home / "elsewhere")
+    wait_for(lambda: "was taken away" in daemon.said())
+    time.sleep(1)
+    assert not daemon.root.exists()
+    (daemon.home / "elsewhere").rename(daemon.root)
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
+    assert begun(daemon, inbox / "a.png") == 1
+
+
+def test_an_inbox_is_taken_away_made_again_and_renamed(shared: Daemon, inbox: Path, fast: str, small: Image.Image) -> None:
+    small.save(inbox / "a.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    shutil.rmtree(inbox)
+    time.sleep(1)
+    inbox.mkdir()
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "b.png"), 10)
+    shared.preset("renamed", fast.replace("oil.jpg", "charcoal.jpg"))
+    (shared.root / "renamed").rmdir()
+    small.rotate(180).save(inbox / "c.png")
+    inbox.rename(shared.root / "renamed")
+    wait_for(lambda: is_picture(shared.root / "renamed" / "styled" / "c.png"))
+
+
+def test_a_photo_is_deleted_while_queued_and_while_running(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> None:
+    """Queued: cancelled, with the reason. Running: the Result comes all the same."""
+    inbox, long = daemon.preset("one", fast), daemon.preset("long", slow.replace("5000", "150"))
+    small.save(long / "running.png")
+    daemon.start()
+    wait_for(daemon.running)
+    small.rotate(90).save(inbox / "queued.png")
+    wait_for(lambda: daemon.jobs("state = 'queued'"))
+    assert daemon.running(), "still"
+    (long / "running.png").unlink()
+    (inbox / "queued.png").unlink()
+    wait_for(lambda: is_picture(long / "styled" / "running.png"))
+    wait_for(lambda: daemon.jobs("state = 'cancelled'"))
+    assert daemon.jobs("state = 'cancelled'")[0]["reason"] == "The photo was taken away before its turn."
+
+
+def test_a_photo_is_replaced_while_running(daemon: Daemon, slow: str, small: Image.Image) -> None:
+    """The old version finishes, the new one is queued: two Jobs, and at last the Result of the new one."""
+    inbox = daemon.preset("long", slow.replace("5000", "150"))
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(daemon.running)
+    small.rotate(180).save(daemon.home / "new.png")
+    (daemon.home / "new.png").rename(inbox / "a.png")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
+    first, second = [e for e in daemon.events() if e["event"] == "JobDone"]
+    assert first["job"]["result"] == second["job"]["result"] == str(inbox / "styled" / "a.png")
+    assert len(daemon.jobs()) == 2
+
+
+def test_an_output_folder_equal_to_an_inbox(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """Refused at the start, with file and line; in flight the settings from before stay in force."""
+    inbox = daemon.preset("one", fast)
+    path = daemon.home / "config" / "stylefolder" / "settings.yaml"
+    for wrong in (inbox, daemon.root, daemon.root / ".." / daemon.root.name / "one"):
+        daemon.settings(f"originals: keep\nresults: {wrong}\n")
+        refused = daemon.run("watch", daemon.root, "--once")
+        assert refused.returncode == 2
+        assert f"{path}:2: results: {wrong} lies in the watched folder" in refused.stderr
+    daemon.settings("originals: keep\n")
+    daemon.start()
+    daemon.settings(f"originals: keep\nresults: {inbox}\n")
+    wait_for(lambda: f"{path}:2: results: {inbox} lies in the watched folder" in problems(daemon))
+    small.save(inbox / "a.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    assert sorted(p.name for p in inbox.iterdir()) == ["a.png", "styled"]
+    daemon.settings("results: painted\n")
+    wait_for(lambda: problems(daemon) == "")
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: is_picture(inbox / "painted" / "b.png"))
+
+
+def test_a_preset_broken_while_live_keeps_its_last_good_version(shared: Daemon, inbox: Path, fast: str, small: Image.Image) -> None:
+    small.save(inbox / "a.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    shared.preset(inbox.name, fast + "strenght: 3\n")
+    wait_for(lambda: f"{inbox.name}.yaml:4: strenght: there is no such key" in problems(shared))
+    assert "Its last good version stays in force" in problems(shared)
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
+    shared.preset(inbox.name, fast)
+    wait_for(lambda: inbox.name not in problems(shared))
+
+
+def test_edits_apply_from_the_next_job_on(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """Of the preset and of its style picture: what was queued before keeps both as they were."""
+    pictures = daemon.home / "style.png"
+    small.rotate(45).save(pictures)
+    mine = f"style: {pictures}\nsteps: 1\nsize: 64\n"
+    inbox, judge = daemon.preset("one", mine), daemon.preset("judge", mine)
+    daemon.start()
+    small.save(judge / "a.png")
+    wait_for(lambda: is_picture(judge / "styled" / "a.png"))
+    daemon.run("pause")
+    small.save(inbox / "a.png")
+    wait_for(lambda: daemon.jobs("state = 'queued'"))
+    small.resize((300, 200)).transpose(Image.Transpose.ROTATE_180).save(pictures)
+    daemon.preset("one", mine + "output: {format: webp}\n")
+    wait_for(lambda: any(p.stat().st_size == pictures.stat().st_size for p in (daemon.root / ".stylefolder" / "styles").iterdir()))
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 2)
+    daemon.run("resume")
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png") and is_picture(inbox / "styled" / "b.webp"))
+    assert (inbox / "styled" / "a.png").read_bytes() == (judge / "styled" / "a.png").read_bytes()
+
+
+def test_a_preset_removed_with_jobs_queued_holds_them(shared: Daemon, inbox: Path, fast: str, small: Image.Image) -> None:
+    shared.run("pause")
+    try:
+        small.save(inbox / "a.png")
+        mine = "preset = CAST('" + inbox.name + "' AS BLOB)"
+        wait_for(lambda: [row["state"] for row in shared.jobs(mine)] == ["queued"])
+        (shared.root / "presets" / f"{inbox.name}.yaml").unlink()
+        wait_for(lambda: [row["state"] for row in shared.jobs(mine)] == ["waiting"])
+        assert "was removed: put it back" in shared.jobs(mine)[0]["reason"]
+    finally:
+        shared.run("resume")
+    time.sleep(1)
+    assert [row["state"] for row in shared.jobs(mine)] == ["waiting"], "held, not failed"
+    shared.preset(inbox.name, fast)
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.02])
+def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kept: float) -> None:
+    """Set aside, made again from what lies in the folders; photos untouched, nothing that is done is done again."""
+    inbox = daemon.preset("one", fast)
+    for i in range(5):
+        small.rotate(i).save(inbox / f"{i}.png")
+    before = {p.name: p.read_bytes() for p in inbox.glob("*.png")}
+    daemon.start()
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 5)
+    daemon.stop()
+    ledger = daemon.root / ".stylefolder" / "ledger.sqlite3"
+    os.truncate(ledger, int(ledger.stat().st_size * kept))
+    small.rotate(90).save(inbox / "new.png")
+    daemon.start()
+    wait_for(lambda: is_picture(inbox / "styled" / "new.png"))
+    assert "The Ledger was damaged and is set aside as" in daemon.said()
+    assert list(ledger.parent.glob("ledger.sqlite3.damaged-*"))
+    assert {name: (inbox / name).read_bytes() for name in before} == before
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 6)
+    assert [begun(daemon, inbox / name) for name in before] == [1] * 5
+
+
+def test_the_ledger_overwritten_while_live(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    inbox = daemon.preset("one", fast)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    for name in ("ledger.sqlite3", "ledger.sqlite3-wal"):
+        path = daemon.root / ".stylefolder" / name
+        with path.open("r+b") as file:
+            file.write(os.urandom(path.stat().st_size))
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
+    assert begun(daemon, inbox / "a.png") == 1
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("choice", ["move", "trash"])
+def test_originals(daemon: Daemon, fast: str, small: Image.Image, choice: str) -> None:
+    """Only what is done; what failed stays where it is; a copy of a moved one is not computed twice."""
+    daemon.settings(f"originals: {choice}\n")
+    inbox = daemon.preset("one", fast)
+    (inbox / "trip").mkdir()
+    small.save(inbox / "trip" / "a.png")
+    data = (inbox / "trip" / "a.png").read_bytes()
+    (inbox / "words.png").write_text("words")
+    daemon.start()
+    wait_for(lambda: is_picture(inbox / "styled" / "trip" / "a.png") and not (inbox / "trip" / "a.png").exists())
+    assert "not a picture" in daemon.reason(inbox / "words.png")
+    assert (inbox / "words.png").exists()
+    if choice == "move":
+        assert (inbox / "originals" / "trip" / "a.png").read_bytes() == data
+    else:
+        trashed = [p for folder in (daemon.home, *daemon.root.parents) for p in folder.glob(".[tT]rash*/**/a.png")]
+        trashed += list((daemon.home / "data").rglob("a.png"))
+        assert data in [p.read_bytes() for p in trashed]
+    time.sleep(1)
+    assert len(daemon.jobs()) == 2
+
+
+def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    daemon.settings("originals: move\n")
+    inbox = daemon.preset("one", fast)
+    (inbox / "originals").write_text("a file where the folder would be")
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: f"{inbox / 'a.png'} stays where it is" in daemon.said())
+    assert is_picture(inbox / "styled" / "a.png")
+    assert is_picture(inbox / "a.png")
