@@ -1,58 +1,104 @@
-"""``stylefolder apply``: photos named on the command line, through a Ledger of their own and the same Engine."""
+"""``stylefolder apply``: photos named on the command line, by the running daemon or by an Engine of their own."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import complete, places
+from daemon.client import Client
 from daemon.engine import Engine
-from daemon.events import Event, JobFailed
+from daemon.events import Event, JobCancelled, JobFailed
 from daemon.ledger import Job, Ledger, Signature
+from daemon.library import get_preset
 from daemon.lifetime import stoppable
+from daemon.sending import send
 from stylecore.errors import StylefolderError
-from stylecore.preset import Preset
-from stylecore.result import EXTENSIONS
+from stylecore.preset import Output, Preset
+from stylecore.result import EXTENSIONS, output_format
 
 TICK = 0.25  # seconds that the Engine is heard out in one turn
+Show = Callable[[Event], None]
 
 
 class UsageError(StylefolderError):
     exit_status = 2
 
 
-def apply(photos: Sequence[Path], preset: Preset, out: Path | None, device: str, show: Callable[[Event], None]) -> int:
-    """``out``: a file for one photo, a folder for several; None: beside each photo. Returns how many failed.
+@dataclass(frozen=True)
+class Recipe:
+    """``preset``: a name or a .yaml file; None leaves what it says."""
 
-    Raises UsageError where ``out`` does not fit.
+    preset: str
+    size: int | None
+    steps: int | None
+
+    def load(self, root: Path) -> Preset:
+        """With this Root's own presets. Raises PresetError."""
+        preset = get_preset(self.preset, places.preset_folders(root))
+        if self.steps is not None:
+            preset = preset.with_steps(self.steps)
+        return preset if self.size is None else preset.model_copy(update={"size": self.size})
+
+
+@dataclass(frozen=True)
+class Out:
+    """Where Results go: ``<photo>-<preset>`` beside each photo, where ``path`` is None, or in that folder; or that file.
+    No file that is there is overwritten, but for one that is named."""
+
+    path: Path | None
+    is_folder: bool
+
+    def named(self) -> Path | None:
+        return None if self.is_folder or self.path is None else self.path.absolute()
+
+    def names(self, job: Job) -> dict[str, Path]:
+        return {extension: self.target(job.photo, job.preset, extension) for extension in EXTENSIONS.values()}
+
+    def target(self, photo: Path, preset: str, extension: str) -> Path:
+        parent = self.path.absolute() if self.is_folder and self.path else photo.parent
+        return self.named() or places.free(parent / f"{photo.stem[:200]}-{preset}{extension}", Path.exists)
+
+
+def apply(photos: Sequence[Path], recipe: Recipe, out: Path | None, device: str, show: Show, client: Client | None = None) -> int:
+    """``out``: a file for one photo, a folder for several; None: beside each photo. ``client``: of a running daemon,
+    which does it where it has a preset of that name. Returns how many failed.
+
+    Raises UsageError where ``out`` does not fit, PresetError.
     """
-    folder = out is not None and (out.is_dir() or len(photos) > 1)
-    if out is not None and folder and out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file, and there are {len(photos)} photos: name a folder after -o.")
-    if out is not None and not folder and any(p.exists() and out.exists() and out.samefile(p) for p in photos):
-        raise UsageError(f"{out} is the photo itself, which is never changed: give another name after -o.")
+    place = _place(photos, out)
+    left = list(dict.fromkeys(photo.absolute() for photo in photos))
     failed = 0
 
     def tell(event: Event) -> None:
         nonlocal failed
-        failed += isinstance(event, JobFailed)
+        failed += isinstance(event, (JobFailed, JobCancelled))
         show(event)
 
+    if client is not None and device == "auto" and _known_to(client, recipe.preset):
+        left = send(client, left, _options(recipe, place), lambda photo, extension: place.target(photo, recipe.preset, extension), tell)
+    root = Path(client.address.root) if client is not None else places.default_root()
+    interrupted = _apply_here(left, recipe.load(root), place, device, tell) if left else 0
+    return failed + interrupted
+
+
+def _apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, tell: Show) -> int:
+    """Through a Ledger in memory. Returns how many ctrl-C left."""
     with stoppable() as stopped, contextlib.closing(Ledger(":memory:")) as ledger:
-        for photo in dict.fromkeys(p.absolute() for p in photos):
-            target = out.absolute() if out is not None and not folder else None
-            _enter(ledger, photo, preset, target, tell)
-        engine = Engine(ledger, device, lambda job: _names(job, out if folder else None), tell)
+        for photo in photos:
+            _enter(ledger, photo, preset, out.named(), tell)
+        engine = Engine(ledger, device, out.names, tell)
         try:
             while not stopped() and ledger.count("queued", "running"):
                 engine.turn(TICK)
         finally:
             engine.stop()
-        return failed + ledger.count("queued")  # those that ctrl-C left
+        return ledger.count("queued")
 
 
-def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tell: Callable[[Event], None]) -> None:
+def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tell: Show) -> None:
     reason, digest, signature = None, "", Signature(0, 0, 0, 0)
     try:
         signature = complete.look(photo)
@@ -64,10 +110,21 @@ def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tel
         tell(JobFailed(job))
 
 
-def _names(job: Job, folder: Path | None) -> dict[str, Path]:
-    """``<photo>-<preset>``, beside the photo or in the folder; no file that is there is overwritten."""
-    parent = folder.absolute() if folder else job.photo.parent
-    return {
-        extension: places.free(parent / f"{job.photo.stem[:200]}-{job.preset}{extension}", Path.exists)
-        for extension in EXTENSIONS.values()
-    }
+def _place(photos: Sequence[Path], out: Path | None) -> Out:
+    folder = out is not None and (out.is_dir() or len(photos) > 1)
+    if out is not None and folder and out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, and there are {len(photos)} photos: name a folder after -o.")
+    if out is not None and not folder and any(p.exists() and out.exists() and out.samefile(p) for p in photos):
+        raise UsageError(f"{out} is the photo itself, which is never changed: give another name after -o.")
+    return Out(out, folder)
+
+
+def _known_to(client: Client, preset: str) -> bool:
+    return any(known["name"] == preset and known["problem"] is None for known in client.ask("GET", "/v1/presets")["presets"])
+
+
+def _options(recipe: Recipe, out: Out) -> dict[str, object]:
+    """The query of ``POST /v1/jobs``. Raises ResultError where the file's name asks for no known format."""
+    named = out.named()
+    kind = None if named is None else output_format("", Output(), named)
+    return {"preset": recipe.preset, "size": recipe.size, "steps": recipe.steps, "format": kind}

@@ -65,17 +65,13 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Style photos now: by the running daemon, ahead of its folders' photos, or without one."""
+    from daemon.apply import Recipe
     from daemon.apply import apply as run_apply
-    from daemon.library import get_preset
+    from daemon.client import running_daemon
     from daemon.views import view
 
-    recipe = get_preset(preset, places.preset_folders(places.default_root()))
-    if steps is not None:
-        recipe = recipe.with_steps(steps)
-    if size is not None:
-        recipe = recipe.model_copy(update={"size": size})
     with view(plain, as_json) as show:
-        failed = run_apply(photos, recipe, out, device, show)
+        failed = run_apply(photos, Recipe(preset, size, steps), out, device, show, running_daemon(places.address_file()))
     raise typer.Exit(1 if failed else 0)
 
 

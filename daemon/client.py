@@ -100,6 +100,13 @@ def connect(file: Path) -> Client:
     return client
 
 
+def running_daemon(file: Path) -> Client | None:
+    try:
+        return connect(file)
+    except (NoDaemon, Refused):
+        return None
+
+
 def _message(body: bytes) -> str:
     try:
         return str(json.loads(body)["error"]["message"])
