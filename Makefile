@@ -3,7 +3,7 @@ BIN := .venv/bin
 PHOTO ?=
 PRESET ?= oil
 
-.PHONY: install demo test lint styles
+.PHONY: install demo test test-slow bench lint styles
 
 install: .venv/.installed
 
@@ -18,6 +18,12 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+bench: install
+	$(BIN)/python -m tests.bench.daemon
 
 lint: install
 	$(BIN)/ruff check .

@@ -167,6 +167,7 @@ def test_a_reader_that_falls_behind_is_dropped() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(shared: Daemon, tmp_path: Path) -> None:
     """The OpenAPI document is right. Left out: the event stream, which does not end, and the check that
     wants 401 for a missing token, where 403 is meant (and tested above)."""

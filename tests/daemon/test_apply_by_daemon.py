@@ -7,6 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.daemon.conftest import STYLEFOLDER, Daemon, is_picture, wait_for
@@ -64,6 +65,7 @@ def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Im
     wait_for(lambda: daemon.status()["running"] == [])
 
 
+@pytest.mark.slow
 def test_the_daemon_ends_meanwhile(daemon: Daemon, slow: str, small: Image.Image) -> None:
     daemon.preset("long", slow.replace("5000", "120"))
     (daemon.home / "config" / "stylefolder").mkdir(parents=True)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from PIL import Image
 
@@ -46,10 +45,6 @@ def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
-
-
-def workers(daemon: subprocess.Popen[str]) -> list[psutil.Process]:
-    return [p for p in psutil.Process(daemon.pid).children() if "spawn_main" in " ".join(p.cmdline())]
 
 
 def left_over(root: Path) -> list[Path]:
@@ -177,71 +172,6 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
     assert any(e["event"] == "JobStepped" and e["loss"] > 0 for e in events)
 
 
-def test_kill_9_in_mid_job_then_once(root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str) -> None:
-    (root / "presets" / "quick.yaml").write_text(quick_yaml.replace("steps: 2", "steps: 200"))
-    for name in ("a.jpg", "b.jpg"):
-        small.save(root / "quick" / name)
-    daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--json"], env=home, stdout=subprocess.PIPE, text=True)
-    assert daemon.stdout is not None
-    for line in daemon.stdout:
-        if json.loads(line)["event"] == "JobStepped":
-            break
-    orphans = workers(daemon)
-    assert orphans
-    daemon.kill()
-    daemon.wait()
-    wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in orphans), 20)
-    assert list((root / "quick").rglob("styled/*")) == []
-
-    done = run(home, "watch", root, "--once", "--plain")
-    assert done.returncode == 0, done.stderr
-    for name in ("a.jpg", "b.jpg"):
-        with Image.open(root / "quick" / "styled" / name) as result:
-            result.load()
-    assert left_over(root) == []
-
-
-def test_kill_9_of_the_worker(root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str) -> None:
-    """Each time it dies the Job is begun again; after three deaths it has failed, and the next photo is done."""
-    (root / "presets" / "quick.yaml").write_text(quick_yaml.replace("steps: 2", "steps: 2000"))
-    small.save(root / "quick" / "a.png")
-    daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--json"], env=home, stdout=subprocess.PIPE, text=True)
-    assert daemon.stdout is not None
-    events = []
-    try:
-        for line in daemon.stdout:
-            events.append(json.loads(line)["event"])
-            if events[-1] == "JobStepped" and events.count("JobStarted") > events.count("killed"):
-                workers(daemon)[0].kill()
-                events.append("killed")
-            if events[-1] == "JobFailed":
-                break
-        assert events.count("killed") == 3
-        (root / "presets" / "other.yaml").write_text(quick_yaml)
-        (root / "other").mkdir()
-        small.save(root / "other" / "b.png")
-        wait_for((root / "other" / "styled" / "b.png").exists)
-    finally:
-        daemon.terminate()
-        daemon.communicate(timeout=30)
-    assert daemon.returncode == 0
-    assert "died of it 3 times (signal 9)" in (root / "quick" / "failed" / "a.png.txt").read_text()
-
-
-def test_a_slow_writer_is_waited_for(root: Path, home: dict[str, str], small: Image.Image, tmp_path: Path) -> None:
-    """Written in two halves, 2.5 s apart, by a writer that keeps the file open: begun only when it is whole."""
-    small.save(tmp_path / "whole.png")
-    data = (tmp_path / "whole.png").read_bytes()
-    with (root / "quick" / "slow.png").open("wb") as file:
-        daemon = subprocess.Popen([*STYLEFOLDER, "watch", str(root), "--once", "--plain"], env=home, text=True)
-        file.write(data[: len(data) // 2])
-        file.flush()
-        time.sleep(2.5)
-        file.write(data[len(data) // 2 :])
-    assert daemon.wait(timeout=90) == 0
-    assert (root / "quick" / "styled" / "slow.png").exists()
-
-
 def test_disk_full_for_the_result(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
     """A real full disk: a small tmpfs, in a mount namespace of its own."""
     script = f"""
@@ -284,6 +214,7 @@ def test_wrong_usage_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
     (tmp_path / "quick.yaml").write_text(quick_yaml)
     for name in ("a.png", "b.jpg"):

@@ -131,6 +131,7 @@ def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, sm
     wait_for(lambda: is_picture(closed / "styled" / "a.png"))
 
 
+@pytest.mark.slow
 def test_umask_077_and_setgid_folders(daemon: Daemon, fast: str, small: Image.Image) -> None:
     daemon.before = ["sh", "-c", 'umask 077; exec "$@"', "sh"]
     inbox = daemon.preset("one", fast)

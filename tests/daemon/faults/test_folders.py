@@ -47,6 +47,7 @@ def test_the_root_is_taken_away_and_made_again(daemon: Daemon, fast: str, small:
     wait_for(lambda: daemon.status()["state"] == "healthy")
 
 
+@pytest.mark.slow
 def test_the_root_is_renamed_and_comes_back(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """As an unplugged disk: nothing is written to the old name meanwhile, and nothing is computed again."""
     inbox = daemon.preset("one", fast)
@@ -94,6 +95,7 @@ def test_a_photo_is_deleted_while_queued_and_while_running(daemon: Daemon, fast:
     assert daemon.jobs("state = 'cancelled'")[0]["reason"] == "The photo was taken away before its turn."
 
 
+@pytest.mark.slow
 def test_a_photo_is_replaced_while_running(daemon: Daemon, slow: str, small: Image.Image) -> None:
     """The old version finishes, the new one is queued: two Jobs, and at last the Result of the new one."""
     inbox = daemon.preset("long", slow.replace("5000", "150"))
@@ -108,6 +110,7 @@ def test_a_photo_is_replaced_while_running(daemon: Daemon, slow: str, small: Ima
     assert len(daemon.jobs()) == 2
 
 
+@pytest.mark.slow
 def test_an_output_folder_equal_to_an_inbox(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """Refused at the start, with file and line; in flight the settings from before stay in force."""
     inbox = daemon.preset("one", fast)
@@ -181,6 +184,7 @@ def test_a_preset_removed_with_jobs_queued_holds_them(shared: Daemon, inbox: Pat
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.5, 0.02])
 def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kept: float) -> None:
     """Set aside, made again from what lies in the folders; photos untouched, nothing that is done is done again."""

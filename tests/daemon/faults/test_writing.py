@@ -118,6 +118,7 @@ def test_mkdir_and_write_at_once_200_times(shared: Daemon, inbox: Path, small: I
     wait_for(lambda: all((inbox / "styled" / f"{i}" / "a.png").exists() for i in range(200)), 120)
 
 
+@pytest.mark.slow
 def test_stopped_while_6000_files_arrive(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """SIGSTOP: the kernel's queue of events overflows meanwhile."""
     inbox = daemon.preset("many", fast)

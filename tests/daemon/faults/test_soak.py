@@ -1,0 +1,54 @@
+"""2,000 small photos under random kills of worker and daemon: all done exactly once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from tests.daemon.conftest import Daemon, is_picture, wait_for
+
+PHOTOS = 2000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_soak(daemon: Daemon, fast: str) -> None:
+    chance = random.Random(4)
+    inbox = daemon.preset("soak", fast.replace("size: 64", "size: 32"))
+    noise = np.random.default_rng(4)
+    daemon.start()
+    for i in range(PHOTOS):
+        Image.fromarray(noise.integers(0, 256, (24, 32, 3), np.uint8)).save(inbox / f"{i:04}.png")
+    begin, kills = time.monotonic(), Counter[str]()
+    while len(daemon.jobs("state = 'done'")) < PHOTOS:
+        time.sleep(chance.uniform(3, 12))
+        workers = daemon.workers()
+        if chance.random() < 0.5 and workers:
+            workers[0].kill()
+            kills["worker"] += 1
+        else:
+            daemon.kill()
+            psutil.wait_procs(workers, 20)
+            daemon.start()
+            kills["daemon"] += 1
+        assert time.monotonic() - begin < 1200, Counter(row["state"] for row in daemon.jobs())
+    seconds = time.monotonic() - begin
+    wait_for(lambda: daemon.status()["running"] == [])
+    rows = daemon.jobs()
+    assert Counter(row["state"] for row in rows) == {"done": PHOTOS}
+    assert len({row["photo"] for row in rows}) == PHOTOS
+    results = list((inbox / "styled").iterdir())
+    assert len(results) == PHOTOS, "no second Result, no part of one"
+    assert all(map(is_picture, results))
+    told = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobDone")
+    assert max(told.values()) == 1
+    begun = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted")
+    again = sum(n - 1 for n in begun.values())
+    assert again <= sum(kills.values()), "only what a kill interrupted was begun again"
+    print(f"soak: {PHOTOS} photos in {seconds:.0f} s under {kills['worker']} kills of the worker and {kills['daemon']} of the daemon; {again} begun again")
