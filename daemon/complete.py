@@ -11,6 +11,9 @@ from pathlib import Path
 from daemon.ledger import Signature
 
 SETTLE = 1.0  # seconds without any change
+CHUNK = 1 << 20
+READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait for its writer
 
 
 def look(path: Path) -> Signature:
@@ -21,10 +24,35 @@ def signature(stat: os.stat_result) -> Signature:
     return Signature(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
-def has_writer(path: Path) -> bool:
-    """Whether someone has the file open for writing; False where the system cannot tell.
+def digest_if_free(path: Path) -> str | None:
+    """The sha256 of a file's bytes; None while someone has it open for writing. Raises OSError where it cannot be read.
 
-    Linux grants a read lease (fcntl F_SETLEASE) only on a file that nobody has open for writing. Who opens it for
+    Where the system cannot tell of writers, there are none.
+    """
+    fd = os.open(path, READ | NONBLOCK)
+    try:
+        return None if _has_writer(fd) else _digest(fd)
+    finally:
+        os.close(fd)
+
+
+def sha256(path: Path) -> str:
+    fd = os.open(path, READ)
+    try:
+        return _digest(fd)
+    finally:
+        os.close(fd)
+
+
+def _digest(fd: int) -> str:
+    digest = hashlib.sha256()
+    while chunk := os.read(fd, CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _has_writer(fd: int) -> bool:
+    """Linux grants a read lease (fcntl F_SETLEASE) only on a file that nobody has open for writing. Who opens it for
     writing while we hold the lease breaks it, of which the kernel tells by SIGIO: that must be ignored by then.
     """
     if sys.platform != "linux":
@@ -32,24 +60,13 @@ def has_writer(path: Path) -> bool:
     import fcntl
 
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return False  # unreadable: the worker will say why
-    try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:
         return True
     except OSError:
         return False  # another's file, or a file system without leases
-    finally:
-        os.close(fd)
     return False
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unreadable_digest(seen: Signature) -> str:

@@ -54,8 +54,8 @@ CREATE INDEX by_state ON jobs (state, source = 'folder', id);
 CREATE INDEX uploads ON jobs (photo) WHERE source = 'upload';
 CREATE INDEX by_digest ON jobs (digest);
 CREATE INDEX by_preset ON jobs (preset, state);
-CREATE INDEX by_result ON jobs (result);
-CREATE INDEX by_result_digest ON jobs (result_digest)
+CREATE INDEX by_result ON jobs (result) WHERE result IS NOT NULL;
+CREATE INDEX by_result_digest ON jobs (result_digest) WHERE result_digest IS NOT NULL
 """
 
 
@@ -103,6 +103,7 @@ class Ledger:
     def __init__(self, path: Path | str, root: Path = Path("/")) -> None:
         self.path = path
         self.root = root
+        self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
         self._recipes: dict[str, Preset] = {}
         self._latest: tuple[Preset, str, str] | None = None  # with its digest and JSON
         self._db = Database(path, SCHEMA, VERSION)
@@ -126,13 +127,14 @@ class Ledger:
 
     # Entering
 
-    def signatures(self, preset: str) -> dict[bytes, Signature]:
-        """Of all photos seen under a preset, as they were last seen; by their paths as they are kept."""
+    def signatures(self, preset: str) -> dict[str, Signature]:
+        """Of all photos seen under a preset, as they were last seen; by their whole paths."""
         rows = self._sql(
             "SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? AND source = 'folder' ORDER BY id",
             (os.fsencode(preset),),
         )
-        return {photo: Signature(*rest) for photo, *rest in rows}
+        root = str(self.root)
+        return {os.path.join(root, os.fsdecode(photo)): Signature(*rest) for photo, *rest in rows}  # noqa: PTH118
 
     def add(
         self, photo: Path, preset: str, recipe: Preset | None, digest: str, signature: Signature,
@@ -143,13 +145,16 @@ class Ledger:
         replaced by other bytes meanwhile, is queued anew: so a touch is another try. ``anew``: what is done, too."""
         key = (self.key(photo), os.fsencode(preset), digest)
         with self._db.transaction():
+            kept = self._keep(recipe)
+            if rows := self._insert("folder", key, kept, signature, None, reason):
+                return self._job(rows[0])
             self._sql(
                 "DELETE FROM jobs WHERE photo = ?1 AND preset = ?2 AND digest = ?3 AND source = 'folder'"
                 " AND state NOT IN ('waiting', 'queued', 'running')"
                 " AND (?4 OR state <> 'done' OR id < (SELECT max(id) FROM jobs WHERE photo = ?1 AND preset = ?2 AND source = 'folder'))",
                 (*key, anew),
             )
-            rows = self._insert("folder", key, self._keep(recipe), signature, None, reason)
+            rows = self._insert("folder", key, kept, signature, None, reason)
             if not rows:
                 self._sql(
                     "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?"
@@ -389,7 +394,7 @@ class Ledger:
 
     def key(self, path: Path) -> bytes:
         """A path as it is kept."""
-        return os.fsencode(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+        return os.fsencode(path).removeprefix(self._prefix)
 
     def _path(self, raw: bytes) -> Path:
         return self.root / os.fsdecode(raw)
@@ -402,7 +407,8 @@ class Ledger:
             digest = hashlib.sha256(text.encode()).hexdigest()  # of all: a preset's own digest leaves its name and paths out
             self._latest = recipe, digest, text
         _, digest, text = self._latest
-        self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
+        if not self._sql("SELECT 1 FROM recipes WHERE digest = ?", (digest,)):
+            self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
         return digest
 
     def _recipe(self, digest: str) -> Preset:

@@ -54,7 +54,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         asked = True
 
     old: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    if hasattr(signal, "SIGIO"):  # a lease of `complete.has_writer` that is broken; by default it would end us
+    if hasattr(signal, "SIGIO"):  # a lease of `complete.digest_if_free` that is broken; by default it would end us
         old[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
         yield lambda: asked

@@ -204,7 +204,7 @@ class _Watch:
         return self.settings.current.results
 
     def _pending(self) -> list[PendingOut]:
-        return [PendingOut(photo=text(path), waits_for=pending.waits_for) for path, pending in list(self.watcher.pending.items())]
+        return [PendingOut(photo=text(Path(name)), waits_for=pending.waits_for) for name, pending in list(self.watcher.pending.items())]
 
     def _tell_later(self, event: Event) -> None:
         self.outbox.put(event)

@@ -23,7 +23,7 @@ SCAN_EVERY = 30.0
 LOOK_EVERY = 0.5
 POLL_EVERY = 3.0  # where the system gives no events
 SCAN_SHARE, POLL_SHARE = 200, 10  # a scan that takes long is made less often: after this many times its duration
-ENTER_FOR = 1.0  # seconds of reading new photos in one scan: then the Engine has its turn
+ENTER_FOR = 2.5  # seconds of reading new photos in one scan: then the Engine has its turn
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Watcher:
         self.tell = tell
         self.results = results
         self.adopt = adopt
-        self.pending: dict[Path, Pending] = {}
+        self.pending: dict[str, Pending] = {}  # by path, as in Found
         self.inboxes = Inboxes(root, problems)
         self._welcomed: set[str] = set()  # presets that were given an Inbox in this run
         self._in_force: dict[str, object] = {}
@@ -81,20 +81,20 @@ class Watcher:
         self.hints.watch(self.root, recursive=False)
         for folder in self.library.folders:
             self.hints.watch(folder, recursive=True)
-        seen: set[Path] = set()
+        seen: set[str] = set()
         events: list[Event] = []
         with self.problems.of("inboxes"):
             for inbox in self.inboxes.folders():
                 self.hints.watch(inbox, recursive=True)
                 known = self.ledger.signatures(inbox.name)
-                new = [found for found in self.inboxes.files(inbox, self.results()) if known.get(self.ledger.key(found.path)) != found.signature]
+                new = [found for found in self.inboxes.files(inbox, self.results()) if known.get(found.name) != found.signature]
                 with self.ledger.all_at_once():
                     for found in new:
-                        seen.add(found.path)
+                        seen.add(found.name)
                         self._consider(found, inbox.name, events)
         self.problems.set("events", self.hints.problem)
-        for path in self.pending.keys() - seen:
-            del self.pending[path]
+        for name in self.pending.keys() - seen:
+            del self.pending[name]
         for event in events:  # when the Ledger has it
             self.tell(event)
 
@@ -120,44 +120,51 @@ class Watcher:
             self.problems.add(f"The Inbox {folder} cannot be made ({e.strerror}): mend the rights, or take away what has its name.")
 
     def _consider(self, found: Found, preset: str, events: list[Event]) -> None:
-        before = self.pending.get(found.path)
+        before = self.pending.get(found.name)
         now = time.monotonic()
         if before is None or before.signature != found.signature:
-            self.pending[found.path] = Pending(found.signature, now, "the end of its writing")
+            self.pending[found.name] = Pending(found.signature, now, "the end of its writing")
         elif now - before.since >= complete.SETTLE and now < self._enter_until:
-            if found.refusal is None and complete.has_writer(found.path):
-                self.pending[found.path] = Pending(found.signature, before.since, "its writer, who has it open still")
-                return
             with complete.silently():
-                if self._enter(found, preset, events):
-                    del self.pending[found.path]
+                waits_for = self._enter(found, preset, events)
+                if waits_for is None:
+                    del self.pending[found.name]
+                else:
+                    self.pending[found.name] = Pending(found.signature, before.since, waits_for)
 
-    def _enter(self, found: Found, name: str, events: list[Event]) -> bool:
-        """Into the Ledger, unless the file changed while it was read."""
+    def _enter(self, found: Found, name: str, events: list[Event]) -> str | None:
+        """Into the Ledger; or what it waits for, where it has a writer or changed while it was read."""
         path, signature = found.path, found.signature
         recipe, reason = self.library.presets.get(name), found.refusal
         if reason is not None:
             digest = f"{REFUSED}{signature.inode}:{signature.ctime_ns}"
         else:
             try:
-                digest = complete.sha256(path)
+                free = complete.digest_if_free(path)
             except FileNotFoundError:
                 raise
             except OSError:  # no permission, a failing disk: the worker will say which
-                digest = complete.unreadable_digest(signature)
+                free = complete.unreadable_digest(signature)
+            if free is None:
+                return "its writer, who has it open still"
+            digest = free
             reason = self._why_not(digest, name)
         if complete.look(path) != signature:
-            return False
-        known = self.ledger.find(path, name, digest)
-        anew = known is not None and known.state == "done" and known.result is not None and not known.result.exists()
-        job = self.ledger.add(path, name, recipe, digest, signature, reason=reason, anew=anew)
+            return "the end of its writing"
+        job = self.ledger.add(path, name, recipe, digest, signature, reason=reason)
+        if job is None and self._has_lost_its_result(path, name, digest):
+            job = self.ledger.add(path, name, recipe, digest, signature, reason=reason, anew=True)
         if job is not None and job.state == "failed":
             events.append(JobFailed(job))
         elif job is not None and self.adopt is not None and (result := self.adopt(job)) is not None:
             self.ledger.adopt(job, result)
         elif job is not None:
             events.append(JobQueued(job))
-        return True
+        return None
+
+    def _has_lost_its_result(self, path: Path, preset: str, digest: str) -> bool:
+        known = self.ledger.find(path, preset, digest)
+        return known is not None and known.state == "done" and known.result is not None and not known.result.exists()
 
     def _why_not(self, digest: str, preset: str) -> str | None:
         if preset not in self.library.presets:
