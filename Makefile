@@ -17,10 +17,10 @@ demo: install
 	$(BIN)/stylefolder demo --preset "$(PRESET)" $(if $(PHOTO),"$(PHOTO)")
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 bench: install
 	$(BIN)/python -m tests.bench.daemon
