@@ -9,7 +9,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 
 
-def tests_in(folder: Path) -> dict[str, bool]:
+def named_in(folder: Path) -> dict[str, bool]:
     """By name, whether marked slow."""
     found = {}
     for file in folder.rglob("test_*.py"):
@@ -22,7 +22,7 @@ def tests_in(folder: Path) -> dict[str, bool]:
 def test_reliability_names_each_fault_test() -> None:
     text = (REPOSITORY / "docs" / "reliability.md").read_text()
     named = {name: bool(slow) for name, slow in re.findall(r"`(test_\w+)`( \(slow\))?", text)}
-    there = tests_in(REPOSITORY / "tests" / "daemon")
+    there = named_in(REPOSITORY / "tests" / "daemon")
     assert named.keys() <= there.keys()
-    assert tests_in(REPOSITORY / "tests" / "daemon" / "faults").keys() <= named.keys()
+    assert named_in(REPOSITORY / "tests" / "daemon" / "faults").keys() <= named.keys()
     assert {name for name, slow in named.items() if slow} == {name for name in named if there[name]}
