@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
@@ -23,7 +25,9 @@ from daemon.database import LedgerError
 from daemon.events import Event, JobCancelled, JobQueued
 from daemon.guard import error_body
 from daemon.hub import EventStream, Hub
+from daemon.leases import Leases
 from daemon.ledger import FINISHED, Job, Ledger, State
+from daemon.thumbnails import thumbnail_of
 from daemon.wire import ErrorOut, JobOut, JobsOut, PendingOut, PresetOut, PresetsOut, RunningOut, StatusOut, job_out
 from stylecore.errors import NoRoom, PhotoError, PresetError, ResultError, StylefolderError
 from stylecore.preset import MAX_STEPS, Preset
@@ -52,6 +56,7 @@ class Inside:
     tell: Callable[[Event], None]
 
 
+JOB_BEAT = 1.0  # seconds
 JobId = Annotated[int, InPath(ge=1, le=MAX_ID, description="A Job's number.")]
 ERRORS: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorOut, "description": "Token, Host or Origin is missing or foreign."},
@@ -61,6 +66,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": ErrorOut, "description": "There is no such Job, or no Result."}}
 TOO_LATE: dict[int | str, dict[str, Any]] = {409: {"model": ErrorOut, "description": "The Job's state does not allow it."}}
 ANY_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Server-sent events; `data` is JSON.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
 PICTURES = ("application/octet-stream", "image/*")
 
 
@@ -68,6 +76,19 @@ class _At:
     """Where the routes look things up. The Ledger is opened in the server's thread, when it starts."""
 
     ledger: Ledger
+
+    def __init__(self, inside: Inside) -> None:
+        self.inside = inside
+        self.leases = Leases(self.cancel)
+
+    def cancel(self, number: int) -> Job | None:
+        """None where it is finished, or there is none."""
+        cancelled = self.ledger.cancel(number)
+        if cancelled is not None and cancelled.started_at is not None:
+            self.inside.cancel(number)
+        elif cancelled is not None:
+            self.inside.tell(JobCancelled(cancelled))
+        return cancelled
 
     def job(self, number: int) -> Job:
         job = self.ledger.job(number)
@@ -81,7 +102,7 @@ class _At:
 
 def create_app(inside: Inside) -> FastAPI:
     """The application, without its guard."""
-    at = _At()
+    at = _At(inside)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -121,9 +142,23 @@ def _route_state(app: FastAPI, inside: Inside, at: _At) -> None:
         return PresetsOut(presets=[_preset_out(name, known.get(name), errors.get(name)) for name in sorted({*known, *errors})])
 
     @app.get(
-        "/v1/events", response_class=Response,
-        responses={200: {"description": "Server-sent events; `data` is JSON.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        "/v1/presets/{name}/thumbnail", response_class=Response,
+        responses={
+            200: {"description": "A small JPEG of its first style picture.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+            404: {"model": ErrorOut, "description": "There is no such preset, or no thumbnail of its picture."},
+        },
     )  # fmt: skip
+    async def thumbnail(name: Annotated[str, InPath(min_length=1, max_length=200)]) -> Response:
+        """To choose a style by looking."""
+        preset = inside.presets().get(name)
+        if preset is None:
+            raise HTTPException(404, f"There is no preset {name!r}.")
+        try:
+            return Response(await to_thread.run_sync(thumbnail_of, preset.style[0].picture), media_type="image/jpeg")
+        except OSError as e:
+            raise HTTPException(404, f"The style picture of {name!r} has no thumbnail ({e}).") from e
+
+    @app.get("/v1/events", response_class=Response, responses=STREAM)
     async def events(previews: Annotated[bool, Query(description="Small pictures of the running Job as well.")] = False) -> Response:
         """What happens, as it happens. A reader that falls behind is dropped."""
         return EventStream(inside.hub, previews)
@@ -155,6 +190,7 @@ def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
         height: Annotated[int | None, Query(ge=1, le=100_000)] = None,
         channels: Annotated[Literal["1", "2", "3", "4"] | None, Query(description="Grey, grey + alpha, RGB, RGB + alpha.")] = None,
         bits: Annotated[Literal["8", "16"] | None, Query(description="A sample; 16 are little-endian.")] = None,
+        lease: Annotated[float | None, Query(gt=0, le=3600, description="Seconds after which it is cancelled, unless its events are being read.")] = None,
     ) -> JobOut:
         """Queue the picture in the body, ahead of the folders' photos: an image file, or, where width, height, channels
         and bits are all given, raw sRGB samples, whose Result is raw samples as well, RGB or RGB + alpha."""
@@ -170,10 +206,12 @@ def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
             raise HTTPException(409, "Raw pixels want width, height, channels and bits, all four.")
         path, digest = await spool.receive(inside.spool, name, request.stream(), pixels, inside.upload_limit())
         try:
-            job = at.ledger.ask("upload", path, recipe, digest, look(path))
+            job = at.ledger.ask("upload", path, recipe, digest, look(path), leased=lease is not None)
         except LedgerError:
             spool.forget(path)
             raise
+        if lease is not None:
+            at.leases.grant(job.id, lease)
         inside.tell(JobQueued(job))
         inside.wake()
         return at.out(job)
@@ -213,16 +251,32 @@ def _route_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
     async def delete_job(number: JobId) -> JobOut:
         """Cancel it; the worker leaves it before its next step. What was sent for a finished one is forgotten, and its Result."""
         job = at.job(number)
-        cancelled = at.ledger.cancel(number)
-        if cancelled is None:
-            if job.source == "upload" and job.state in FINISHED:
-                spool.forget(job.photo)
-            return at.out(at.job(number))
-        if cancelled.started_at is not None:
-            inside.cancel(number)
-        else:
-            inside.tell(JobCancelled(cancelled))
-        return at.out(cancelled)
+        cancelled = at.cancel(number)
+        if cancelled is None and job.source == "upload" and job.state in FINISHED:
+            spool.forget(job.photo)
+        return at.out(cancelled or at.job(number))
+
+    @app.get("/v1/jobs/{number}/events", response_class=Response, responses={**STREAM, **NO_JOB})
+    async def job_events(
+        number: JobId,
+        previews: Annotated[bool, Query(description="Small pictures of it as well.")] = False,
+        cancel_on_close: Annotated[bool, Query(description="Cancel the Job when this stream is closed before its end.")] = False,
+    ) -> Response:
+        """What happens to one Job, until its end. Every second of silence an event `Job` says how it is, with how many
+        are ahead of it."""
+        at.job(number)
+        at.leases.hold(number)
+
+        def beat() -> list[bytes | None]:
+            job = at.out(at.job(number))
+            line = f"event: Job\ndata: {json.dumps({'event': 'Job', 'job': job.model_dump()})}\n\n".encode()
+            return [line, None] if job.state in FINISHED else [line]
+
+        def closed() -> None:
+            if cancel_on_close:
+                at.cancel(number)
+
+        return EventStream(inside.hub, previews, number, beat, JOB_BEAT, closed)
 
 
 def _route_controls(app: FastAPI, inside: Inside, at: _At) -> None:

@@ -24,7 +24,7 @@ FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 MAX_ATTEMPTS = 3
 REFUSED = "refused:"  # begins the digest of what is no regular file
 
-VERSION = 2
+VERSION = 3
 SCHEMA = f"""
 CREATE TABLE recipes (
     digest TEXT PRIMARY KEY,             -- sha256 of the JSON
@@ -45,6 +45,7 @@ CREATE TABLE jobs (
     mendable INTEGER NOT NULL DEFAULT 0, -- failed through no fault of the photo
     result BLOB,
     result_digest TEXT,                  -- sha256 of the Result's bytes
+    leased INTEGER NOT NULL DEFAULT 0,   -- nobody wants it when who asked for it is gone
     original TEXT,                       -- what is still to be done with the photo: move or trash
     queued_at REAL NOT NULL, started_at REAL, finished_at REAL
 );
@@ -165,24 +166,25 @@ class Ledger:
 
     def ask(
         self, source: Source, photo: Path, recipe: Preset, digest: str, signature: Signature, target: Path | None = None,
-        *, reason: str | None = None,
+        *, reason: str | None = None, leased: bool = False,
     ) -> Job:  # fmt: skip
-        """Queue a photo that someone waits for: ahead of the folders'."""
+        """Queue a photo that someone waits for: ahead of the folders'. ``leased``: not worth going on with after a
+        restart, when nobody waits any more."""
         key = (self.key(photo), os.fsencode(recipe.name), digest)
-        return self._job(self._insert(source, key, self._keep(recipe), signature, target, reason)[0])
+        return self._job(self._insert(source, key, self._keep(recipe), signature, target, reason, leased)[0])
 
     def _insert(
         self, source: Source, key: tuple[bytes, bytes, str], recipe: str | None, signature: Signature, target: Path | None,
-        reason: str | None,
+        reason: str | None, leased: bool = False,
     ) -> list[Any]:  # fmt: skip
         now = time.time()
         return self._sql(
             "INSERT INTO jobs (source, photo, preset, digest, recipe, size, mtime_ns, ctime_ns, inode, target, state, reason,"
-            " queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " leased, queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (photo, preset, digest) WHERE source = 'folder' DO NOTHING RETURNING *",
             (
                 source, *key, recipe, *astuple(signature), target and self.key(target), "failed" if reason else "queued",
-                reason and _text(reason), now, now if reason else None,
+                reason and _text(reason), leased, now, now if reason else None,
             ),
         )  # fmt: skip
 
@@ -286,13 +288,14 @@ class Ledger:
 
     def recover(self) -> list[Job]:
         """At the start: what was running at a crash is queued again, or failed after so many crashes; what failed for
-        want of something that may be there now is queued again. Returns the Jobs that failed."""
+        want of something that may be there now is queued again; what was leased is cancelled. Returns the Jobs that failed."""
         reason = (
             f"It was stopped in the middle {MAX_ATTEMPTS} times, each time by a crash: try it alone with `stylefolder apply`."
         )
         with self._db.transaction():
+            self._sql("UPDATE jobs SET state = 'cancelled' WHERE leased AND state IN ('queued', 'running')")
             self._sql(
-                "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, finished_at = NULL WHERE state = 'failed' AND mendable"
+                "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, finished_at = NULL WHERE state = 'failed' AND mendable AND NOT leased"
             )
             rows = self._sql(
                 "UPDATE jobs SET state = 'failed', reason = ?, finished_at = ? WHERE state = 'running' AND attempts >= ? RETURNING *",

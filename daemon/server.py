@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,9 @@ START_WITHIN = 20.0
 
 
 @contextlib.contextmanager
-def serving(inside: Inside, file: Path) -> Iterator[Address]:
-    """While the context lasts, the API answers. Raises StylefolderError where it does not start."""
+def serving(inside: Inside, files: Sequence[Path]) -> Iterator[Address]:
+    """While the context lasts, the API answers, and each of the files says where. Raises StylefolderError where it does
+    not start."""
     from uvicorn import Config, Server
 
     from daemon.api import create_app
@@ -49,11 +50,13 @@ def serving(inside: Inside, file: Path) -> Iterator[Address]:
     thread.start()
     try:
         _until_started(server, thread)
-        write_whole(file, json.dumps(asdict(address)).encode(), private=True)
+        for file in files:
+            write_whole(file, json.dumps(asdict(address)).encode(), private=True)
         yield address
     finally:
-        if read_address(file) == address:  # another daemon, of another Root, may have written its own
-            file.unlink(missing_ok=True)
+        for file in files:
+            if read_address(file) == address:  # another daemon, of another Root, may have written its own
+                file.unlink(missing_ok=True)
         server.should_exit = True
         inside.hub.close()
         thread.join(5)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon import originals, places, spool
+from daemon import gimp, originals, places, spool
 from daemon.api import Inside
 from daemon.database import LedgerDamaged, LedgerFull, LedgerGone, set_aside
 from daemon.engine import Engine, WorkerError
@@ -52,7 +52,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
             try:
                 with only_one(root), _Watch(root, device, show, settings) as running:
                     try:
-                        with serving(running.inside(), places.address_file()) if api else contextlib.nullcontext():
+                        with serving(running.inside(), [places.address_file(), *gimp.address_files()]) if api else contextlib.nullcontext():
                             running.until(stopped, once, each_turn)
                     finally:
                         failed += running.failed

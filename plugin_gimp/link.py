@@ -1,0 +1,168 @@
+"""The daemon as the plug-in sees it: found, or started; pixels there, Progress, pixels back. Standard library only, no GIMP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+START_WITHIN = 60.0  # seconds for a daemon to answer after its start
+ANSWER_WITHIN = 60.0
+ALIVE_WITHIN = 15.0  # the stream of a Job says something every second
+LEASE = 3.0  # seconds after which a Job is cancelled that we do not listen to
+INSTALL = "open a terminal and run `stylefolder gimp install`"
+NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "GI_TYPELIB_PATH", "GDK_BACKEND", "GIO_MODULE_DIR")
+"""What GIMP, or its package, sets for its own Python: a daemon wants none of it."""
+
+
+class Trouble(Exception):
+    """A sentence for the user: what happened, why, what to do."""
+
+
+class NotRunning(Exception):
+    """Nothing answers where the daemon was."""
+
+
+class Daemon:
+    """Each call is one connection. Raises Trouble; NotRunning where nothing answers."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._host = urllib.parse.urlsplit(url).netloc
+        self._token = token
+
+    def presets(self) -> list[dict[str, Any]]:
+        """Those in force, with name and description."""
+        found: list[dict[str, Any]] = json.loads(self._ask("GET", "/v1/presets").read())["presets"]
+        return [preset for preset in found if preset["size"] is not None]
+
+    def thumbnail(self, preset: str) -> bytes:
+        """A JPEG."""
+        return self._ask("GET", f"/v1/presets/{urllib.parse.quote(preset, safe='')}/thumbnail").read()
+
+    def submit(self, options: dict[str, Any], strips: Iterable[bytes], size: int) -> int:
+        """Send raw samples, ``size`` bytes in all; returns the Job's number."""
+        query = {name: value for name, value in options.items() if value is not None}
+        answer = self._ask("POST", "/v1/jobs?" + urllib.parse.urlencode({**query, "lease": LEASE}), strips, size)
+        return int(json.loads(answer.read())["id"])
+
+    def follow(self, job: int) -> Iterator[dict[str, Any]]:
+        """What happens to the Job, until its end. Where we are gone before, the daemon cancels it."""
+        stream = self._ask("GET", f"/v1/jobs/{job}/events?cancel_on_close=true", timeout=ALIVE_WITHIN)
+        try:
+            for line in stream:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+        except (OSError, http.client.HTTPException) as e:
+            raise NotRunning from e
+        finally:
+            stream.close()
+
+    def result(self, job: int) -> tuple[dict[str, int], http.client.HTTPResponse]:
+        """Its shape (width, height, channels, bits), and the samples, to be read."""
+        answer = self._ask("GET", f"/v1/jobs/{job}/result")
+        shape = {name: int(answer.headers[f"Stylefolder-{name}"]) for name in ("Width", "Height", "Channels", "Bits")}
+        return {name.lower(): value for name, value in shape.items()}, answer
+
+    def forget(self, job: int) -> None:
+        """What was sent and its Result."""
+        self._ask("DELETE", f"/v1/jobs/{job}").read()
+
+    def _ask(
+        self, method: str, path: str, strips: Iterable[bytes] = (), size: int = 0, timeout: float = ANSWER_WITHIN
+    ) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection(self._host, timeout=timeout)  # knows of no proxies, as it should be
+        try:
+            connection.putrequest(method, path)
+            connection.putheader("Authorization", f"Bearer {self._token}")
+            if size:
+                connection.putheader("Content-Type", "application/octet-stream")
+                connection.putheader("Content-Length", str(size))
+            connection.endheaders()
+            try:
+                for strip in strips:
+                    connection.send(strip)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before it was all sent: the answer says why
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as e:
+            raise NotRunning from e
+        if answer.status >= 400:
+            raise Trouble(_message(answer))
+        return answer
+
+
+def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
+    """The daemon whose address lies in the plug-in's folder; where none answers, one is started, of which ``say`` is told.
+
+    Raises Trouble.
+    """
+    daemon = _running(folder)
+    if daemon is not None:
+        return daemon
+    say("Starting Stylefolder...")
+    process, log = _start(folder)
+    until = time.monotonic() + START_WITHIN
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        if (daemon := _running(folder)) is not None:
+            return daemon
+        if process.poll() is not None:
+            raise Trouble(f"Stylefolder did not start: {_last_line(log)} If it runs already, {INSTALL}, so that GIMP may speak to it.")
+    raise Trouble(f"Stylefolder did not answer within {START_WITHIN:.0f} seconds: {log} may say why.")
+
+
+def _running(folder: Path) -> Daemon | None:
+    file = folder / "daemon.json"
+    try:
+        address = json.loads(file.read_text(encoding="utf-8"))
+        daemon = Daemon(address["url"], address["token"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise Trouble(f"The daemon's address cannot be read from {file} ({e}): {INSTALL}.") from e
+    try:
+        daemon._ask("GET", "/v1/status").read()
+    except NotRunning:
+        return None  # left by one that was killed
+    return daemon
+
+
+def _start(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    try:
+        wanted = json.loads((folder / "command.json").read_text(encoding="utf-8"))
+        command, log = [str(word) for word in wanted["command"]], Path(wanted["log"])
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise Trouble(f"Stylefolder was not found: {INSTALL}.") from e
+    if Path("/.flatpak-info").exists():
+        command = ["flatpak-spawn", "--host", *command]
+    elif not Path(command[0]).exists():
+        raise Trouble(f"Stylefolder is no longer at {command[0]}: {INSTALL}.")
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:  # a session of its own: GIMP's Cancel and end do not end it
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=Path.home(), start_new_session=True
+            )
+    except OSError as e:
+        raise Trouble(f"Stylefolder cannot be started ({e}): start it in a terminal with `stylefolder watch`.") from e
+    return process, log
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing."
+
+
+def _message(answer: http.client.HTTPResponse) -> str:
+    try:
+        said = str(json.loads(answer.read())["error"]["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        said = f"The daemon's answer ({answer.status}) is not understood."
+    return f"{said} If this stays, {INSTALL}." if answer.status == http.client.FORBIDDEN else said

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""GIMP 3 plug-in: the current layer through the Stylefolder daemon, the painting as a new layer above it."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp, GLib, GObject  # noqa: E402
+from layers import Pixels, check, insert  # noqa: E402
+from link import Daemon, NotRunning, Trouble, connect  # noqa: E402
+
+PROCEDURE = "plug-in-stylefolder"
+FOLDER = Path(__file__).resolve().parent
+LOG = FOLDER / "stylefolder.log"
+DEFAULT_PRESET = "oil"
+MIN_SIZE, MAX_SIZE = 32, 16384
+
+
+def _(message: str) -> str:
+    return GLib.dgettext(None, message)
+
+
+class Stylefolder(Gimp.PlugIn):
+    def do_set_i18n(self, name: str) -> bool:
+        return False  # there are no translations yet
+
+    def do_query_procedures(self) -> list[str]:
+        return [PROCEDURE]
+
+    def do_create_procedure(self, name: str) -> Gimp.Procedure:
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
+        procedure.set_image_types("RGB*, GRAY*")
+        procedure.set_sensitivity_mask(
+            Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES
+        )
+        procedure.set_menu_label(_("Style Transfer (Stylefolder)..."))
+        procedure.add_menu_path("<Image>/Filters/Artistic")
+        procedure.set_documentation(
+            _("Paint the layer in the style of a picture"),
+            _("Sends the chosen layers to the Stylefolder daemon, which is started where none runs, and puts each painting "
+              "as a new layer above its source. Strength is the new layer's opacity and may be changed afterwards."),
+            name,
+        )  # fmt: skip
+        procedure.set_attribution("Stylefolder", "Stylefolder", "2026")
+        flags = GObject.ParamFlags.READWRITE
+        procedure.add_string_argument("preset", _("_Style"), _("The name of a preset"), DEFAULT_PRESET, flags)
+        procedure.add_double_argument("strength", _("St_rength"), _("Opacity of the painting over the photo, in per cent"), 0, 100, 100, flags)
+        procedure.add_int_argument("size", _("Si_ze"), _("Long edge in pixels at which it is painted; 0: the preset's own"), 0, MAX_SIZE, 0, flags)
+        procedure.add_boolean_argument("keep-colours", _("_Keep the photo's colours"), _("Take over the strokes alone"), False, flags)
+        return procedure
+
+
+def run(
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, drawables: list[Gimp.Drawable],
+    config: Gimp.ProcedureConfig, data: Any,
+) -> Gimp.ValueArray:  # fmt: skip
+    """Every outcome is one of GIMP's: nothing that goes wrong may leave as a traceback."""
+    log = _log()
+    try:
+        chosen = check(drawables)
+        Gimp.progress_init(_("Stylefolder"))
+        daemon = connect(FOLDER, Gimp.progress_set_text)
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            from dialog import ask
+
+            if not ask(procedure, config, daemon, _("Style Transfer (Stylefolder)"), _("_Style")):
+                return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+        _style(daemon, image, chosen, config)
+    except Trouble as e:
+        return _error(procedure, str(e))
+    except NotRunning:
+        return _error(procedure, _("Stylefolder ended in the middle: try again, and it is started anew."))
+    except Exception as e:
+        log.exception("unforeseen")
+        return _error(procedure, _("An unforeseen error, {}: {}. {} tells more.").format(type(e).__name__, e, LOG))
+    return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+
+
+def _style(daemon: Daemon, image: Gimp.Image, chosen: list[Gimp.Layer], config: Gimp.ProcedureConfig) -> None:
+    """All paintings first, then all layers: where one fails, nothing has changed."""
+    preset, options = _wanted(daemon, config)
+    jobs = []
+    for n, layer in enumerate(chosen):
+        with Pixels(layer) as pixels:
+            raw = {"width": pixels.width, "height": pixels.height, "channels": pixels.channels, "bits": pixels.bits}
+            Gimp.progress_set_text(_("Sending “{}”").format(layer.get_name()))
+            jobs.append(daemon.submit({**options, **raw, "name": layer.get_name()[:80] or None}, pixels.strips(), pixels.size))
+        for event in daemon.follow(jobs[-1]):
+            _show(event, n, len(chosen))
+            ended = event
+        if ended["job"]["state"] != "done":
+            raise NotRunning if ended["job"]["state"] in ("queued", "running") else Trouble(ended["job"]["reason"] or _("It was cancelled."))
+    image.undo_group_start()
+    try:
+        for job, layer in zip(jobs, chosen, strict=True):
+            insert(daemon, job, layer, f"{layer.get_name()} ({preset})", config.get_property("strength"))
+            daemon.forget(job)
+    finally:
+        image.undo_group_end()
+        Gimp.displays_flush()
+        Gimp.progress_end()
+
+
+def _wanted(daemon: Daemon, config: Gimp.ProcedureConfig) -> tuple[str, dict[str, Any]]:
+    preset, size = config.get_property("preset"), config.get_property("size")
+    names = [known["name"] for known in daemon.presets()]
+    if preset not in names:
+        raise Trouble(_("There is no preset “{}”: there are {}.").format(preset, ", ".join(names)))
+    if 0 < size < MIN_SIZE:
+        raise Trouble(_("A size of {} pixels is too small: give 0 for the preset's own, or {} to {}.").format(size, MIN_SIZE, MAX_SIZE))
+    return preset, {"preset": preset, "size": size or None, "colour": "photo" if config.get_property("keep-colours") else None}
+
+
+def _show(event: dict[str, Any], number: int, layers: int) -> None:
+    """In GIMP's own progress bar; ``number`` of so many ``layers``."""
+    if event["event"] == "Job" and event["job"]["state"] == "queued":
+        ahead = event["job"]["ahead"]
+        Gimp.progress_set_text(_("Waiting: {} ahead").format(ahead) if ahead else _("Waiting"))
+        Gimp.progress_pulse()
+    elif event["event"] == "JobStepped":
+        share, seconds = max(event["share"], 1e-6), event["seconds"]
+        left = round(seconds * (1 - share) / share)
+        Gimp.progress_set_text(_("Step {} of {}, {}:{:02} left").format(event["step"], event["steps"], left // 60, left % 60))
+        Gimp.progress_update((number + share) / layers)
+
+
+def _error(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
+    logging.getLogger("stylefolder").warning("%s", sentence)
+    return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(sentence))
+
+
+def _log() -> logging.Logger:
+    """For the curious, in the plug-in's folder; where that is read-only, to GIMP's terminal."""
+    log = logging.getLogger("stylefolder")
+    if not log.handlers:
+        try:
+            handler: logging.Handler = logging.handlers.RotatingFileHandler(LOG, maxBytes=200_000, backupCount=1, encoding="utf-8")
+        except OSError:
+            handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+    return log
+
+
+Gimp.main(Stylefolder.__gtype__, sys.argv)
