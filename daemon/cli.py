@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 presets_app = typer.Typer(help="The styles: list, show, check, make a new one.", rich_markup_mode=None)
 app.add_typer(presets_app, name="presets")
+gimp_app = typer.Typer(help="The plug-in for GIMP 3.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(gimp_app, name="gimp")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 PresetName = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a .yaml file.")]
@@ -219,3 +221,32 @@ def new(
 
     path = write_preset(name, style, places.config_folder() / places.PRESETS)
     typer.echo(f"{path} is written; edit it as you like, and drop photos into the Inbox {name!r}.")
+
+
+@gimp_app.command()
+def install() -> None:
+    """Put the plug-in where each GIMP 3 of yours looks for it."""
+    from daemon import gimp
+
+    for folder in gimp.install():
+        typer.echo(f"Installed in {folder}")
+    typer.echo("Start GIMP again: Filters > Artistic > Style Transfer (Stylefolder)...")
+
+
+@gimp_app.command()
+def remove() -> None:
+    """Take the plug-in away."""
+    from daemon import gimp
+
+    for folder in gimp.remove():
+        typer.echo(f"Removed {folder}")
+
+
+@gimp_app.command()
+def where() -> None:
+    """The plug-in's folders, and whether all is well in them."""
+    from daemon import gimp
+
+    for plug_ins in gimp.plug_in_folders():
+        found = next((known for known in gimp.installed() if known.folder.parent == plug_ins), None)
+        typer.echo(f"{plug_ins}: {'not installed' if found is None else found.fault or 'installed'}")

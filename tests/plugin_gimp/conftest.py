@@ -1,0 +1,109 @@
+"""A real GIMP 3 with our plug-in installed, and a real daemon beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.conftest import REPOSITORY, STYLEFOLDER, Daemon, wait_for
+
+HERE = Path(__file__).parent
+FAST = f"description: Oil, quickly\nstyle: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"
+
+
+def console() -> list[str] | None:
+    """How GIMP 3 is started here, without a window; None where there is none."""
+    launcher = [os.environ["STYLEFOLDER_GIMP"]] if os.environ.get("STYLEFOLDER_GIMP") else []
+    for program in ("gimp-console-3.0", "gimp-console-3", "gimp-console"):
+        if not launcher and shutil.which(program) is None:
+            continue
+        said = subprocess.run([*launcher, program, "--version"], capture_output=True, text=True).stdout
+        if "version 3." in said:
+            return [*launcher, program]
+    return None
+
+
+@dataclass
+class Gimp:
+    """Its profile is ``directory``; ``daemon`` may run or not."""
+
+    command: list[str]
+    directory: Path
+    daemon: Daemon
+
+    @property
+    def plug_in(self) -> Path:
+        return self.directory / "plug-ins" / "stylefolder"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.daemon.environment, "GIMP3_DIRECTORY": str(self.directory)}
+
+    def start(self, scenario: str) -> subprocess.Popen[str]:
+        """``scenario``: Python that runs in GIMP after ``inside.py`` and fills OUTCOME."""
+        script = self.directory / "scenario.py"
+        script.write_text((HERE / "inside.py").read_text() + "\n" + textwrap.dedent(scenario) + "\ntell()\n")
+        command = [*self.command, "-n", "-i", "-d", "-f", "--quit", "--batch-interpreter", "python-fu-eval", "-b", f"exec(open({str(script)!r}).read())"]
+        environment = {**self.environment, "OUTCOME": str(self.directory / "outcome.json")}
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, scenario: str) -> dict[str, Any]:
+        (self.directory / "outcome.json").unlink(missing_ok=True)
+        process = self.start(scenario)
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        found: dict[str, Any] = json.loads((self.directory / "outcome.json").read_text())
+        return found
+
+
+def make(folder: Path) -> Gimp:
+    """A fresh profile, our plug-in installed into it by our own command."""
+    command = console()
+    if command is None:
+        pytest.skip("there is no GIMP 3 here (STYLEFOLDER_GIMP names a launcher of one)")
+    (folder / "home").mkdir(parents=True)
+    daemon = Daemon(folder / "Root", folder / "home")
+    daemon.root.mkdir()
+    gimp = Gimp(command, folder / "profile", daemon)
+    done = subprocess.run([*STYLEFOLDER, "gimp", "install"], env=gimp.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return gimp
+
+
+@pytest.fixture(scope="session")
+def gimp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gimp]:
+    """With a daemon: presets `one` (a step), `nothing` (strength 0), `long`."""
+    made = make(tmp_path_factory.mktemp("gimp"))
+    made.daemon.preset("one", FAST)
+    made.daemon.preset("nothing", FAST + "strength: 0\n")
+    made.daemon.preset("long", FAST.replace("steps: 1", "steps: 5000"))
+    os.environ["GIMP3_DIRECTORY"] = str(made.directory)  # for the daemon, that it leaves its address there
+    made.daemon.start()
+    del os.environ["GIMP3_DIRECTORY"]
+    wait_for((made.plug_in / "daemon.json").exists)
+    yield made
+    made.daemon.stop()
+
+
+@pytest.fixture
+def lonely(tmp_path: Path) -> Gimp:
+    """One of its own, without a daemon."""
+    return make(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def adobe_rgb_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    from tests.stylecore.test_photo_and_result import adobe_rgb
+
+    path = tmp_path_factory.mktemp("profile") / "adobe.icc"
+    path.write_bytes(adobe_rgb())
+    return str(path)
