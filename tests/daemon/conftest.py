@@ -45,11 +45,12 @@ class Daemon:
     home: Path
     before: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
+    extra: dict[str, str] = field(default_factory=dict)  # of the environment
 
     @property
     def environment(self) -> dict[str, str]:
         own = {"HOME": self.home, "XDG_CONFIG_HOME": self.home / "config", "XDG_STATE_HOME": self.home / "state", "XDG_DATA_HOME": self.home / "data"}
-        return {**os.environ, **{name: str(path) for name, path in own.items()}, "PYTHONPATH": str(REPOSITORY)}
+        return {**os.environ, **{name: str(path) for name, path in own.items()}, "PYTHONPATH": str(REPOSITORY), **self.extra}
 
     def preset(self, name: str, text: str) -> Path:
         """A preset of the Root's own, with its Inbox, which is returned."""

@@ -86,9 +86,8 @@ def gimp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gimp]:
     made.daemon.preset("one", FAST)
     made.daemon.preset("nothing", FAST + "strength: 0\n")
     made.daemon.preset("long", FAST.replace("steps: 1", "steps: 5000"))
-    os.environ["GIMP3_DIRECTORY"] = str(made.directory)  # for the daemon, that it leaves its address there
+    made.daemon.extra = {"GIMP3_DIRECTORY": str(made.directory)}
     made.daemon.start()
-    del os.environ["GIMP3_DIRECTORY"]
     wait_for((made.plug_in / "daemon.json").exists)
     yield made
     made.daemon.stop()
