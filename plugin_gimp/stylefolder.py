@@ -52,7 +52,7 @@ class Stylefolder(Gimp.PlugIn):
         flags = GObject.ParamFlags.READWRITE
         procedure.add_string_argument("preset", _("_Style"), _("The name of a preset"), DEFAULT_PRESET, flags)
         procedure.add_double_argument("strength", _("St_rength"), _("Opacity of the painting over the photo, in per cent"), 0, 100, 100, flags)
-        procedure.add_int_argument("size", _("Si_ze"), _("Long edge in pixels at which it is painted; 0: the preset's own"), 0, MAX_SIZE, 0, flags)
+        procedure.add_int_argument("size", _("Si_ze (0: as the style says)"), _("Long edge in pixels at which it is painted: smaller is quicker, with larger strokes"), 0, MAX_SIZE, 0, flags)
         procedure.add_boolean_argument("keep-colours", _("_Keep the photo's colours"), _("Take over the strokes alone"), False, flags)
         return procedure
 
