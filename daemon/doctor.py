@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import places
+from daemon import gimp, places
 from daemon.library import Library
 from stylecore.errors import StylefolderError
 
@@ -35,6 +35,7 @@ def examine(root: Path, device: str) -> Iterator[Finding]:
         yield Finding("preset", False, error)
     yield _root(root)
     yield _disk(root)
+    yield from _gimp()
     if INOTIFY.exists():
         most = int(INOTIFY.read_text())
         yield Finding("inotify", most >= 8192, f"{most} watches allowed" + ("" if most >= 8192 else ": raise fs.inotify.max_user_watches"))
@@ -67,6 +68,14 @@ def _root(root: Path) -> Finding:
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("root", False, f"{there} cannot be written to: mend its rights or name another folder")
     return Finding("root", True, str(root) if there == root else f"{root} will be made at the first `stylefolder watch`")
+
+
+def _gimp() -> Iterator[Finding]:
+    there = gimp.installed()
+    for found in there:
+        yield Finding("gimp", found.fault is None, f"plug-in in {found.folder}" + (f": {found.fault}" if found.fault else ""))
+    for missing in {folder / gimp.NAME for folder in gimp.plug_in_folders()} - {found.folder for found in there}:
+        yield Finding("gimp", True, f"no plug-in in {missing.parent}: `stylefolder gimp install` puts it there")
 
 
 def _disk(root: Path) -> Finding:

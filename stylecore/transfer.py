@@ -76,8 +76,9 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                     done, steps, scale, len(sizes), (width, height), losses,
                     worked / whole, time.perf_counter() - start, functools.partial(_to_pixels, picture),
                 )  # fmt: skip
-    painting = photo.resized(*sizes[-1]) if picture is None else _to_pixels(picture)
-    pixels = enlarge(painting, photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
+    pixels = photo.pixels  # at strength 0, to the last bit
+    if picture is not None:
+        pixels = enlarge(_to_pixels(picture), photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
 
