@@ -67,13 +67,12 @@ def check(drawables: list[Gimp.Drawable]) -> list[Gimp.Layer]:
     """The layers that are meant. Raises Trouble where there is none that can be styled."""
     layers = []
     for drawable in drawables:
-        if isinstance(drawable, Gimp.LayerMask):
-            drawable = Gimp.Layer.from_mask(drawable)
-        if not isinstance(drawable, Gimp.Layer):
+        layer = Gimp.Layer.from_mask(drawable) if isinstance(drawable, Gimp.LayerMask) else drawable
+        if not isinstance(layer, Gimp.Layer):
             raise Trouble("A channel has no colours to be styled: choose a layer.")
-        if drawable.is_indexed():
+        if layer.is_indexed():
             raise Trouble("An indexed image has no room for new colours: choose Image > Mode > RGB first.")
-        layers.append(drawable)
+        layers.append(layer)
     if not layers:
         raise Trouble("No layer is chosen: choose one in the Layers dialog.")
     return layers

@@ -5,7 +5,7 @@ import json
 import os
 import random
 
-from gi.repository import Gegl, Gimp, Gio  # noqa: F401
+from gi.repository import Gegl, Gimp, Gio
 
 PROCEDURE = Gimp.get_pdb().lookup_procedure("plug-in-stylefolder")
 OUTCOME = {}
