@@ -9,13 +9,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.client import Address, read_address
-from stylecore.errors import StylefolderError
+from daemon.events import Event, Note
+from stylecore.errors import ResultError, StylefolderError
 from stylecore.files import write_whole
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ START_WITHIN = 20.0
 
 
 @contextlib.contextmanager
-def serving(inside: Inside, files: Sequence[Path]) -> Iterator[Address]:
-    """While the context lasts, the API answers, and each of the files says where. Raises StylefolderError where it does
-    not start."""
+def serving(inside: Inside, file: Path, copies: Sequence[Path], tell: Callable[[Event], None]) -> Iterator[Address]:
+    """While the context lasts, the API answers, and the file says where; so do the copies, or ``tell`` says why one does
+    not. Raises StylefolderError where it does not start."""
     from uvicorn import Config, Server
 
     from daemon.api import create_app
@@ -50,13 +51,19 @@ def serving(inside: Inside, files: Sequence[Path]) -> Iterator[Address]:
     thread.start()
     try:
         _until_started(server, thread)
-        for file in files:
-            write_whole(file, json.dumps(asdict(address)).encode(), private=True)
+        said = json.dumps(asdict(address)).encode()
+        write_whole(file, said, private=True)
+        for copy in copies:
+            try:
+                write_whole(copy, said, private=True)
+            except ResultError as e:
+                tell(Note(f"A plug-in will not find this daemon: {e}", warning=True))
         yield address
     finally:
-        for file in files:
-            if read_address(file) == address:  # another daemon, of another Root, may have written its own
-                file.unlink(missing_ok=True)
+        for written in (file, *copies):
+            if read_address(written) == address:  # another daemon, of another Root, may have written its own
+                with contextlib.suppress(OSError):  # then it names a process that is gone
+                    written.unlink(missing_ok=True)
         server.should_exit = True
         inside.hub.close()
         thread.join(5)

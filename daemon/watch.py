@@ -52,7 +52,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
             try:
                 with only_one(root), _Watch(root, device, show, settings) as running:
                     try:
-                        with serving(running.inside(), [places.address_file(), *gimp.address_files()]) if api else contextlib.nullcontext():
+                        with serving(running.inside(), places.address_file(), gimp.address_files(), running.tell) if api else contextlib.nullcontext():
                             running.until(stopped, once, each_turn)
                     finally:
                         failed += running.failed

@@ -10,8 +10,17 @@ import pytest
 from PIL import Image
 
 from stylecore.preset import Preset, load_preset
+from tests.plugin_gimp.found import console
 
 REPOSITORY = Path(__file__).parent.parent
+NO_GIMP = "The tests in a real GIMP were left out: there is no GIMP 3 here (STYLEFOLDER_GIMP names a launcher of one)."
+
+collect_ignore_glob = [] if console() else ["plugin_gimp/test_*.py"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not console():
+        terminalreporter.write_line(NO_GIMP)
 
 
 @pytest.fixture(scope="session")

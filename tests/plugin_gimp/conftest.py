@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import textwrap
 from collections.abc import Iterator
@@ -15,21 +13,10 @@ from typing import Any
 import pytest
 
 from tests.daemon.conftest import REPOSITORY, STYLEFOLDER, Daemon, wait_for
+from tests.plugin_gimp.found import console
 
 HERE = Path(__file__).parent
 FAST = f"description: Oil, quickly\nstyle: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"
-
-
-def console() -> list[str] | None:
-    """How GIMP 3 is started here, without a window; None where there is none."""
-    launcher = [os.environ["STYLEFOLDER_GIMP"]] if os.environ.get("STYLEFOLDER_GIMP") else []
-    for program in ("gimp-console-3.0", "gimp-console-3", "gimp-console"):
-        if not launcher and shutil.which(program) is None:
-            continue
-        said = subprocess.run([*launcher, program, "--version"], capture_output=True, text=True).stdout
-        if "version 3." in said:
-            return [*launcher, program]
-    return None
 
 
 @dataclass
@@ -68,8 +55,7 @@ class Gimp:
 def make(folder: Path) -> Gimp:
     """A fresh profile, our plug-in installed into it by our own command."""
     command = console()
-    if command is None:
-        pytest.skip("there is no GIMP 3 here (STYLEFOLDER_GIMP names a launcher of one)")
+    assert command is not None
     (folder / "home").mkdir(parents=True)
     daemon = Daemon(folder / "Root", folder / "home")
     daemon.root.mkdir()
