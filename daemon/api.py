@@ -25,8 +25,9 @@ from daemon.database import LedgerError
 from daemon.events import Event, JobCancelled, JobQueued
 from daemon.guard import error_body
 from daemon.hub import EventStream, Hub
+from daemon.job import FINISHED, Job, State
 from daemon.leases import Leases
-from daemon.ledger import FINISHED, Job, Ledger, State
+from daemon.ledger import Ledger
 from daemon.thumbnails import thumbnail_of
 from daemon.wire import ErrorOut, JobOut, JobsOut, PendingOut, PresetOut, PresetsOut, RunningOut, StatusOut, job_out
 from stylecore.errors import NoRoom, PhotoError, PresetError, ResultError, StylefolderError

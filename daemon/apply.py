@@ -11,7 +11,8 @@ from daemon import complete, places
 from daemon.client import Client
 from daemon.engine import Engine
 from daemon.events import Event, JobCancelled, JobFailed
-from daemon.ledger import Job, Ledger, Signature
+from daemon.job import Job, Signature
+from daemon.ledger import Ledger
 from daemon.library import get_preset
 from daemon.lifetime import stoppable
 from daemon.sending import send

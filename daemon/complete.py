@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from daemon.ledger import Signature
+from daemon.job import Signature
 
 SETTLE = 1.0  # seconds without any change
 CHUNK = 1 << 20

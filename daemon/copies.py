@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 from daemon.complete import look
-from daemon.ledger import Job, Ledger
+from daemon.job import Job
+from daemon.ledger import Ledger
 from daemon.worker import Finished
 from stylecore.errors import ResultError
 from stylecore.files import write_whole

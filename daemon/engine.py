@@ -11,7 +11,8 @@ from pathlib import Path
 
 from daemon.copies import copy_of_twin
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobPreview, JobStarted, JobStepped
-from daemon.ledger import MAX_ATTEMPTS, Job, Ledger, Original
+from daemon.job import MAX_ATTEMPTS, Job, Original
+from daemon.ledger import Ledger
 from daemon.worker import Chosen, Controls, Finished, Message, Order, Preview, Ready, Stepped, Waiting, run
 from stylecore.errors import StylefolderError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daemon.ledger import Job
+from daemon.job import Job
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon import places
 from daemon.complete import signature
-from daemon.ledger import Signature
+from daemon.job import Signature
 from daemon.problems import Problems
 
 IGNORED = (

@@ -8,7 +8,8 @@ from pathlib import Path
 from daemon import places
 from daemon.complete import look
 from daemon.events import Event, Note
-from daemon.ledger import Job, Ledger
+from daemon.job import Job
+from daemon.ledger import Ledger
 
 
 def settle(ledger: Ledger, root: Path, job: Job, tell: Callable[[Event], None]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from daemon.ledger import Job
+from daemon.job import Job
 
 FAILED, ORIGINALS, PRESETS = "failed", "originals", "presets"
 SHIPPED = Path(__file__).parent.parent / "presets"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon import complete, places
-from daemon.ledger import Job, Ledger, Original
+from daemon.job import Job, Original
+from daemon.ledger import Ledger
 from stylecore.files import PART_PREFIX, PART_SUFFIX
 from stylecore.preset import Preset
 from stylecore.result import EXTENSIONS

@@ -11,7 +11,7 @@ from typing import Any
 
 from daemon.client import Client, NoDaemon, Refused
 from daemon.events import Event, JobDone, JobFailed, Note
-from daemon.ledger import Job
+from daemon.job import Job
 from daemon.wire import event_in
 from stylecore.errors import StylefolderError
 from stylecore.files import write_whole

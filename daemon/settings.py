@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from daemon.ledger import Original
+from daemon.job import Original
 from stylecore.errors import StylefolderError
 from stylecore.yamlfile import YamlFileError, read_yaml
 

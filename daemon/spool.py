@@ -14,7 +14,8 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from daemon.ledger import FINISHED, Ledger
+from daemon.job import FINISHED
+from daemon.ledger import Ledger
 from stylecore.errors import NoRoom, PhotoError, ResultError
 from stylecore.files import FULL
 

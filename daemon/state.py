@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped
-from daemon.ledger import Job
+from daemon.job import Job
 from daemon.wire import RunningOut, job_out
 
 

@@ -16,7 +16,8 @@ from daemon.engine import Engine, WorkerError
 from daemon.events import Event, JobDone, JobFailed, Note
 from daemon.hints import Hints
 from daemon.hub import Hub
-from daemon.ledger import Job, Ledger
+from daemon.job import Job
+from daemon.ledger import Ledger
 from daemon.library import Library
 from daemon.lifetime import only_one, stoppable
 from daemon.problems import Problems

@@ -15,7 +15,8 @@ from daemon import complete
 from daemon.events import Event, JobFailed, JobQueued
 from daemon.hints import Hints
 from daemon.inboxes import Found, Inboxes
-from daemon.ledger import REFUSED, Job, Ledger, Signature
+from daemon.job import REFUSED, Job, Signature
+from daemon.ledger import Ledger
 from daemon.library import Library
 from daemon.problems import Problems
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from daemon import events
 from daemon.events import Event
-from daemon.ledger import Job, Signature, Source, State
+from daemon.job import Job, Signature, Source, State
 
 SCHEMA_VERSION = 1
 

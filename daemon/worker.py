@@ -18,7 +18,7 @@ from stylecore.errors import DeviceError, NoRoom, PhotoGone, ResultError, Stylef
 from stylecore.preset import Preset
 
 if TYPE_CHECKING:
-    from daemon.ledger import Signature
+    from daemon.job import Signature
     from stylecore.transfer import Progress
 
 REPORT_EVERY = 0.1  # seconds between two Stepped

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.database import LedgerDamaged
-from daemon.ledger import MAX_ATTEMPTS, Ledger, Signature
+from daemon.job import MAX_ATTEMPTS, Signature
+from daemon.ledger import Ledger
 from stylecore.preset import Preset
 
 SEEN = Signature(10, 20, 25, 30)

@@ -10,7 +10,8 @@ import pytest
 
 from daemon import places
 from daemon.inboxes import ignored
-from daemon.ledger import Job, Ledger, Signature
+from daemon.job import Job, Signature
+from daemon.ledger import Ledger
 from daemon.watch import result_names
 from stylecore.preset import Preset
 

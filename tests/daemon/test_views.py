@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from daemon.events import JobChosen, JobDone, JobFailed, Note
-from daemon.ledger import Job, Signature
+from daemon.job import Job, Signature
 from daemon.views import sentence, view
 
 PHOTO = Path(os.fsdecode(b"/in/a\x1b[2J\xe9.jpg"))
