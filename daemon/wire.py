@@ -45,7 +45,7 @@ class PresetOut(BaseModel):
 
     name: str
     description: str
-    size: int | Literal["auto"] | None
+    size: int | Literal["auto", "full"] | None
     strength: float | None
     colour: str | None
     problem: str | None

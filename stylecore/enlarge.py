@@ -33,18 +33,23 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
     width, height = photo.size
     h, w = painting.shape[:2]
     top = np.iinfo(photo.pixels.dtype).max
-    small = luma(photo.resized(w, h))
-    planes = np.concatenate([painting, _slopes(painting, small) * detail, small[..., None]], axis=2)  # (h, w, 7)
-    wide = _stretch(planes, width, axis=1)  # (h, width, 7)
+    wide = None
+    if (w, h) != (width, height):
+        small = luma(photo.resized(w, h))
+        planes = np.concatenate([painting, _slopes(painting, small) * detail, small[..., None]], axis=2)  # (h, w, 7)
+        wide = _stretch(planes, width, axis=1)  # (h, width, 7)
     out = np.empty_like(photo.pixels)
     for start in range(0, height, BAND):
         rows = slice(start, min(start + BAND, height))
-        band = _stretch(wide, height, axis=0, part=rows)
         original = photo.pixels[rows].astype(np.float32) / np.float32(top)
         alpha = None if photo.alpha is None else (photo.alpha[rows].astype(np.float32) / np.float32(top))[..., None]
         there = original if alpha is None else 1 + alpha * (original - 1)  # on white, as the painting saw it
-        fine = (luma(there) - band[..., 6])[..., None]
-        styled = np.clip(band[..., :3] + band[..., 3:6] * fine, 0, 1)
+        if wide is None:
+            styled = painting[rows]
+        else:
+            band = _stretch(wide, height, axis=0, part=rows)
+            fine = (luma(there) - band[..., 6])[..., None]
+            styled = np.clip(band[..., :3] + band[..., 3:6] * fine, 0, 1)
         if colour == "photo":
             styled = with_chroma_of(styled, there)
         if alpha is not None:

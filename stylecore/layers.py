@@ -20,3 +20,8 @@ def _names() -> tuple[str, ...]:
 
 LAYERS = _names()
 """Index = index in ``torchvision.models.vgg19().features``."""
+
+
+def block_of(name: str) -> int:
+    """How many poolings are before a layer: ``relu4_2`` is in block 4, after three."""
+    return int(name.removeprefix("conv").removeprefix("relu").removeprefix("pool")[0]) - (0 if name.startswith("pool") else 1)

@@ -1,95 +1,157 @@
-"""The losses of Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks" (CVPR 2016).
+"""The losses of Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks" (CVPR 2016), and two
+later statistics of style, each with its gradient.
 
-Notation of the paper: layer l has N feature maps of M positions each, F is the N x M matrix of the optimised
-picture's features, P the photo's, G = F F^T the Gram matrix, A that of the style picture. Features come as tensors
-of shape (1, N, height, width), M = height * width, in float32 or bfloat16; losses are float32 scalars >= 0.
+Notation of the paper: layer l has N feature maps of M positions each, F is the N x M matrix of the optimised picture's
+features, P the photo's, G = F F^T the Gram matrix, A that of the style picture. Features come as tensors of shape
+(1, N, height, width), M = height * width, in float32 or bfloat16.
+
+All style is in a layer's first two moments over its positions: S = F F^T / M, the Gram matrix per position, and the
+mean m. So a loss is a function L(S, m) of small matrices, and the features' gradient is one product:
+
+    dL/dF = (2 dL/dS F + dL/dm) / M
+
+That is what lets a picture be worked on by tiles: the moments of all tiles first, then each tile's features alone
+(Galerne, Raad, Lezama & Morel, "Scaling Painting Style Transfer", 2022).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-
-def gram_matrix(features: Tensor) -> Tensor:
-    """G = F F^T (paper, equation 3): shape (N, N), float32 or wider, not normalised."""
-    positions = _positions_by_maps(features)
-    return _wide(positions.T @ positions)  # (N, N)
+Statistic = Literal["gram", "covariance", "wasserstein"]
+TINY = 1e-12
 
 
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """mean (F - P)^2, the paper's equation 1 (1/2 sum) divided by N M / 2.
+@dataclass(frozen=True)
+class Moments:
+    """Of a layer's features: ``second`` F F^T / M, shape (N, N); ``mean``, shape (N). Float32 or wider."""
 
-    As textbooks have it, and as equation 4 has it for the style: so the two weights mean the same at every size.
-    """
-    return (_wide(features) - _wide(target)).square().mean()
+    second: Tensor
+    mean: Tensor
 
+    def covariance(self) -> Tensor:
+        """(N, N)"""
+        return self.second - torch.outer(self.mean, self.mean)
 
-def style_layer_loss(features: Tensor, target: Tensor) -> Tensor:
-    """E_l = 1 / (4 N^2 M^2) * ||G - A||^2 (paper, equation 4).
-
-    ``target`` is A / M, Gram matrix per position, so that style pictures of another size can be matched;
-    with A' = A / M and G' = G / M this is ||G' - A'||^2 / (4 N^2).
-    """
-    maps = features.shape[1]
-    return gram_error(features, target) / (4 * maps**2)
-
-
-def relative_content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """||F - P||^2 / ||P||^2: 0 the photo's own features, 1 as far from them as silence is."""
-    target = _wide(target)
-    return (_wide(features) - target).square().sum() / target.square().sum().clamp_min(1e-12)
+    @functools.cached_property
+    def root(self) -> tuple[Tensor, Tensor]:
+        """The square root of the covariance, and its largest eigenvalue: for a target, found once."""
+        values, vectors = torch.linalg.eigh(_symmetric(self.covariance()))
+        return (vectors * values.clamp_min(0).sqrt()) @ vectors.T, values[-1].clamp_min(TINY)
 
 
-def relative_style_layer_loss(features: Tensor, target: Tensor) -> Tensor:
-    """||G' - A'||^2 / ||A'||^2, both per position: the same scale in every layer, for every picture size and for
-    every source of weights. Not in the paper, whose formula lets the deep layers rule."""
-    return gram_error(features, target) / target.square().sum().clamp_min(1e-12)
+@dataclass(frozen=True)
+class Pull:
+    """A layer's style loss, a scalar, with its gradients: by S, shape (N, N), symmetric, and by m, shape (N)."""
+
+    value: Tensor
+    second: Tensor
+    mean: Tensor
+
+    def scaled(self, factor: float) -> Pull:
+        return Pull(self.value * factor, self.second * factor, self.mean * factor)
 
 
-def gram_error(features: Tensor, target: Tensor) -> Tensor:
-    """||G / M - target||^2 as a scalar; ``target`` has shape (N, N), float32."""
-    return _GramError.apply(features, target)  # type: ignore[no-any-return]
+def sums(features: Tensor, *, means: bool = True) -> tuple[Tensor, Tensor]:
+    """F F^T (paper, equation 3; the Gram matrix), shape (N, N), and the sum over positions, (N), zeros where no ``means``
+    are wanted; float32 or wider."""
+    positions = positions_by_maps(features)
+    gram = _wide(positions.T @ positions)
+    return gram, positions.sum(0, dtype=gram.dtype) if means else gram.new_zeros(len(gram))
 
 
-def total_variation(picture: Tensor) -> Tensor:
-    """Mean squared difference of neighbours, both ways (Mahendran & Vedaldi 2015, beta = 2).
+def moments(features: Tensor) -> Moments:
+    gram, total = sums(features)
+    count = features.shape[2] * features.shape[3]
+    return Moments(gram / count, total / count)
+
+
+def style_loss(statistic: Statistic, found: Moments, target: Moments) -> Pull:
+    """As a share of the target: 0 the style's own, about 1 as far from it as silence is. So it has one scale in all
+    layers, for every picture size and source of weights. (The paper's formula lets the deep layers rule.)"""
+    if statistic == "gram":
+        return gram_error(found, target).scaled(1 / _norm(target.second))
+    return covariance_loss(found, target) if statistic == "covariance" else wasserstein_loss(found, target)
+
+
+def gram_error(found: Moments, target: Moments) -> Pull:
+    """||S - S*||^2; divided by 4 N^2 it is E_l = 1 / (4 N^2 M^2) ||G - A||^2 (paper, equation 4)."""
+    error = found.second - target.second
+    return Pull(error.square().sum(), 2 * error, torch.zeros_like(found.mean))
+
+
+def covariance_loss(found: Moments, target: Moments) -> Pull:
+    """||C - C*||^2 / ||C*||^2 + ||m - m*||^2 / ||m*||^2 with C = S - m m^T (as in Li et al., "Demystifying Neural Style
+    Transfer", 2017: matching moments)."""
+    wanted = target.covariance()
+    by_c = (found.covariance() - wanted) * (2 / _norm(wanted))
+    by_m = (found.mean - target.mean) * (2 / _norm(target.mean))
+    value = (by_c.square().sum() * _norm(wanted) + by_m.square().sum() * _norm(target.mean)) / 4
+    return Pull(value, by_c, by_m - 2 * (by_c @ found.mean))
+
+
+def wasserstein_loss(found: Moments, target: Moments) -> Pull:
+    """The squared 2-Wasserstein distance of two Gaussians, ||m - m*||^2 + tr(C + C* - 2 (R C R)^(1/2)) with R = C*^(1/2)
+    (Dowson & Landau 1982), over ||m*||^2 + tr C*. The gradient by C is 1 - R (R C R)^(-1/2) R."""
+    wanted, covariance = target.covariance(), found.covariance()
+    r, largest = target.root
+    values, vectors = torch.linalg.eigh(_symmetric(r @ covariance @ r))
+    # A root of t is taken as t / sqrt(t + rounding): what the number type cannot tell from nothing has no inverse root.
+    rounding = largest**2 * (8 * torch.finfo(values.dtype).eps)
+    values = values.clamp_min(0)
+    roots, slopes = values / (values + rounding).sqrt(), (values + 2 * rounding) / (values + rounding) ** 1.5  # of 2 t / sqrt(t + rounding)
+    by_c = torch.eye(len(values), dtype=values.dtype, device=values.device) - _symmetric(r @ (vectors * slopes) @ vectors.T @ r)
+    shift = found.mean - target.mean
+    value = shift.square().sum() + covariance.trace() + wanted.trace() - 2 * roots.sum()
+    whole = Pull(value, by_c, 2 * shift - 2 * (by_c @ found.mean))
+    return whole.scaled(1 / float((target.mean.square().sum() + wanted.trace()).clamp_min(TINY)))
+
+
+def style_gradient(features: Tensor, pull: Pull, count: int) -> Tensor:
+    """dL/dF of features that are all or a part of ``count`` positions: the shape, the type and the order in memory
+    (channels last) of the features, in which the convolutions add it up."""
+    positions = positions_by_maps(features)
+    factor = (pull.second * (2 / count)).to(positions.dtype)
+    gradient = torch.addmm((pull.mean / count).to(positions.dtype), positions, factor)  # (M, N)
+    _, maps, height, width = features.shape
+    return gradient.reshape(1, height, width, maps).permute(0, 3, 1, 2)  # (1, N, h, w)
+
+
+def total_variation(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared difference of neighbours, both ways (Mahendran & Vedaldi 2015, beta = 2), and its gradient.
 
     ``picture``: shape (1, 3, height, width) in 0..1.
     """
-    across = (picture[..., :, 1:] - picture[..., :, :-1]).square().mean()
-    down = (picture[..., 1:, :] - picture[..., :-1, :]).square().mean()
-    return across + down
+    gradient = torch.zeros_like(picture)
+    value = torch.zeros((), dtype=picture.dtype, device=picture.device)
+    for axis in (2, 3):
+        length = picture.shape[axis] - 1
+        step = picture.narrow(axis, 1, length) - picture.narrow(axis, 0, length)
+        value += step.square().mean()
+        step *= 2 / step.numel()
+        gradient.narrow(axis, 1, length).add_(step)
+        gradient.narrow(axis, 0, length).sub_(step)
+    return value, gradient
+
+
+def positions_by_maps(features: Tensor) -> Tensor:
+    """F^T, of shape (M, N): for a channels-last tensor a view, no copy."""
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])  # (M, N)
+
+
+def _symmetric(matrix: Tensor) -> Tensor:
+    return (matrix + matrix.T) / 2
+
+
+def _norm(x: Tensor) -> float:
+    return max(float(x.square().sum()), TINY)
 
 
 def _wide(x: Tensor) -> Tensor:
     """Half precision becomes float32; float32 and float64 stay."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def _positions_by_maps(features: Tensor) -> Tensor:
-    """F^T, of shape (M, N): for a channels-last tensor a view, no copy."""
-    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])  # (M, N)
-
-
-class _GramError(torch.autograd.Function):
-    """||F F^T / M - A'||^2 and its gradient 4 / M * (G' - A') F in one: two matrix products in the features' own
-    type, and a gradient in channels-last order, the one in which the convolutions add it up. Autograd's own way
-    through ``gram_matrix`` needs float32 copies and a transposition."""
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, target: Tensor) -> Tensor:
-        positions = _positions_by_maps(features)
-        error = (positions.T @ positions).to(target.dtype) / len(positions) - target  # (N, N)
-        ctx.save_for_backward(positions, error)
-        ctx.shape = features.shape
-        return error.square().sum()
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        positions, error = ctx.saved_tensors
-        factor = (error * (upstream[0] * 4 / len(positions))).to(positions.dtype)
-        _, maps, height, width = ctx.shape
-        return (positions @ factor).reshape(1, height, width, maps).permute(0, 3, 1, 2), None  # (1, N, h, w)

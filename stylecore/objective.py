@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylecore import losses
 from stylecore.colour import Palette, palette_of
 from stylecore.decode import load_style_picture
+from stylecore.layers import block_of
+from stylecore.losses import TINY, Moments, Pull, gram_error, style_gradient, style_loss, sums, total_variation
+from stylecore.memory import is_out_of_memory
 from stylecore.network import Network
 from stylecore.preset import Preset, StylePicture
+from stylecore.tiles import SMALLEST, Tile, tiles_of
+
+STYLE_TILE = 1024  # pixels: a style picture may be larger than memory, too
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class Losses:
 
 @dataclass(frozen=True)
 class StyleTargets:
-    """Per layer: ``grams``, the Gram matrix per position, shape (N, N), weighted mean over the style pictures;
-    ``activations``, the mean absolute response, by which the ``article`` weighting divides features."""
+    """Per layer: ``moments`` of the style pictures' features, weighted means; ``activations``, the mean absolute
+    response, by which the ``article`` weighting divides features."""
 
-    grams: dict[str, Tensor]
+    moments: dict[str, Moments]
     activations: dict[str, float]
 
 
@@ -39,20 +44,25 @@ def style_targets(
     network: Network, pictures: tuple[StylePicture, ...], fingerprint: str, long_edge: int, layers: tuple[str, ...]
 ) -> StyleTargets:
     """Computed once for a preset and size, and kept; ``fingerprint`` (of the pictures' bytes) makes an edit count."""
-    grams: dict[str, Tensor] = {}
+    found: dict[str, Moments] = {}
     activations: dict[str, float] = {}
     whole = sum(p.weight for p in pictures)
     for picture in pictures:
         pixels = load_style_picture(picture.picture, long_edge)
-        with torch.no_grad():
-            found = network(to_tensor(pixels, network.device), layers)
-        for name, features in found.items():
-            share = picture.weight / whole
-            positions = features.shape[2] * features.shape[3]
-            gram = losses.gram_matrix(features) / positions * share
-            grams[name] = grams[name] + gram if name in grams else gram
-            activations[name] = activations.get(name, 0.0) + share * float(features.float().abs().mean())
-    return StyleTargets(grams, activations)
+        style = to_tensor(pixels, network.device)
+        height, width = style.shape[2:]
+        share = picture.weight / whole
+        for tile in tiles_of(height, width, STYLE_TILE):
+            with torch.no_grad():
+                features_of = network(tile.see(style), layers)
+            for name, features in features_of.items():
+                own, block = tile.own(features, block_of(name)), block_of(name)
+                part = share / ((height >> block) * (width >> block))
+                gram, total = sums(own)
+                before = found.get(name, Moments(torch.zeros_like(gram), torch.zeros_like(total)))
+                found[name] = Moments(before.second + part * gram, before.mean + part * total)
+                activations[name] = activations.get(name, 0.0) + part / own.shape[1] * float(own.float().abs().sum())
+    return StyleTargets(found, activations)
 
 
 @functools.lru_cache(maxsize=64)
@@ -69,48 +79,125 @@ def to_tensor(pixels: object, device: torch.device) -> Tensor:
 class Objective:
     """``objective(picture)`` gives the losses and the gradient with respect to the picture.
 
-    ``picture``: RGB in 0..1, shape (1, 3, height, width), float32; the gradient has the same shape.
+    ``picture``: RGB in 0..1, shape (1, 3, height, width), float32; the gradient has the same shape. ``tile``: the edge
+    in pixels of the tiles in which a large picture is worked on; None: all at once. The gradient is the same.
     """
 
-    def __init__(self, network: Network, preset: Preset, photo: Tensor, fingerprint: str) -> None:
+    def __init__(self, network: Network, preset: Preset, photo: Tensor, fingerprint: str, tile: int | None = None) -> None:
         self.network = network
         self.preset = preset
+        self.height, self.width = photo.shape[2:]
         self.layers = tuple(dict.fromkeys([*preset.content_layers, *preset.style_layers]))
         long_edge = round(max(photo.shape[2:]) * preset.style_size)
         self.style = style_targets(network, preset.style, fingerprint, long_edge, self.layers)
-        with torch.no_grad():
-            self.content = dict(network(photo, tuple(preset.content_layers)))
+        self.means = preset.statistic != "gram"
+        self.photo = photo
+        self._divide(tile)
 
     def __call__(self, picture: Tensor) -> tuple[Losses, Tensor]:
-        picture = picture.detach().requires_grad_()
+        """Where memory runs out, tiles of half the edge are tried, and kept. Raises RuntimeError where none will do."""
+        while True:
+            try:
+                return self._evaluate(picture)
+            except RuntimeError as e:
+                if not is_out_of_memory(e) or self.edge // 2 < SMALLEST:
+                    raise
+            if self.network.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._divide(self.edge // 2)
+
+    def _divide(self, tile: int | None) -> None:
+        self.edge = tile or max(self.height, self.width)
+        self.tiles = tiles_of(self.height, self.width, tile)
+        self.content = [self._content_of(self.photo, tile) for tile in self.tiles]
+        layers = self.preset.content_layers.items()
+        self.content_factors = {name: self._content_factor(name, weight) for name, weight in layers}
+
+    def _evaluate(self, picture: Tensor) -> tuple[Losses, Tensor]:
+        """Untiled, one pass there and back. Tiled, a pass gathers the moments of all tiles; in a second each tile's
+        features are pulled by what the whole picture's moments lack (Galerne et al. 2022)."""
+        gradient = torch.zeros_like(picture)
+        if len(self.tiles) == 1:
+            seen, found = self._watched(picture, self.tiles[0])
+            pulls = self._pulls({name: sums(found[name], means=self.means) for name in self.preset.style_layers})
+            contents = [self._back(seen, found, pulls, 0, gradient)]
+        else:
+            pulls = self._pulls(self._sums(picture))
+            contents = []
+            for i, tile in enumerate(self.tiles):
+                seen, found = self._watched(picture, tile)
+                contents.append(self._back(seen, found, pulls, i, gradient))
+                del seen, found
+        content = torch.stack(contents).sum() * self.preset.content_weight
+        style = torch.stack([pull.value for pull in pulls.values()]).sum()
+        variation = torch.zeros_like(content)
+        if self.preset.tv_weight:
+            value, own = total_variation(picture)
+            variation = value * self.preset.tv_weight
+            gradient.add_(own, alpha=self.preset.tv_weight)
+        terms = torch.stack([content, style, variation]).tolist()  # the one transfer of a step
+        return Losses(sum(terms), *terms), gradient
+
+    def _watched(self, picture: Tensor, tile: Tile) -> tuple[Tensor, dict[str, Tensor]]:
+        """What a tile sees, and its own features, with the way back from them."""
+        seen = tile.see(picture).detach().requires_grad_()
         with torch.enable_grad():
-            found = self.network(picture, self.layers)
-            terms = [
-                self.preset.content_weight * self._content(found),
-                self.preset.style_weight * self._style(found),
-                self.preset.tv_weight * losses.total_variation(picture),
-            ]
-            total = torch.stack([*terms, sum(terms, torch.zeros((), device=picture.device))])
-            (gradient,) = torch.autograd.grad(total[3], picture)
-        content, style, variation, whole = total.tolist()
-        return Losses(whole, content, style, variation), gradient
+            found = self.network(seen, self.layers)
+            return seen, {name: tile.own(features, block_of(name)) for name, features in found.items()}
 
-    def _content(self, found: dict[str, Tensor]) -> Tensor:
-        parts = []
-        for name, weight in self.preset.content_layers.items():
-            if self.preset.weighting == "relative":
-                parts.append(weight * losses.relative_content_loss(found[name], self.content[name]))
-            else:
-                scale = self.style.activations[name]
-                parts.append(weight * losses.content_loss(found[name], self.content[name]) / scale**2)
-        return torch.stack(parts).sum()
+    def _sums(self, picture: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        whole: dict[str, tuple[Tensor, Tensor]] = {}
+        for tile in self.tiles:
+            with torch.no_grad():
+                found = self.network(tile.see(picture), tuple(self.preset.style_layers))
+            for name, features in found.items():
+                gram, total = sums(tile.own(features, block_of(name)), means=self.means)
+                before = whole.get(name)
+                whole[name] = (gram, total) if before is None else (before[0].add_(gram), before[1].add_(total))
+        return whole
 
-    def _style(self, found: dict[str, Tensor]) -> Tensor:
-        parts = []
+    def _pulls(self, found: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Pull]:
+        """The weighted style loss of each layer, with its gradient by the moments of the whole picture."""
+        pulls = {}
         for name, weight in self.preset.style_layers.items():
+            count = self._positions(name)
+            own, target = Moments(found[name][0] / count, found[name][1] / count), self.style.moments[name]
             if self.preset.weighting == "relative":
-                parts.append(weight * losses.relative_style_layer_loss(found[name], self.style.grams[name]))
+                pull = style_loss(self.preset.statistic, own, target)
             else:
-                scale = self.style.activations[name]
-                parts.append(weight * losses.style_layer_loss(found[name], self.style.grams[name]) / scale**4)
-        return torch.stack(parts).sum()
+                maps, scale = len(own.mean), self.style.activations[name]
+                pull = gram_error(own, target).scaled(1 / (4 * maps**2 * scale**4))
+            pulls[name] = pull.scaled(weight * self.preset.style_weight)
+        return pulls
+
+    def _back(self, seen: Tensor, found: dict[str, Tensor], pulls: dict[str, Pull], number: int, gradient: Tensor) -> Tensor:
+        """Add a tile's part to the gradient; returns its part of the content loss."""
+        loss = torch.zeros((), device=seen.device)
+        pulled = {}
+        with torch.no_grad():
+            for name, pull in pulls.items():
+                pulled[name] = style_gradient(found[name], pull, self._positions(name))
+            for name, factor in self.content_factors.items():
+                error = found[name] - self.content[number][name]
+                loss = loss + error.float().square().sum() * factor
+                error *= 2 * factor * self.preset.content_weight
+                pulled[name] = pulled[name] + error if name in pulled else error
+        (own,) = torch.autograd.grad([found[name] for name in pulled], seen, list(pulled.values()))
+        self.tiles[number].see(gradient).add_(own)
+        return loss
+
+    def _content_of(self, photo: Tensor, tile: Tile) -> dict[str, Tensor]:
+        with torch.no_grad():
+            found = self.network(tile.see(photo), tuple(self.preset.content_layers))
+        return {name: tile.own(features, block_of(name)).clone() for name, features in found.items()}
+
+    def _content_factor(self, name: str, weight: float) -> float:
+        """By which the sum of squared errors is multiplied."""
+        if self.preset.weighting == "relative":
+            return weight / max(sum(float(part[name].float().square().sum()) for part in self.content), TINY)
+        maps = self.content[0][name].shape[1]
+        return weight / (maps * self._positions(name)) / self.style.activations[name] ** 2
+
+    def _positions(self, name: str) -> int:
+        block = block_of(name)
+        return (self.height >> block) * (self.width >> block)

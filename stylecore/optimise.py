@@ -20,6 +20,7 @@ Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
 
 LARGEST_RISE = 1.2  # of the total loss in one step; L-BFGS without a line search does rise now and then
 LOWEST_SHARE = 1e-6  # of the full rate, at which hope is given up
+LBFGS_RATE, ADAM_RATE = 1.0, 0.02  # Adam's in units of the pixel range: 5 of 255
 FIRST_STEP = 0.02  # mean change of a pixel in L-BFGS's first step, when it knows no curvature
 
 
@@ -33,7 +34,7 @@ class Lbfgs:
     The pairs (s, y) are those of the clamped pictures, so that the curvature stays true at the bounds.
     """
 
-    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = 1.0, history: int = 20) -> None:
+    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = LBFGS_RATE, history: int = 20) -> None:
         self.picture = picture
         self.evaluate = evaluate
         self.rate = self.full_rate = rate
@@ -74,9 +75,9 @@ class Lbfgs:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015); ``rate`` in units of the pixel range, 0.02 is 5 of 255."""
+    """Adam (Kingma & Ba 2015)."""
 
-    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = 0.02) -> None:
+    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = ADAM_RATE) -> None:
         self.evaluate = evaluate
         self.picture = picture
         self.full_rate = rate

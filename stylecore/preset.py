@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stylecore.errors import PresetError
 from stylecore.layers import LAYERS
@@ -80,6 +80,11 @@ class Preset(BaseModel):
         "relative",
         description="relative: every loss as a share of its target, alike in all layers; article: the formula of Gatys et al.",
     )
+    statistic: Literal["gram", "covariance", "wasserstein"] = Field(
+        "gram",
+        description="What of the style is matched in a layer: gram, the article's; covariance, mean and covariance; wasserstein, both by"
+        " the distance of two Gaussians. Only gram goes with the article's weighting.",
+    )
     content_layers: dict[str, Weight] = Field(
         default={"relu4_2": 1.0}, description="Layers whose features hold the scene, with weights."
     )
@@ -98,8 +103,10 @@ class Preset(BaseModel):
         default=(80, 60, 40), min_length=1, max_length=8,
         description="Steps at each scale, coarse to fine; each scale has twice the size of the one before.",
     )
-    size: Literal["auto"] | Annotated[int, Field(ge=32, le=16384)] = Field(
-        "auto", description="Long edge in pixels at which the optimiser works; auto: 1024 on a GPU, 384 on a CPU."
+    size: Literal["auto", "full"] | Annotated[int, Field(ge=32, le=16384)] = Field(
+        "auto",
+        description="Long edge in pixels at which the optimiser works; auto: 1024 on a GPU, 384 on a CPU; full: the photo's own, by"
+        " tiles where memory is short: slow, with strokes as fine as the photo's pixels.",
     )
     recolour: bool = Field(
         True, description="The photo begins with its colours matched to the style's (mean and covariance)."
@@ -116,6 +123,12 @@ class Preset(BaseModel):
     @classmethod
     def _check_layers(cls, value: dict[str, float]) -> dict[str, float]:
         return _known_layers(value)
+
+    @model_validator(mode="after")
+    def _check_statistic(self) -> Preset:
+        if self.weighting == "article" and self.statistic != "gram":
+            raise ValueError("`statistic` is gram where `weighting` is article")
+        return self
 
     def with_steps(self, total: int) -> Preset:
         """The same recipe in ``total`` steps, spread over the scales as before; the finest scale comes first."""

@@ -13,9 +13,10 @@ from torch import Tensor
 from stylecore.colour import Floats, with_palette
 from stylecore.device import Device, choose_device
 from stylecore.enlarge import enlarge
+from stylecore.memory import free_memory, tile_and_pairs
 from stylecore.network import Network
 from stylecore.objective import Losses, Objective, style_palette, to_tensor
-from stylecore.optimise import Adam, Lbfgs
+from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
 from stylecore.photo import Photo
 from stylecore.preset import Preset
 from stylecore.result import Result
@@ -55,6 +56,8 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
     start = time.perf_counter()
     sizes = working_sizes(photo.size, preset, device)
     steps = sum(preset.steps) if preset.strength > 0 else 0
+    if steps:
+        tile_and_pairs(device, *sizes[-1], free_memory(device))  # too large: now, not after the coarse scales
     costs = [width * height + STEP_COST for width, height in sizes]
     whole = sum(cost * count for cost, count in zip(costs, preset.steps, strict=True))
     done, worked, loss, picture = 0, 0, None, None
@@ -65,9 +68,11 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
             if preset.recolour:
                 small = with_palette(small, style_palette(preset.style, preset.digest))
             target = to_tensor(small, device.torch)
+            del small
             first = target.clone() if picture is None else _resized(picture, width, height)
-            objective = Objective(network, preset, target, preset.digest)
-            optimiser = _optimiser(preset, first, objective)
+            tile, pairs = tile_and_pairs(device, width, height, free_memory(device))
+            optimiser = _optimiser(preset, first, Objective(network, preset, target, preset.digest, tile), pairs)
+            del target
             for _ in range(count):
                 losses = optimiser.step()
                 done, worked = done + 1, worked + costs[scale - 1]
@@ -84,7 +89,7 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
 
 def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> list[tuple[int, int]]:
     """(width, height) of each scale, coarse to fine: halves of the preset's size, which is never above the photo's."""
-    long_edge = device.auto_size if preset.size == "auto" else preset.size
+    long_edge = max(photo) if preset.size == "full" else device.auto_size if preset.size == "auto" else preset.size
     finest = min(1.0, long_edge / max(photo))
     scales = [finest / 2**i for i in reversed(range(len(preset.steps)))]
     width, height = photo
@@ -97,9 +102,10 @@ def load_network(weights: str, device: Device) -> Network:
     return Network(load_weights(weights), device.torch, device.dtype)
 
 
-def _optimiser(preset: Preset, first: Tensor, objective: Objective) -> Lbfgs | Adam:
-    kind = Lbfgs if preset.optimiser == "lbfgs" else Adam
-    return kind(first, objective) if preset.rate is None else kind(first, objective, preset.rate)
+def _optimiser(preset: Preset, first: Tensor, objective: Objective, pairs: int) -> Lbfgs | Adam:
+    if preset.optimiser == "adam":
+        return Adam(first, objective, preset.rate or ADAM_RATE)
+    return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
 
 
 def _resized(picture: Tensor, width: int, height: int) -> Tensor:

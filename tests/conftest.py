@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.plugin_gimp.found import console
 REPOSITORY = Path(__file__).parent.parent
 NO_GIMP = "The tests in a real GIMP were left out: there is no GIMP 3 here (STYLEFOLDER_GIMP names a launcher of one)."
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would what it starts
 collect_ignore_glob = [] if console() else ["plugin_gimp/test_*.py"]
 
 

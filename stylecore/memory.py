@@ -1,0 +1,55 @@
+"""How much memory there is, and how large a picture or a tile it holds."""
+
+from __future__ import annotations
+
+import math
+
+import psutil
+import torch
+
+from stylecore.device import Device
+from stylecore.errors import PhotoError
+from stylecore.tiles import MARGIN, SMALLEST
+
+SHARE = 0.6  # of what is free, for what we estimate: others want some, and estimates err
+BYTES_SEEN = {torch.bfloat16: 1250, torch.float32: 2400}  # a pixel of a tile, on the way there and back through relu5_1; measured
+BYTES_KEPT = 130  # a pixel of the whole picture: photo, targets, picture, gradient, candidate, direction, Result
+BYTES_PAIR = 24  # a pixel, for each pair that L-BFGS remembers
+MOST_PAIRS, FEWEST_PAIRS = 20, 3
+
+
+class TooLarge(PhotoError):
+    """Not even by tiles is there memory enough."""
+
+
+def free_memory(device: Device) -> int:
+    """Bytes that can be taken on the device now."""
+    if device.torch.type == "cuda":
+        return torch.cuda.mem_get_info(device.torch)[0] + torch.cuda.memory_reserved(device.torch) - torch.cuda.memory_allocated(device.torch)
+    return int(psutil.virtual_memory().available)  # Apple's GPU shares it
+
+
+def tile_and_pairs(device: Device, width: int, height: int, free: int) -> tuple[int | None, int]:
+    """The edge of the tiles in which a picture of this size is worked on (None: it fits as a whole) and how many pairs
+    L-BFGS may remember, within ``free`` bytes. Raises TooLarge, with a size that would fit."""
+    room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 2400)
+    smallest = (SMALLEST + 2 * MARGIN) ** 2 * seen
+    left = room - pixels * (BYTES_KEPT + FEWEST_PAIRS * BYTES_PAIR)
+    if left < min(smallest, pixels * seen):
+        share = max(room - smallest, 0) / (BYTES_KEPT + FEWEST_PAIRS * BYTES_PAIR) / pixels
+        fits = int(max(width, height) * math.sqrt(min(share, 1)))
+        raise TooLarge(
+            f"{width} x {height} pixels want more memory than is free ({free >> 20} MB): a long edge of {fits} pixels would fit; "
+            "give that as `size` in the preset or with --size."
+        )
+    pairs = int(min(MOST_PAIRS, FEWEST_PAIRS + left / 2 / (pixels * BYTES_PAIR)))
+    left -= (pairs - FEWEST_PAIRS) * pixels * BYTES_PAIR
+    if pixels * seen <= left:
+        return None, pairs
+    return max(SMALLEST, int(math.sqrt(left / seen)) - 2 * MARGIN), pairs
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Torch has a class of its own for a GPU's memory only."""
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "can't allocate memory" in said

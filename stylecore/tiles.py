@@ -1,0 +1,57 @@
+"""A picture in tiles, each with the margin that its features see: what is found within is what the whole would give."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from torch import Tensor
+
+STRIDE = 16  # pixels: of a position of block 5
+MARGIN = 80  # half of relu5_1's receptive field, up to a multiple of the stride: exact
+SMALLEST = 128  # edge
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Rows and columns of the picture: ``inner`` belongs to this tile alone, ``outer`` is what it sees. All bounds are
+    multiples of the stride, or the picture's end."""
+
+    outer: tuple[slice, slice]
+    inner: tuple[slice, slice]
+
+    def see(self, picture: Tensor) -> Tensor:
+        """(1, channels, height, width) -> what the tile sees."""
+        return picture[:, :, self.outer[0], self.outer[1]]
+
+    def own(self, features: Tensor, block: int) -> Tensor:
+        """Of the features of what it sees, after ``block`` poolings, those that belong to it alone."""
+        if self.inner == self.outer:
+            return features  # without a node in autograd's graph
+        rows, columns = (
+            slice((inner.start - outer.start) >> block, (inner.stop >> block) - (outer.start >> block))
+            for inner, outer in zip(self.inner, self.outer, strict=True)
+        )
+        return features[:, :, rows, columns]
+
+
+def tiles_of(height: int, width: int, edge: int | None) -> list[Tile]:
+    """Tiles of about ``edge`` pixels; None: one, the whole."""
+    return [
+        Tile((rows[0], columns[0]), (rows[1], columns[1]))
+        for rows in _parts(height, edge)
+        for columns in _parts(width, edge)
+    ]
+
+
+def _parts(length: int, edge: int | None) -> list[tuple[slice, slice]]:
+    """(outer, inner) along one side, of equal lengths as far as the stride lets them be."""
+    if edge is None or length <= edge:
+        return [(slice(0, length), slice(0, length))]
+    count = -(-length // edge)
+    step = -(-length // count // STRIDE) * STRIDE
+    bounds = [*range(0, length - STRIDE, step), length]
+    return [
+        (slice(max(0, start - MARGIN), min(length, stop + MARGIN)), slice(start, stop))
+        for start, stop in itertools.pairwise(bounds)
+    ]

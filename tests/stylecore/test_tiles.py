@@ -1,0 +1,119 @@
+"""The gradient by tiles is the gradient of the whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylecore import Result, load_photo, stylize
+from stylecore.device import Device
+from stylecore.losses import Statistic
+from stylecore.memory import TooLarge, tile_and_pairs
+from stylecore.objective import Objective, to_tensor
+from stylecore.preset import Preset
+from stylecore.tiles import MARGIN, STRIDE, tiles_of
+from stylecore.transfer import Progress, load_network, working_sizes
+from tests.conftest import REPOSITORY
+
+EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
+
+
+@pytest.mark.parametrize(("height", "width", "edge"), [(400, 600, 128), (333, 517, 160), (64, 900, 256), (145, 145, 128)])
+def test_tiles_cover_the_picture_once(height: int, width: int, edge: int) -> None:
+    count = torch.zeros(1, 1, height, width)
+    for tile in tiles_of(height, width, edge):
+        count[:, :, tile.inner[0], tile.inner[1]] += 1
+        for inner, outer, length in zip(tile.inner, tile.outer, (height, width), strict=True):
+            assert inner.start % STRIDE == outer.start % STRIDE == 0
+            assert inner.start - outer.start in (0, MARGIN)
+            assert outer.stop in (length, inner.stop + MARGIN)
+    assert bool((count == 1).all())
+
+
+@pytest.mark.parametrize("statistic", get_args(Statistic))
+@pytest.mark.parametrize("weighting", ["relative", "article"])
+def test_the_gradient_is_that_of_the_whole(cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str) -> None:
+    """In float32, at borders and seams too; the sides are no multiples of anything."""
+    if weighting == "article" and statistic != "gram":
+        pytest.skip("the article's weighting is of Gram matrices")
+    cat.save(tmp_path / "cat.png")
+    photo = to_tensor(load_photo(tmp_path / "cat.png").resized(397, 261), EXACT.torch)
+    preset = oil.model_copy(update={"statistic": statistic, "weighting": weighting, "tv_weight": 0.01, "style_size": 0.5})
+    picture = (photo.roll(37, 3) * 0.7 + 0.1).contiguous()
+    network = load_network("oxford", EXACT)
+    whole, expected = Objective(network, preset, photo, preset.digest)(picture)
+    objective = Objective(network, preset, photo, preset.digest, tile=144)
+    assert len(objective.tiles) == 6
+    tiled, gradient = objective(picture)
+    assert tiled.total == pytest.approx(whole.total, rel=1e-5)
+    assert tiled.content == pytest.approx(whole.content, rel=1e-5)
+    assert float((gradient - expected).norm() / expected.norm()) < 1e-4
+    assert float((gradient - expected).abs().max() / expected.abs().max()) < 1e-3, "no seam"
+
+
+SHORT = """
+import resource, sys, psutil, torch
+from pathlib import Path
+from stylecore.device import Device
+from stylecore.objective import Objective
+from stylecore.preset import load_preset
+from stylecore.transfer import Progress, load_network, working_sizes
+from tests.conftest import REPOSITORY
+device = Device(torch.device("cpu"), torch.float32, "CPU, float32")
+network, preset = load_network("oxford", device), load_preset(Path(sys.argv[1]))
+photo = torch.rand(1, 3, 640, 960, generator=torch.Generator().manual_seed(1))
+objective = Objective(network, preset, photo, preset.digest)
+resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + int(sys.argv[2]), -1))
+losses, gradient = objective(photo * 0.8)
+print(len(objective.tiles), losses.total)
+"""
+
+
+@pytest.mark.slow
+def test_out_of_memory_halves_the_tiles_and_goes_on() -> None:
+    """The process's memory, really limited: the same loss, by tiles."""
+
+    def run(more: int) -> tuple[int, float]:
+        command = [sys.executable, "-c", SHORT, str(REPOSITORY / "presets" / "oil.yaml"), str(more)]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr
+        tiles, loss = done.stdout.split()
+        return int(tiles), float(loss)
+
+    tiles, loss = run(20_000_000_000)
+    assert tiles == 1
+    tiles, again = run(900_000_000)
+    assert tiles > 1
+    assert again == pytest.approx(loss, rel=1e-4)
+
+
+def test_what_fits() -> None:
+    """As a whole, by tiles, with few pairs, not at all: said with a size that would fit."""
+    assert tile_and_pairs(EXACT, 512, 384, 8 << 30) == (None, 20)
+    tile, pairs = tile_and_pairs(EXACT, 6000, 4000, 16 << 30)
+    assert tile is not None
+    assert 128 <= tile < 2000
+    assert 3 <= pairs < 20
+    with pytest.raises(TooLarge, match="a long edge of") as refused:
+        tile_and_pairs(EXACT, 30_000, 20_000, 8 << 30)
+    fits = int(str(refused.value).split("long edge of ")[1].split()[0])
+    tile_and_pairs(EXACT, fits, fits * 2 // 3, 8 << 30)
+
+
+def test_full_size_has_no_enlarging(cat: Image.Image, oil: Preset, tmp_path: Path) -> None:
+    cat.save(tmp_path / "cat.png")
+    photo = load_photo(tmp_path / "cat.png")
+    full = oil.model_copy(update={"size": "full", "steps": (1, 1)})
+    assert working_sizes(photo.size, full, EXACT)[-1] == photo.size
+    *progress, result = stylize(photo, full, EXACT)
+    assert isinstance(result, Result)
+    assert isinstance(progress[-1], Progress)
+    painting = np.rint(progress[-1].preview() * 255)
+    assert np.abs(painting - result.pixels).max() <= 1
