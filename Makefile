@@ -23,6 +23,7 @@ test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 bench: install
+	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.daemon
 
 lint: install

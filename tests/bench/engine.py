@@ -1,0 +1,187 @@
+"""`make bench`, the optimiser's part: a step beside its peers' and beside the machine's own limit, the race to pastiche's
+loss, memory against megapixels, finished pictures scored. `python -m tests.bench.engine [steps race memory pictures]`."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from stylecore import Result, load_photo, load_preset, stylize
+from stylecore.device import Device, choose_device
+from stylecore.objective import to_tensor
+from stylecore.preset import Preset
+from stylecore.transfer import load_network
+from tests.bench.peers import Pastiche, Textbook, as_pastiche, ours, scores
+from tests.conftest import REPOSITORY
+
+DATA = Path(sys.modules["PIL"].__file__ or "").parent.parent / "skimage" / "data"
+PHOTOS = ("chelsea.png", "coffee.png", "astronaut.png")
+STYLES = ("oil", "watercolour", "gouache")
+RUN_TO = 200  # pastiche's steps
+RACE, PICTURE = 384, 256  # pixels
+
+
+def median_seconds(step: Callable[[], object], device: Device, count: int) -> float:
+    def once() -> float:
+        begin = time.perf_counter()
+        step()
+        if device.torch.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - begin
+
+    for _ in range(2):
+        once()
+    return statistics.median(once() for _ in range(count))
+
+
+def work_of_a_step(size: tuple[int, int], device: Device) -> float:
+    """Operations of the convolutions, there and back to the pixels: no gradient for weights is in it."""
+    total = 0.0
+    width, height = size
+    for module in load_network("oxford", device).features[:30]:  # through relu5_1
+        if isinstance(module, torch.nn.Conv2d):
+            total += 2 * 2 * module.in_channels * module.out_channels * 9 * width * height
+        elif isinstance(module, torch.nn.MaxPool2d):
+            width, height = width // 2, height // 2
+    return total
+
+
+def matrix_rate(device: Device, dtype: torch.dtype) -> float:
+    """Operations a second of a large product."""
+    n = 8192 if device.torch.type == "cuda" else 2048
+    a, b = (torch.randn(n, n, device=device.torch).to(dtype) for _ in range(2))
+    return 2 * n**3 / median_seconds(lambda: a @ b, device, 9)
+
+
+def steps(preset: Preset, device: Device) -> None:
+    exact = Device(device.torch, torch.float32, device.words)
+    photo, style = DATA / "coffee.png", preset.style[0].picture
+    rate = {kind: matrix_rate(device, kind) for kind in (torch.float32, device.dtype)}
+    print(f"\n{device.words}; a large matrix product: " + ", ".join(f"{str(k)[6:]} {v / 1e9:,.0f} GFLOP/s" for k, v in rate.items()))
+    print("\n| size | optimiser | pastiche | textbook | ours, float32 | ours, " + str(device.dtype)[6:] + " | over pastiche | over textbook | of the matrix rate |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for long_edge, count in ((512, 7), (1024, 3)):
+        for kind in ("lbfgs", "adam"):
+            peer = Pastiche(photo, style, long_edge, kind, str(device.torch))
+            recipe = as_pastiche(preset, device, long_edge)
+            runs = {
+                "pastiche": peer.step, "textbook": Textbook(photo, style, peer.size, kind, device).step,
+                "float32": ours(recipe, photo, peer.size, kind, exact), "ours": ours(recipe, photo, peer.size, kind, device),
+            }  # fmt: skip
+            took = {name: median_seconds(step, device, count) for name, step in runs.items()}
+            share = work_of_a_step(peer.size, device) / took["ours"] / rate[device.dtype]
+            print(
+                f"| {long_edge} | {kind} | {took['pastiche']:.2f} s | {took['textbook']:.2f} s | {took['float32']:.2f} s | {took['ours']:.2f} s"
+                f" | {took['pastiche'] / took['ours']:.1f} (float32 {took['pastiche'] / took['float32']:.1f}) | {took['textbook'] / took['ours']:.1f} | {share:.0%} |",
+                flush=True,
+            )
+
+
+def race(preset: Preset, device: Device) -> None:
+    """Who is first at the loss that pastiche has after so many steps; judged by pastiche's own objective, in float32."""
+    photo, style = DATA / "coffee.png", preset.style[0].picture
+    peer = Pastiche(photo, style, RACE, device=str(device.torch))
+    begin = time.perf_counter()
+    for _ in range(RUN_TO):
+        peer.step()
+    theirs = time.perf_counter() - begin
+    printed, saved = peer.artist.loss, peer.judge(peer.picture())
+    recipe = as_pastiche(preset, device, RACE).model_copy(update={"size": RACE, "steps": (200, 140, 200)})
+    spent, begin = 0.0, time.perf_counter()
+    for event in stylize(load_photo(photo), recipe, device):
+        spent += time.perf_counter() - begin
+        if isinstance(event, Result) or (event.scale == event.scales and event.step % 5 == 0):
+            picture = torch.from_numpy(event.pixels / 255 if isinstance(event, Result) else event.preview()).permute(2, 0, 1)[None].float()
+            if picture.shape[2:] == tuple(peer.artist.content_size) and peer.judge(picture) <= printed:
+                break
+        begin = time.perf_counter()
+    reached = isinstance(event, Result)
+    print(
+        f"\npastiche, {RUN_TO} L-BFGS steps at {RACE} px: {theirs:.1f} s to a loss of {printed:,.0f} (of the picture that is saved: {saved:,.0f}). "
+        f"Ours, {'not reached' if reached else f'at or below the former after {spent:.1f} s, 1/{theirs / spent:.1f} of the time'}."
+    )
+
+
+PEAK = """
+import resource, sys, torch
+from pathlib import Path
+from stylecore.device import choose_device
+from stylecore.memory import free_memory, tile_and_pairs
+from stylecore.objective import Objective
+from stylecore.optimise import Lbfgs
+from stylecore.preset import load_preset
+from stylecore.transfer import load_network
+device, preset = choose_device("auto"), load_preset(Path(sys.argv[1]))
+width, height, free = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) << 30
+tile, pairs = tile_and_pairs(device, width, height, min(free, free_memory(device)))
+picture = torch.rand(1, 3, height, width, device=device.torch)
+optimiser = Lbfgs(picture, Objective(load_network("oxford", device), preset, picture, preset.digest, tile), history=pairs)
+optimiser.step()
+peak = torch.cuda.max_memory_allocated() >> 20 if device.torch.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+print(tile, pairs, peak)
+"""
+
+
+def memory(preset_file: Path) -> None:
+    print("\n| megapixels | with | tiles of | peak memory |\n| --- | --- | --- | --- |")
+    for width, height, free in ((768, 512, 64), (1536, 1024, 64), (1536, 1024, 3), (3072, 2048, 4)):
+        done = subprocess.run([sys.executable, "-c", PEAK, str(preset_file), str(width), str(height), str(free)], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        tile, pairs, peak = done.stdout.split()
+        print(f"| {width * height / 1e6:.1f} | {'all memory' if free == 64 else f'{free} GB'}, {pairs} pairs | {'the whole' if tile == 'None' else tile + ' px'} | {peak} MB |", flush=True)
+
+
+def pictures(device: Device, folder: Path) -> None:
+    """Finished pictures of both, scored; a contact sheet: photo, ours, pastiche's."""
+    rows, found = [], []
+    with tempfile.TemporaryDirectory() as temporary:
+        for style_name in STYLES:
+            preset = load_preset(REPOSITORY / "presets" / f"{style_name}.yaml")
+            for name in PHOTOS:
+                shot = Path(temporary) / name
+                with Image.open(DATA / name) as image:
+                    image.convert("RGB").save(shot)
+                peer = Pastiche(shot, preset.style[0].picture, PICTURE, device=str(device.torch))
+                photo = to_tensor(load_photo(shot).resized(*peer.size), torch.device("cpu"))
+                style = to_tensor(load_photo(preset.style[0].picture).resized(*peer.size), torch.device("cpu"))
+                begin = time.perf_counter()
+                for _ in range(RUN_TO):
+                    peer.step()
+                theirs = time.perf_counter() - begin
+                begin = time.perf_counter()
+                for event in stylize(load_photo(shot), preset.model_copy(update={"size": PICTURE}), device):
+                    if not isinstance(event, Result) and event.step == event.steps:
+                        mine = torch.from_numpy(event.preview()).permute(2, 0, 1)[None]
+                found.append((scores(mine, photo, style, device), time.perf_counter() - begin, scores(peer.picture(), photo, style, device), theirs))
+                rows.append([photo, mine, peer.picture()])
+                print(f"{style_name} {name}: ours {found[-1][0]} {found[-1][1]:.0f} s; pastiche {found[-1][2]} {theirs:.0f} s", flush=True)
+    print("\n| mean of " + str(len(found)) + " pairs | colour | rel | edges | seconds |\n| --- | --- | --- | --- | --- |")
+    for who, at in (("ours", 0), ("pastiche", 2)):
+        colour, rel, edges = (statistics.mean(f[at][i] for f in found) for i in range(3))
+        print(f"| {who} | {colour:.1f} | {rel:.3f} | {edges:.2f} | {statistics.mean(f[at + 1] for f in found):.0f} |")
+    folder.mkdir(exist_ok=True)
+    tiles = [[np.pad(p[0].permute(1, 2, 0).numpy(), ((0, PICTURE - p.shape[2]), (0, PICTURE - p.shape[3]), (0, 0))) for p in row] for row in rows]
+    sheet = np.concatenate([np.concatenate(row, 1) for row in tiles], 0)
+    Image.fromarray((sheet * 255).round().astype(np.uint8)).save(folder / "pictures.png")
+
+
+def main(parts: list[str]) -> None:
+    device, file = choose_device(), REPOSITORY / "presets" / "oil.yaml"
+    preset = load_preset(file)
+    for part in parts or ["steps", "race", "memory", "pictures"]:
+        {
+            "steps": lambda: steps(preset, device), "race": lambda: race(preset, device), "memory": lambda: memory(file),
+            "pictures": lambda: pictures(device, REPOSITORY / "build"),
+        }[part]()  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
