@@ -59,6 +59,7 @@ def test_cancel_stops_this_job_and_no_other(gimp: Gimp, who: str, small: Image.I
     wait_for(lambda: not plug_ins(gimp), 5)
 
 
+@pytest.mark.slow
 def test_the_daemon_is_killed_in_mid_job(lonely: Gimp) -> None:
     lonely.daemon.preset("long", FAST.replace("steps: 1", "steps: 5000"))
     lonely.daemon.extra = {"GIMP3_DIRECTORY": str(lonely.directory)}
@@ -98,6 +99,7 @@ def with_preset(lonely: Gimp) -> Iterator[Gimp]:
         psutil.wait_procs([psutil.Process(address.pid)], 20)
 
 
+@pytest.mark.slow
 def test_no_daemon_runs_so_one_is_started(with_preset: Gimp) -> None:
     gimp = with_preset
     assert gimp.run(ONE) == {"status": ["success", ""], "layers": 2}

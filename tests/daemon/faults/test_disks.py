@@ -67,6 +67,7 @@ def test_full_for_the_result(daemon: Daemon, fast: str, small: Image.Image) -> N
     assert not list(disk.path.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_full_for_the_ledger(daemon: Daemon, fast: str, small: Image.Image) -> None:
     disk = SmallDisk(daemon, daemon.root / ".stylefolder", 16)
     inbox = daemon.preset("one", fast)

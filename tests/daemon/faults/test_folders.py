@@ -33,6 +33,7 @@ def test_inotify_used_up(daemon: Daemon, fast: str, small: Image.Image, limit: s
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"), 20)
 
 
+@pytest.mark.slow
 def test_the_root_is_taken_away_and_made_again(daemon: Daemon, fast: str, small: Image.Image) -> None:
     inbox = daemon.preset("one", fast)
     small.save(inbox / "a.png")
@@ -145,6 +146,7 @@ def test_a_preset_broken_while_live_keeps_its_last_good_version(shared: Daemon, 
     wait_for(lambda: inbox.name not in problems(shared))
 
 
+@pytest.mark.slow
 def test_edits_apply_from_the_next_job_on(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """Of the preset and of its style picture: what was queued before keeps both as they were."""
     pictures = daemon.home / "style.png"
@@ -207,6 +209,7 @@ def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kep
     assert [begun(daemon, inbox / name) for name in before] == [1] * 5
 
 
+@pytest.mark.slow
 def test_the_ledger_overwritten_while_live(daemon: Daemon, fast: str, small: Image.Image) -> None:
     inbox = daemon.preset("one", fast)
     small.save(inbox / "a.png")

@@ -170,6 +170,7 @@ def test_cancel_stops_within_two_steps(daemon: Daemon, fast: str, slow: str, cat
     wait_for(lambda: begun(daemon, inbox / "a.png") == 2 and daemon.running())
 
 
+@pytest.mark.slow
 def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.Image) -> None:
     inbox = daemon.preset("one", fast)
     daemon.start()
@@ -199,6 +200,7 @@ def test_no_daemon(daemon: Daemon) -> None:
         assert (done.returncode, done.stderr) == (3, "stylefolder: No daemon is running: `stylefolder watch` starts one.\n")
 
 
+@pytest.mark.slow
 def test_what_someone_waits_for_goes_ahead(daemon: Daemon, fast: str, small: Image.Image) -> None:
     inbox = daemon.preset("one", fast)
     daemon.start()
