@@ -20,6 +20,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 collect_ignore_glob = [] if console() else ["plugin_gimp/test_*.py"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, that nothing waits for it at the end."""
+    items.sort(key=lambda item: item.name != "test_soak")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not console():
         terminalreporter.write_line(NO_GIMP)
