@@ -26,9 +26,13 @@ def test_soak(daemon: Daemon, fast: str) -> None:
     for i in range(PHOTOS):
         Image.fromarray(noise.integers(0, 256, (24, 32, 3), np.uint8)).save(inbox / f"{i:04}.png")
     begin, kills = time.monotonic(), Counter[str]()
-    while len(daemon.jobs("state = 'done'")) < PHOTOS:
-        time.sleep(chance.uniform(3, 12))
-        workers = daemon.workers()
+
+    def done() -> int:
+        return len(daemon.jobs("state = 'done'"))
+
+    while done() < PHOTOS:
+        time.sleep(chance.uniform(1, 10))
+        before, workers = done(), daemon.workers()
         if chance.random() < 0.5 and workers:
             workers[0].kill()
             kills["worker"] += 1
@@ -37,6 +41,7 @@ def test_soak(daemon: Daemon, fast: str) -> None:
             psutil.wait_procs(workers, 20)
             daemon.start()
             kills["daemon"] += 1
+        wait_for(lambda before=before: done() > before or before == PHOTOS)  # else one photo's third death is its last
         assert time.monotonic() - begin < 1200, Counter(row["state"] for row in daemon.jobs())
     seconds = time.monotonic() - begin
     wait_for(lambda: daemon.status()["running"] == [])
