@@ -15,6 +15,7 @@ from daemon.job import MAX_ATTEMPTS, Job, Original
 from daemon.ledger import Ledger
 from daemon.worker import Chosen, Controls, Finished, Message, Order, Preview, Ready, Stepped, Waiting, run
 from stylecore.errors import StylefolderError
+from stylecore.files import clear_parts
 
 STOP_WITHIN = 5.0  # seconds for a worker to end by itself
 IDLE_FOR = 300.0  # seconds without a Job after which the worker, and the device's memory with it, is let go
@@ -207,6 +208,8 @@ class Engine:
         job = self.job
         if job is None:
             return
+        for folder in {path.parent for path in ([job.target] if job.target else self.names(job).values())}:
+            clear_parts(folder)
         if job.attempts < MAX_ATTEMPTS:
             self._finished = Finished(job.id, "again")
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stylecore.preset import Preset
 
@@ -16,8 +16,7 @@ MAX_ATTEMPTS = 3
 REFUSED = "refused:"  # begins the digest of what is no regular file
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """What tells without reading that a file is the one that was seen."""
 
     size: int

@@ -10,7 +10,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, get_args
 
@@ -63,7 +62,7 @@ class Ledger:
         self.root = root
         self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
         self._recipes: dict[str, Preset] = {}
-        self._latest: tuple[Preset, str, str] | None = None  # with its digest and JSON
+        self._latest: tuple[Preset, str] | None = None  # with its digest; it has its row
         self._db = Database(path, SCHEMA, VERSION)
         self._sql = self._db.sql
         self._inode = path.stat().st_ino if isinstance(path, Path) else None
@@ -79,9 +78,15 @@ class Ledger:
                     return
             raise LedgerGone(f"The Ledger {self.path} is gone.")
 
-    def all_at_once(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def all_at_once(self) -> Iterator[None]:
         """What is done within is one transaction: a thousand photos cost one fsync."""
-        return self._db.transaction()
+        try:
+            with self._db.transaction():
+                yield
+        except BaseException:
+            self._latest = None  # its row went with the others
+            raise
 
     # Entering
 
@@ -102,7 +107,7 @@ class Ledger:
         and preset are known: then only the signature is brought up to date. What failed or was cancelled, or was
         replaced by other bytes meanwhile, is queued anew: so a touch is another try. ``anew``: what is done, too."""
         key = (self.key(photo), os.fsencode(preset), digest)
-        with self._db.transaction():
+        with self.all_at_once():
             kept = self._keep(recipe)
             if rows := self._insert("folder", key, kept, signature, None, reason):
                 return self._job(rows[0])
@@ -117,7 +122,7 @@ class Ledger:
                 self._sql(
                     "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?"
                     " WHERE photo = ? AND preset = ? AND digest = ? AND source = 'folder'",
-                    (*astuple(signature), *key),
+                    (*signature, *key),
                 )
         return self._job(rows[0]) if rows else None
 
@@ -140,7 +145,7 @@ class Ledger:
             " leased, queued_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (photo, preset, digest) WHERE source = 'folder' DO NOTHING RETURNING *",
             (
-                source, *key, recipe, *astuple(signature), target and self.key(target), "failed" if reason else "queued",
+                source, *key, recipe, *signature, target and self.key(target), "failed" if reason else "queued",
                 reason and _text(reason), leased, now, now if reason else None,
             ),
         )  # fmt: skip
@@ -365,11 +370,9 @@ class Ledger:
         if self._latest is None or self._latest[0] is not recipe:  # a thousand photos in a row have the same
             text = _moved(recipe, lambda path: Path(os.fsdecode(self.key(path)))).model_dump_json()
             digest = hashlib.sha256(text.encode()).hexdigest()  # of all: a preset's own digest leaves its name and paths out
-            self._latest = recipe, digest, text
-        _, digest, text = self._latest
-        if not self._sql("SELECT 1 FROM recipes WHERE digest = ?", (digest,)):
             self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
-        return digest
+            self._latest = recipe, digest
+        return self._latest[1]
 
     def _recipe(self, digest: str) -> Preset:
         if digest not in self._recipes:

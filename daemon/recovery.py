@@ -9,18 +9,21 @@ from pathlib import Path
 from daemon import complete, places
 from daemon.job import Job, Original
 from daemon.ledger import Ledger
-from stylecore.files import PART_PREFIX, PART_SUFFIX
+from stylecore.files import clear_parts
 from stylecore.preset import Preset
 from stylecore.result import EXTENSIONS
 
 
-def clear_parts(root: Path, results: str) -> None:
-    """What a kill in the middle of writing left; no one writes now, for the Root is locked."""
+def clear_all_parts(root: Path, results: str, interrupted: Iterable[Job]) -> None:
+    """What a kill in the middle of writing left."""
     folder = Path(results).expanduser()
     places_of_ours = [folder] if folder.is_absolute() else list(root.glob(f"*/{results}"))
     for ours in (*places_of_ours, *root.glob(f"*/{places.FAILED}"), places.own_folder(root)):
-        for part in ours.rglob(f"{PART_PREFIX}*{PART_SUFFIX}"):
-            part.unlink(missing_ok=True)
+        for within in (ours, *(path for path in ours.rglob("*") if path.is_dir())):
+            clear_parts(within)
+    for job in interrupted:
+        if job.target is not None:
+            clear_parts(job.target.parent)
 
 
 def clear_styles(store: Path, recipes: Iterable[Preset]) -> None:

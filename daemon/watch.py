@@ -21,7 +21,7 @@ from daemon.ledger import Ledger
 from daemon.library import Library
 from daemon.lifetime import only_one, stoppable
 from daemon.problems import Problems
-from daemon.recovery import Adoption, clear_parts, clear_styles, finish_interrupted
+from daemon.recovery import Adoption, clear_all_parts, clear_styles, finish_interrupted
 from daemon.server import serving
 from daemon.settings import LiveSettings
 from daemon.state import Running
@@ -191,7 +191,7 @@ class _Watch:
 
     def _recover(self) -> None:
         results = self._results()
-        clear_parts(self.root, results)
+        clear_all_parts(self.root, results, self.ledger.jobs("running"))
         for job in finish_interrupted(self.ledger, lambda job: result_names(self.root, self.ledger, job, results), self.settings.current.originals):
             self.tell(JobDone(job, (), ()))
         for job in self.ledger.recover():

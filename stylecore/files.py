@@ -8,6 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import psutil
+
 from stylecore.errors import NoRoom, ResultError
 
 PART_PREFIX, PART_SUFFIX = ".stylefolder-", ".part"
@@ -16,13 +18,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def write_whole(path: Path, data: bytes | bytearray | memoryview, *, private: bool = False) -> None:
     """Into a temporary name beside ``path``, fsync, rename: a reader sees the whole file or none. ``private``: only
-    the user may read it.
+    the user may read it. What a kill leaves, ``clear_parts`` takes away.
 
     Raises NoRoom (disk full) or ResultError (folder read-only, ...); then nothing is left behind.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, part = tempfile.mkstemp(PART_SUFFIX, PART_PREFIX, path.parent)
+        fd, part = tempfile.mkstemp(PART_SUFFIX, f"{PART_PREFIX}{os.getpid()}-", path.parent)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
@@ -38,6 +40,15 @@ def write_whole(path: Path, data: bytes | bytearray | memoryview, *, private: bo
     except OSError as e:
         kind = NoRoom if e.errno in FULL else ResultError
         raise kind(f"{path} cannot be written ({e.strerror}): make room or mend the folder's rights.") from e
+
+
+def clear_parts(folder: Path) -> None:
+    """Take away what writers that were killed left in a folder; those that live are left alone."""
+    with contextlib.suppress(OSError):  # no folder, or one of others: nothing of ours to take away
+        for part in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
+            number = part.name.removeprefix(PART_PREFIX).partition("-")[0]
+            if not (number.isdecimal() and psutil.pid_exists(int(number))):
+                part.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
@@ -79,6 +80,27 @@ def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Imag
     assert f"The worker died of it 3 times (signal {number.value})" in daemon.reason(inbox / "a.png")
     small.save(other / "b.png")
     wait_for(lambda: is_picture(other / "styled" / "b.png"))
+
+
+@pytest.mark.slow
+def test_the_worker_is_killed_while_it_writes(daemon: Daemon, fast: str) -> None:
+    """What it wrote is taken away at once, not at the daemon's next start."""
+    inbox, results = daemon.preset("one", fast + "output: {format: tiff}\n"), daemon.root / "one" / "styled"
+    noise = np.random.default_rng(0)
+    results.mkdir()
+    daemon.start()
+    for i in range(10):
+        Image.fromarray(noise.integers(0, 256, (2500, 3500, 3), np.uint8)).save(inbox / f"{i}.png", compress_level=0)
+        while not (left := list(results.glob(".*"))) and not (results / f"{i}.tif").exists():
+            time.sleep(0.001)
+        if left:
+            daemon.workers()[0].kill()
+            wait_for((results / f"{i}.tif").exists)
+            if begun(daemon, inbox / f"{i}.png") == 2:  # else it was done before it died
+                break
+    else:
+        pytest.fail("no worker was caught in the act")
+    assert sorted(path.name for path in results.iterdir()) == [f"{n}.tif" for n in range(i + 1)]
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_soak(daemon: Daemon, fast: str) -> None:
     assert Counter(row["state"] for row in rows) == {"done": PHOTOS}
     assert len({row["photo"] for row in rows}) == PHOTOS
     results = list((inbox / "styled").iterdir())
-    assert len(results) == PHOTOS, "no second Result, no part of one"
+    assert {path.name for path in results} == {f"{i:04}.png" for i in range(PHOTOS)}, "no second Result, no part of one"
     assert all(map(is_picture, results))
     told = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobDone")
     assert max(told.values()) == 1
