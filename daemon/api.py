@@ -9,33 +9,38 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi import Path as InPath
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
-from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.routing import Match, Route
+from fastapi.responses import Response
 
 from daemon import spool
+from daemon.answers import (
+    ANY_BYTES,
+    ERRORS,
+    NO_JOB,
+    PICTURES,
+    STREAM,
+    TOO_LATE,
+    document_security,
+    errors_in_one_shape,
+    result_response,
+)
 from daemon.complete import look
 from daemon.database import LedgerError
 from daemon.events import Event, JobCancelled, JobQueued
-from daemon.guard import error_body
 from daemon.hub import EventStream, Hub
 from daemon.job import FINISHED, Job, State
 from daemon.leases import Leases
 from daemon.ledger import Ledger
 from daemon.thumbnails import thumbnail_of
 from daemon.wire import ErrorOut, JobOut, JobsOut, PendingOut, PresetOut, PresetsOut, RunningOut, StatusOut, job_out
-from stylecore.errors import NoRoom, PhotoError, PresetError, ResultError, StylefolderError
 from stylecore.preset import MAX_STEPS, Preset
 
 MAX_ID = 2**63 - 1
 VERSION = importlib.metadata.version("stylefolder")
-SECURITY = "bearer"
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,6 @@ class Inside:
 
 JOB_BEAT = 1.0  # seconds
 JobId = Annotated[int, InPath(ge=1, le=MAX_ID, description="A Job's number.")]
-ERRORS: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorOut, "description": "Token, Host or Origin is missing or foreign."},
-    422: {"model": ErrorOut, "description": "A parameter is wrong."},
-    503: {"model": ErrorOut, "description": "The Ledger cannot be used at present."},
-}
-NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": ErrorOut, "description": "There is no such Job, or no Result."}}
-TOO_LATE: dict[int | str, dict[str, Any]] = {409: {"model": ErrorOut, "description": "The Job's state does not allow it."}}
-ANY_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
-STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Server-sent events; `data` is JSON.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
-PICTURES = ("application/octet-stream", "image/*")
 
 
 class _At:
@@ -120,8 +113,8 @@ def create_app(inside: Inside) -> FastAPI:
     _route_new_jobs(app, inside, at)
     _route_jobs(app, inside, at)
     _route_controls(app, inside, at)
-    _errors(app)
-    _secure(app)
+    errors_in_one_shape(app)
+    document_security(app)
     return app
 
 
@@ -246,7 +239,7 @@ def _route_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
             raise HTTPException(409, f"Job {number} is {job.state}" + (f": {job.reason}" if job.reason else "."))
         if not job.result.is_file():
             raise HTTPException(404, f"The Result of Job {number} was taken away.")
-        return _result_response(job.result)
+        return result_response(job.result)
 
     @app.delete("/v1/jobs/{number}", responses=NO_JOB)
     async def delete_job(number: JobId) -> JobOut:
@@ -325,63 +318,3 @@ def _preset_out(name: str, preset: Preset | None, problem: str | None) -> Preset
     return PresetOut(
         name=name, description=preset.description, size=preset.size, strength=preset.strength, colour=preset.colour, problem=problem
     )
-
-
-def _result_response(path: Path) -> Response:
-    if path.suffix != ".npy":
-        return FileResponse(path)
-    import numpy as np
-
-    samples = np.load(path, mmap_mode="r", allow_pickle=False)  # (height, width, channels)
-    height, width, channels = samples.shape
-    headers = {
-        "Stylefolder-Width": str(width), "Stylefolder-Height": str(height), "Stylefolder-Channels": str(channels),
-        "Stylefolder-Bits": str(samples.dtype.itemsize * 8),
-    }  # fmt: skip
-    return Response(samples.tobytes(), media_type="application/octet-stream", headers=headers)
-
-
-def _errors(app: FastAPI) -> None:
-    """Every error in the one shape."""
-
-    def answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-        return JSONResponse(error_body(status, message), status, headers=dict(headers or {}))
-
-    @app.exception_handler(StarletteHTTPException)
-    async def http(request: Request, e: StarletteHTTPException) -> JSONResponse:
-        if e.status_code == 405:  # Starlette names the methods of the first route of that path only
-            return answer(405, str(e.detail), {"Allow": ", ".join(_methods(app, request))})
-        return answer(e.status_code, str(e.detail), e.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, e: RequestValidationError) -> JSONResponse:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}" for error in e.errors())
-        return answer(422, wrong)
-
-    @app.exception_handler(StylefolderError)
-    async def ours(_: Request, e: StylefolderError) -> JSONResponse:
-        kinds = ((spool.TooLarge, 413), (NoRoom, 507), (LedgerError, 503), (spool.WrongLength, 409), (PhotoError, 400), (PresetError, 404), (ResultError, 507))
-        return answer(next((status for kind, status in kinds if isinstance(e, kind)), 500), str(e))
-
-
-def _methods(app: FastAPI, request: Request) -> list[str]:
-    found: set[str] = set()
-    for route in app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
-    return sorted(found)
-
-
-def _secure(app: FastAPI) -> None:
-    """The guard stands before the application; the OpenAPI document says so."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = plain()
-        document["components"]["securitySchemes"] = {SECURITY: {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{SECURITY: []}]
-        for name in ("HTTPValidationError", "ValidationError"):
-            document["components"]["schemas"].pop(name, None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -6,23 +6,19 @@ A change of state is one SQL statement. Paths are kept as the bytes that the fil
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 from daemon.database import Database, LedgerGone
 from daemon.job import MAX_ATTEMPTS, REFUSED, Job, Original, Signature, Source, State
+from daemon.recipes import TABLE, Recipes
 from stylecore.preset import Preset
 
 VERSION = 3
-SCHEMA = f"""
-CREATE TABLE recipes (
-    digest TEXT PRIMARY KEY,             -- sha256 of the JSON
-    preset TEXT NOT NULL                 -- JSON of the Preset as it was
-);
+SCHEMA = f"""{TABLE.strip()};
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL CHECK (source IN {get_args(Source)}),
@@ -61,10 +57,9 @@ class Ledger:
         self.path = path
         self.root = root
         self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
-        self._recipes: dict[str, Preset] = {}
-        self._latest: tuple[Preset, str] | None = None  # with its digest; it has its row
         self._db = Database(path, SCHEMA, VERSION)
         self._sql = self._db.sql
+        self._recipes = Recipes(self._db, lambda path: Path(os.fsdecode(self.key(path))), root.joinpath)
         self._inode = path.stat().st_ino if isinstance(path, Path) else None
 
     def close(self) -> None:
@@ -85,7 +80,7 @@ class Ledger:
             with self._db.transaction():
                 yield
         except BaseException:
-            self._latest = None  # its row went with the others
+            self._recipes.rolled_back()
             raise
 
     # Entering
@@ -108,7 +103,7 @@ class Ledger:
         replaced by other bytes meanwhile, is queued anew: so a touch is another try. ``anew``: what is done, too."""
         key = (self.key(photo), os.fsencode(preset), digest)
         with self.all_at_once():
-            kept = self._keep(recipe)
+            kept = None if recipe is None else self._recipes.keep(recipe)
             if rows := self._insert("folder", key, kept, signature, None, reason):
                 return self._job(rows[0])
             self._sql(
@@ -133,7 +128,7 @@ class Ledger:
         """Queue a photo that someone waits for: ahead of the folders'. ``leased``: not worth going on with after a
         restart, when nobody waits any more."""
         key = (self.key(photo), os.fsencode(recipe.name), digest)
-        return self._job(self._insert(source, key, self._keep(recipe), signature, target, reason, leased)[0])
+        return self._job(self._insert(source, key, self._recipes.keep(recipe), signature, target, reason, leased)[0])
 
     def _insert(
         self, source: Source, key: tuple[bytes, bytes, str], recipe: str | None, signature: Signature, target: Path | None,
@@ -174,7 +169,7 @@ class Ledger:
         if self._sql(f"SELECT 1 FROM jobs WHERE {wanting} LIMIT 1", (name,)):  # noqa: S608
             self._sql(
                 f"UPDATE jobs SET recipe = ?, state = 'queued', reason = NULL, finished_at = NULL WHERE {wanting}",  # noqa: S608
-                (self._keep(recipe), name),
+                (self._recipes.keep(recipe), name),
             )
         if self._sql("SELECT 1 FROM jobs WHERE preset = ? AND state = 'waiting' LIMIT 1", (name,)):
             self._sql("UPDATE jobs SET state = 'queued', reason = NULL WHERE preset = ? AND state = 'waiting'", (name,))
@@ -322,7 +317,7 @@ class Ledger:
         rows = self._sql(
             "SELECT DISTINCT recipe FROM jobs WHERE state IN ('waiting', 'queued', 'running', 'failed') AND recipe IS NOT NULL"
         )
-        return [self._recipe(row[0]) for row in rows]
+        return [self._recipes.get(row[0]) for row in rows]
 
     def state(self, job: Job) -> State | None:
         rows = self._sql("SELECT state FROM jobs WHERE id = ?", (job.id,))
@@ -364,28 +359,10 @@ class Ledger:
     def _path(self, raw: bytes) -> Path:
         return self.root / os.fsdecode(raw)
 
-    def _keep(self, recipe: Preset | None) -> str | None:
-        if recipe is None:
-            return None
-        if self._latest is None or self._latest[0] is not recipe:  # a thousand photos in a row have the same
-            text = _moved(recipe, lambda path: Path(os.fsdecode(self.key(path)))).model_dump_json()
-            digest = hashlib.sha256(text.encode()).hexdigest()  # of all: a preset's own digest leaves its name and paths out
-            self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
-            self._latest = recipe, digest
-        return self._latest[1]
-
-    def _recipe(self, digest: str) -> Preset:
-        if digest not in self._recipes:
-            if len(self._recipes) > 100:
-                self._recipes.clear()
-            kept = self._sql("SELECT preset FROM recipes WHERE digest = ?", (digest,))
-            self._recipes[digest] = _moved(Preset.model_validate_json(kept[0]["preset"]), self.root.joinpath)
-        return self._recipes[digest]
-
     def _job(self, row: Any) -> Job:
         return Job(
             id=row["id"], source=row["source"], photo=self._path(row["photo"]), preset=os.fsdecode(row["preset"]),
-            recipe=self._recipe(row["recipe"]) if row["recipe"] else None, digest=row["digest"],
+            recipe=self._recipes.get(row["recipe"]) if row["recipe"] else None, digest=row["digest"],
             signature=Signature(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"]),
             target=self._path(row["target"]) if row["target"] else None, state=row["state"], attempts=row["attempts"],
             reason=row["reason"], result=self._path(row["result"]) if row["result"] else None, original=row["original"],
@@ -394,12 +371,6 @@ class Ledger:
 
 
 _NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM switches WHERE name = 'paused')"
-
-
-def _moved(recipe: Preset, move: Callable[[Path], Path]) -> Preset:
-    """With its style pictures at other paths."""
-    style = tuple(style.model_copy(update={"picture": move(style.picture)}) for style in recipe.style)
-    return recipe.model_copy(update={"style": style})
 
 
 def _text(reason: str) -> str:

@@ -172,25 +172,6 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
     assert any(e["event"] == "JobStepped" and e["loss"] > 0 for e in events)
 
 
-def test_disk_full_for_the_result(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
-    """A real full disk: a small tmpfs, in a mount namespace of its own."""
-    script = f"""
-        set -e
-        mount -t tmpfs -o size=1m none {tmp_path}/small
-        head -c 10m /dev/zero > {tmp_path}/small/ballast 2>/dev/null || true
-        {sys.executable} -m daemon apply {tmp_path}/photo.png --preset {tmp_path}/quick.yaml -o {tmp_path}/small/out.png
-    """
-    (tmp_path / "small").mkdir()
-    (tmp_path / "quick.yaml").write_text(quick_yaml)
-    small.save(tmp_path / "photo.png")
-    done = subprocess.run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], env=home, capture_output=True, text=True, timeout=120)
-    if "unshare failed" in done.stderr or "Operation not permitted" in done.stderr:
-        pytest.skip("no user namespaces on this machine")
-    assert done.returncode == 1
-    assert "out.png cannot be written (No space left on device): make room" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -281,7 +262,7 @@ def test_24_megapixels_upright_with_gps_and_profile_in_3_gb(home: dict[str, str]
     """A camera's JPEG on its side, with GPS and Adobe RGB, through `apply`; the memory is the worker's largest."""
     from PIL import ExifTags
 
-    from tests.stylecore.test_photo_and_result import adobe_rgb, rich_exif
+    from tests.stylecore.photos import adobe_rgb, rich_exif
 
     (tmp_path / "quick.yaml").write_text(quick_yaml)
     photo, out = tmp_path / "large.jpg", tmp_path / "out.jpg"

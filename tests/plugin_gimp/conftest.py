@@ -87,7 +87,7 @@ def lonely(tmp_path: Path) -> Gimp:
 
 @pytest.fixture(scope="session")
 def adobe_rgb_file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from tests.stylecore.test_photo_and_result import adobe_rgb
+    from tests.stylecore.photos import adobe_rgb
 
     path = tmp_path_factory.mktemp("profile") / "adobe.icc"
     path.write_bytes(adobe_rgb())

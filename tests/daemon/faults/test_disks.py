@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,3 +154,20 @@ def test_umask_077_and_setgid_folders(daemon: Daemon, fast: str, small: Image.Im
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
     assert (inbox / "styled" / "b.png").stat().st_mode & 0o777 == (inbox / "styled" / "x").stat().st_mode & 0o777, "as any program's"
+
+
+def test_full_for_what_apply_writes(daemon: Daemon, tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
+    """A real full disk: a small tmpfs, in a mount namespace of its own."""
+    script = f"""
+        set -e
+        mount -t tmpfs -o size=1m none {tmp_path}/small
+        head -c 10m /dev/zero > {tmp_path}/small/ballast 2>/dev/null || true
+        {sys.executable} -m daemon apply {tmp_path}/photo.png --preset {tmp_path}/quick.yaml -o {tmp_path}/small/out.png
+    """
+    (tmp_path / "small").mkdir()
+    (tmp_path / "quick.yaml").write_text(quick_yaml)
+    small.save(tmp_path / "photo.png")
+    done = subprocess.run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], env=daemon.environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "out.png cannot be written (No space left on device): make room" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,113 @@
+"""What a photo carries beside its pixels: EXIF, orientation, profile, XMP, its thumbnail; it travels to the Result."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms, ImageOps
+
+from stylecore import exif
+from stylecore.decode import load_photo
+from stylecore.preset import Output
+from stylecore.result import save_result
+from tests.conftest import difference
+from tests.stylecore.photos import FORMATS, LOSSLESS, adobe_rgb, check_upright, result_of, rich_exif, write_photo
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", FORMATS)
+def test_orientation_and_exif_go_round(tmp_path: Path, small: Image.Image, kind: str, orientation: int) -> None:
+    path = write_photo(tmp_path, small, kind, orientation)
+    expected = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    photo = load_photo(path)
+    assert photo.size == expected.size == ((64, 96) if orientation >= 5 else (96, 64))
+    assert difference(photo.pixels, expected) < 1
+
+    target = tmp_path / f"result{path.suffix}"
+    assert save_result(result_of(photo), target, Output()) == []
+    shown, block = check_upright(target)
+    assert difference(shown.convert("RGB"), expected) < (0.1 if kind in LOSSLESS else 6)
+    assert block.get(ExifTags.Base.Orientation, 1) == 1
+    assert block[ExifTags.Base.Make] == "Stylefolder & Sons"
+    assert block.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] == (48.0, 31.0, 12.5)
+    details = block.get_ifd(ExifTags.IFD.Exif)
+    assert details[ExifTags.Base.DateTimeOriginal] == "2026:11:23 10:00:00"
+    assert details[ExifTags.Base.MakerNote].startswith(b"Maker\0" + bytes(range(200)))
+    if kind != "tiff":
+        assert (details[ExifTags.Base.ExifImageWidth], details[ExifTags.Base.ExifImageHeight]) == photo.size
+
+
+def test_the_thumbnail_is_the_results_own(tmp_path: Path, small: Image.Image) -> None:
+    photo = load_photo(write_photo(tmp_path, small, "jpeg", 6))
+    target = tmp_path / "result.jpg"
+    save_result(result_of(photo), target, Output())
+    _, block = check_upright(target)
+    second = block.get_ifd(ExifTags.IFD.IFD1)
+    raw = Image.open(target).info["exif"].removeprefix(b"Exif\0\0")
+    at, length = second[0x201], second[0x202]
+    thumbnail = Image.open(io.BytesIO(raw[at : at + length]))
+    assert thumbnail.size == (64, 96)
+    assert difference(thumbnail, photo.pixels) < 8
+
+
+def test_a_damaged_exif_block_is_left_alone() -> None:
+    whole = rich_exif(6)
+    for cut in (0, 3, 8, 9, 40, 100, len(whole) - 10):
+        exif.made_true(whole[:cut], 10, 10, None)
+        assert exif.orientation(whole[:cut]) in (1, 6)
+    noise = np.random.default_rng(0)
+    for _ in range(300):
+        broken = bytearray(whole)
+        for at in noise.integers(8, len(whole), 12):
+            broken[at] = noise.integers(256)
+        assert len(exif.made_true(bytes(broken), 10, 10, None)) == len(whole)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_icc_profile_and_xmp_travel(tmp_path: Path, small: Image.Image, kind: str) -> None:
+    profile = adobe_rgb()
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" dc:creator="Ana"/></x:xmpmeta>'
+    options: dict[str, object] = {"icc_profile": profile}
+    if kind == "png":
+        from PIL.PngImagePlugin import PngInfo
+
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", packet.decode())
+        options["pnginfo"] = info
+    elif kind == "tiff":
+        options["tiffinfo"] = {700: packet}
+    else:
+        options["xmp"] = packet
+    path = write_photo(tmp_path, small, kind, **options)
+    if kind == "tiff":
+        small.save(path, icc_profile=profile, tiffinfo={700: packet, 274: 1})
+    photo = load_photo(path)
+    srgb = ImageCms.profileToProfile(
+        Image.open(path).convert("RGB"), ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    )
+    assert difference(photo.pixels, srgb) < 0.6, "the network sees sRGB"
+    target = tmp_path / f"result{path.suffix}"
+    save_result(result_of(photo), target, Output())
+    out = Image.open(target)
+    assert out.info["icc_profile"] == profile
+    xmp = out.info.get("xmp") or out.tag_v2[700]  # type: ignore[attr-defined]
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    assert b'dc:creator="Ana"' in xmp
+    assert b'tiff:Orientation="6"' not in xmp
+    assert difference(out.convert("RGB"), Image.open(path).convert("RGB")) < (2.5 if kind in LOSSLESS else 7)
+
+
+def test_a_linear_profile_that_calls_itself_srgb(tmp_path: Path, small: Image.Image) -> None:
+    """What was read as linear is written as linear: the same pixels with nothing painted."""
+    primaries = [0.64, 0.33, 0.3, 0.6, 0.15, 0.06]
+    linear = bytes(imagecodecs.cms_profile("rgb", whitepoint=[0.3127, 0.329], primaries=primaries, gamma=1.0))
+    name = linear.replace("RGB built-in".encode("utf-16-be"), "sRGB builtin".encode("utf-16-be"))
+    small.save(tmp_path / "linear.png", icc_profile=name)
+    photo = load_photo(tmp_path / "linear.png")
+    assert difference(photo.pixels, small) > 20
+    save_result(result_of(photo), tmp_path / "out.png", Output())
+    assert difference(Image.open(tmp_path / "out.png"), small) < 2
