@@ -9,12 +9,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import Response
+from pydantic import Field
 
 from daemon import spool
 from daemon.answers import (
@@ -62,6 +63,7 @@ class Inside:
     tell: Callable[[Event], None]
 
 
+PixelSize = Annotated[int, Field(ge=32, le=16384)]
 JOB_BEAT = 1.0  # seconds
 JobId = Annotated[int, InPath(ge=1, le=MAX_ID, description="A Job's number.")]
 
@@ -175,8 +177,9 @@ def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
         preset: Annotated[str, Query(min_length=1, max_length=200, description="A preset's name.")],
         name: Annotated[str, Query(min_length=1, max_length=200, description="The picture's name, for people.")] = "picture",
         strength: Annotated[float | None, Query(ge=0, le=100)] = None,
-        size: Annotated[int | None, Query(ge=32, le=16384, description="Long edge at which the optimiser works.")] = None,
+        size: Annotated[PixelSize | Literal["full"] | None, Query(description="Long edge at which the optimiser works; full: the picture's own.")] = None,
         steps: Annotated[int | None, Query(ge=1, le=MAX_STEPS, description="In all.")] = None,
+        seed: Annotated[int | None, Query(ge=0, lt=2**32, description="Another painting of the same picture.")] = None,
         colour: Annotated[Literal["style", "photo"] | None, Query()] = None,
         format: Annotated[Literal["same", "jpeg", "png", "tiff", "webp", "avif", "heic"] | None, Query(description="Of the Result.")] = None,
         quality: Annotated[int | None, Query(ge=1, le=100)] = None,
@@ -191,7 +194,8 @@ def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
         recipe = inside.presets().get(preset)
         if recipe is None:
             raise HTTPException(404, inside.preset_errors().get(preset) or f"There is no preset {preset!r}.")
-        recipe = _with_options(recipe, strength, size, steps, colour, format, quality)
+        given = {"strength": strength, "size": size, "seed": seed, "colour": colour}
+        recipe = _with_options(recipe, steps, given, {"format": format, "quality": quality})
         raw = (width, height, channels, bits)
         pixels = None
         if width and height and channels and bits:
@@ -302,14 +306,12 @@ def _route_controls(app: FastAPI, inside: Inside, at: _At) -> None:
         inside.wake()
 
 
-def _with_options(
-    recipe: Preset, strength: float | None, size: int | None, steps: int | None, colour: str | None, format: str | None, quality: int | None
-) -> Preset:
+def _with_options(recipe: Preset, steps: int | None, given: Mapping[str, Any], output: Mapping[str, Any]) -> Preset:
+    """None leaves what the Preset says."""
     if steps is not None:
         recipe = recipe.with_steps(steps)
-    output = {key: value for key, value in (("format", format), ("quality", quality)) if value is not None}
-    given = {"strength": strength, "size": size, "colour": colour, "output": recipe.output.model_copy(update=output)}
-    return recipe.model_copy(update={key: value for key, value in given.items() if value is not None})
+    update, out = ({key: value for key, value in values.items() if value is not None} for values in (given, output))
+    return recipe.model_copy(update={**update, "output": recipe.output.model_copy(update=out)})
 
 
 def _preset_out(name: str, preset: Preset | None, problem: str | None) -> PresetOut:

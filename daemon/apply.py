@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from daemon import complete, places
 from daemon.client import Client
+from daemon.curve import PLOTS, plot_curve
 from daemon.engine import Engine
-from daemon.events import Event, JobCancelled, JobFailed
+from daemon.events import Event, JobCancelled, JobDone, JobFailed
 from daemon.job import Job, Signature
 from daemon.ledger import Ledger
 from daemon.library import get_preset
@@ -33,15 +35,17 @@ class Recipe:
     """``preset``: a name or a .yaml file; None leaves what it says."""
 
     preset: str
-    size: int | None
-    steps: int | None
+    size: int | Literal["full"] | None = None
+    steps: int | None = None
+    seed: int | None = None
 
     def load(self, root: Path) -> Preset:
         """With this Root's own presets. Raises PresetError."""
         preset = get_preset(self.preset, places.preset_folders(root))
         if self.steps is not None:
             preset = preset.with_steps(self.steps)
-        return preset if self.size is None else preset.model_copy(update={"size": self.size})
+        given = {"size": self.size, "seed": self.seed}
+        return preset.model_copy(update={key: value for key, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -63,20 +67,24 @@ class Out:
         return self.named() or places.free(parent / f"{photo.stem[:200]}-{preset}{extension}", Path.exists)
 
 
-def apply(photos: Sequence[Path], recipe: Recipe, out: Path | None, device: str, show: Show, client: Client | None = None) -> int:
-    """``out``: a file for one photo, a folder for several; None: beside each photo. ``client``: of a running daemon,
+def apply(photos: Sequence[Path], recipe: Recipe, out: Path | None, device: str, show: Show, client: Client | None = None, curve: Path | None = None) -> int:
+    """``curve``: a plot of the losses, for one photo. ``out``: a file for one photo, a folder for several; None: beside each photo. ``client``: of a running daemon,
     which does it where it has a preset of that name. Returns how many failed.
 
     Raises UsageError where ``out`` does not fit, PresetError.
     """
     place = _place(photos, out)
     left = list(dict.fromkeys(photo.absolute() for photo in photos))
+    if curve is not None and (len(left) > 1 or curve.suffix.lower() not in PLOTS):
+        raise UsageError(f"--curve wants one photo, and a name that ends in {', '.join(PLOTS)}.")
     failed = 0
 
     def tell(event: Event) -> None:
         nonlocal failed
         failed += isinstance(event, (JobFailed, JobCancelled))
         show(event)
+        if curve is not None and isinstance(event, JobDone) and event.curve:
+            plot_curve(event.curve, f"{event.job.photo.name}, {event.job.preset}", curve)
 
     if client is not None and device == "auto" and _known_to(client, recipe.preset):
         left = send(client, left, _options(recipe, place), lambda photo, extension: place.target(photo, recipe.preset, extension), tell)
@@ -128,4 +136,4 @@ def _options(recipe: Recipe, out: Out) -> dict[str, object]:
     """The query of ``POST /v1/jobs``. Raises ResultError where the file's name asks for no known format."""
     named = out.named()
     kind = None if named is None else output_format("", Output(), named)
-    return {"preset": recipe.preset, "size": recipe.size, "steps": recipe.steps, "format": kind}
+    return {"preset": recipe.preset, "size": recipe.size, "steps": recipe.steps, "seed": recipe.seed, "format": kind}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,7 +25,7 @@ app.add_typer(gimp_app, name="gimp")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 PresetName = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a .yaml file.")]
-Size = Annotated[int | None, typer.Option(min=32, max=16384, help="Long edge in pixels at which the optimiser works.")]
+Size = Annotated[str | None, typer.Option(help="Long edge in pixels at which the optimiser works, 32 to 16384; full: the photo's own.", metavar="PX|full")]
 Steps = Annotated[int | None, typer.Option(min=1, max=20000, help="Steps in all, over the preset's scales.")]
 Plain = Annotated[bool, typer.Option("--plain", help="A line per event, no bars.")]
 Json = Annotated[bool, typer.Option("--json", help="A JSON object per event.")]
@@ -62,6 +62,8 @@ def apply(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A file, or a folder for several photos.")] = None,
     size: Size = None,
     steps: Steps = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Another painting of the same photo.")] = None,
+    curve: Annotated[Path | None, typer.Option(help="Plot the losses into this .png, .svg or .pdf.", metavar="FILE")] = None,
     device: Device = "auto",
     plain: Plain = False,
     as_json: Json = False,
@@ -73,8 +75,16 @@ def apply(
     from daemon.views import view
 
     with view(plain, as_json) as show:
-        failed = run_apply(photos, Recipe(preset, size, steps), out, device, show, running_daemon(places.address_file()))
+        failed = run_apply(photos, Recipe(preset, _pixels(size), steps, seed), out, device, show, running_daemon(places.address_file()), curve)
     raise typer.Exit(1 if failed else 0)
+
+
+def _pixels(size: str | None) -> int | Literal["full"] | None:
+    if size is None or size == "full":
+        return size  # type: ignore[return-value]
+    if not (size.isdecimal() and 32 <= int(size) <= 16384):
+        raise typer.BadParameter(f"--size is a number from 32 to 16384, or full, and not {size!r}.")
+    return int(size)
 
 
 @app.command()

@@ -180,7 +180,7 @@ class Engine:
             assert finished.result is not None
             original = self.original() if job.source == "folder" else "keep"
             ended = self.ledger.done(job, finished.result, finished.digest, original)
-            event = JobDone(ended, finished.notes, finished.curve, finished.copied)
+            event = JobDone(ended, finished.notes, finished.curve, finished.timings, finished.copied)
         elif finished.outcome == "cancelled":
             event = JobCancelled(self.ledger.dropped(job, finished.reason))
         else:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from daemon.job import Job
 
+CurvePoint = tuple[int, int, float, float, float]
+
 
 @dataclass(frozen=True)
 class Note:
@@ -56,12 +58,14 @@ class JobPreview:
 
 @dataclass(frozen=True)
 class JobDone:
-    """``notes``: what could not be kept; ``curve``: (step, total loss) at intervals; ``copied``: from the Result of the
-    same bytes under the same recipe."""
+    """``notes``: what could not be kept; ``curve``: (step, scale, total, content and style loss), 200 of them at most;
+    ``timings``: seconds for reading, optimising, enlarging, writing; ``copied``: from the Result of the same bytes
+    under the same recipe."""
 
     job: Job
     notes: tuple[str, ...]
-    curve: tuple[tuple[int, float], ...]
+    curve: tuple[CurvePoint, ...]
+    timings: dict[str, float]
     copied: bool = False
 
 

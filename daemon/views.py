@@ -35,7 +35,7 @@ def sentence(event: Event) -> str | None:
             return printable(text)
         case JobStarted(job):
             return f"{printable(job.photo.name)}: begun with {job.preset}"
-        case JobDone(job, _, _, copied) if copied:
+        case JobDone(job, copied=True):
             return f"{printable(job.photo.name)}: done, {printable(job.result)}, copied from the Result of the same photo"
         case JobDone(job, notes):
             said = "".join(f" {note}" for note in notes)
@@ -62,7 +62,8 @@ class _Plain:
         if isinstance(event, JobChosen):
             return self._said_once(event)
         if isinstance(event, JobDone) and event.curve:
-            losses = ", ".join(f"{step}: {loss:.4g}" for step, loss in event.curve)
+            points = [*event.curve[:: -(-len(event.curve) // 10)], event.curve[-1]]
+            losses = ", ".join(f"{step}: {total:.4g}" for step, _, total, *_ in dict.fromkeys(points))
             return f"{sentence(event)}\n  total loss by step: {losses}"
         return sentence(event)
 

@@ -193,7 +193,7 @@ class _Watch:
         results = self._results()
         clear_all_parts(self.root, results, self.ledger.jobs("running"))
         for job in finish_interrupted(self.ledger, lambda job: result_names(self.root, self.ledger, job, results), self.settings.current.originals):
-            self.tell(JobDone(job, (), ()))
+            self.tell(JobDone(job, (), (), {}))
         for job in self.ledger.recover():
             self.tell(JobFailed(job))
         for job in self.ledger.originals_to_settle():

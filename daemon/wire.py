@@ -138,8 +138,12 @@ def event_in(fields: dict[str, Any]) -> Event:
         given["job"] = _job_in(JobOut.model_validate(given["job"]))
     if "jpeg" in given:
         given["jpeg"] = base64.b64decode(given["jpeg"])
-    event: Event = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    event: Event = kind(**{name: _as_tuple(value) for name, value in given.items()})
     return event
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 def _job_in(out: JobOut) -> Job:

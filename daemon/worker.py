@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from daemon.events import CurvePoint
 from stylecore.errors import DeviceError, NoRoom, PhotoGone, ResultError, StylefolderError, WeightsError
 from stylecore.preset import Preset
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 REPORT_EVERY = 0.1  # seconds between two Stepped
 PREVIEW_EVERY = 1.0
+CURVE_POINTS = 200
 PREVIEW_EDGE = 384
 ROOM_EVERY = 2.0  # seconds between two tries where the disk is full
 
@@ -85,7 +87,7 @@ class Waiting:
 class Finished:
     """``result`` and the sha256 of its bytes, or the ``reason`` why there is none. ``outcome`` cancelled: by someone, or
     for the photo is gone or another one now; again: the worker died of it, not for the last time. ``mendable`` where the photo is not to blame for a failure; ``ends`` where
-    the worker does not go on. ``curve``: (step, total loss) at intervals."""
+    the worker does not go on. ``curve``, ``timings``: as in JobDone."""
 
     job: int
     outcome: Literal["done", "failed", "cancelled", "again"]
@@ -95,7 +97,8 @@ class Finished:
     mendable: bool = False
     ends: bool = False
     notes: tuple[str, ...] = ()
-    curve: tuple[tuple[int, float], ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    timings: dict[str, float] = field(default_factory=dict)
     copied: bool = False
 
 
@@ -156,7 +159,9 @@ def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
     from stylecore.result import EXTENSIONS, Result, encode, output_format
     from stylecore.transfer import stylize, working_sizes
 
+    clock = time.monotonic()
     photo = load_photo(order.photo)
+    timings = {"read": time.monotonic() - clock, "optimise": 0.0}
     try:
         if look(order.photo) != order.signature:
             return Finished(order.job, "cancelled", reason="It was changed before its turn: it is looked at anew.")
@@ -166,17 +171,20 @@ def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
     chosen = choose_device(device)
     pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, order.preset, chosen)[-1]))
     told = shown = 0.0
-    curve: list[tuple[int, float]] = []
+    curve: list[CurvePoint] = []
     for event in stylize(photo, order.preset, chosen):
         _go_on(order, pipe, controls)
         if isinstance(event, Result):
+            timings["enlarge"], clock = event.seconds - timings["optimise"], time.monotonic()
             target = order.target or order.names[EXTENSIONS[kind]]
             data, notes = encode(event, kind, order.preset.output.quality)
             _save(data, target, order, pipe, controls)
             digest = hashlib.sha256(data).hexdigest()
-            return Finished(order.job, "done", target, digest, notes=(*photo.notes, *notes), curve=tuple(curve))
-        if event.step in (1, event.steps) or event.step % max(1, event.steps // 10) == 0:
-            curve.append((event.step, event.losses.total))
+            timings["write"] = time.monotonic() - clock
+            return Finished(order.job, "done", target, digest, notes=(*photo.notes, *notes), curve=tuple(curve), timings=timings)
+        timings["optimise"] = event.seconds
+        if event.step == event.steps or event.step % -(-event.steps // CURVE_POINTS) == 0:
+            curve.append((event.step, event.scale, event.losses.total, event.losses.content, event.losses.style))
         now = time.monotonic()
         if now - told >= REPORT_EVERY or event.step == event.steps:
             told = now

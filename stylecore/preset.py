@@ -108,6 +108,9 @@ class Preset(BaseModel):
         description="Long edge in pixels at which the optimiser works; auto: 1024 on a GPU, 384 on a CPU; full: the photo's own, by"
         " tiles where memory is short: slow, with strokes as fine as the photo's pixels.",
     )
+    seed: int | None = Field(
+        None, ge=0, lt=2**32, description="A number: another painting of the same photo, begun from some noise; none: begun from the photo."
+    )
     recolour: bool = Field(
         True, description="The photo begins with its colours matched to the style's (mean and covariance)."
     )

@@ -23,6 +23,7 @@ from stylecore.result import Result
 from stylecore.weights import load_weights
 
 STEP_COST = 4000  # what a step costs beside its pixels, in pixels; measured on a CPU
+NOISE = 0.2  # standard deviation, of the pixel range: a different painting, of the same scene
 SMALLEST_EDGE = 32  # block 5 of VGG19 halves four times, and a Gram matrix of one position says nothing
 
 
@@ -69,7 +70,7 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                 small = with_palette(small, style_palette(preset.style, preset.digest))
             target = to_tensor(small, device.torch)
             del small
-            first = target.clone() if picture is None else _resized(picture, width, height)
+            first = _start(target, preset.seed) if picture is None else _resized(picture, width, height)
             tile, pairs = tile_and_pairs(device, width, height, free_memory(device))
             optimiser = _optimiser(preset, first, Objective(network, preset, target, preset.digest, tile), pairs)
             del target
@@ -106,6 +107,14 @@ def _optimiser(preset: Preset, first: Tensor, objective: Objective, pairs: int) 
     if preset.optimiser == "adam":
         return Adam(first, objective, preset.rate or ADAM_RATE)
     return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
+
+
+def _start(photo: Tensor, seed: int | None) -> Tensor:
+    """The photo, or, with a seed, the photo under noise: the optimiser finds another minimum."""
+    if seed is None:
+        return photo.clone()
+    noise = torch.randn(photo.shape, generator=torch.Generator().manual_seed(seed))  # on the CPU: the same on every device
+    return (photo + NOISE * noise.to(photo.device)).clamp(0, 1)
 
 
 def _resized(picture: Tensor, width: int, height: int) -> Tensor:

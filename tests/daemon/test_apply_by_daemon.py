@@ -46,8 +46,17 @@ def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small
     assert {row["state"] for row in daemon.jobs("source = 'upload'")} == {"done", "failed"}
     assert len(daemon.jobs("source = 'upload'")) == 6
     assert spool(daemon) == [], "nothing stays of what was sent"
-    named = daemon.run("apply", photos[0], "--preset", "one", "-o", daemon.home / "x.webp", "--size", 48)
+    out = ("-o", daemon.home / "x.webp", "--curve", daemon.home / "loss.png")
+    named = daemon.run("apply", photos[0], "--preset", "one", "--size", 48, "--steps", 3, "--seed", 7, *out, "--json")
     assert named.returncode == 0, named.stderr
+    ended = json.loads(named.stdout.splitlines()[-1])
+    assert [step for step, *_ in ended["curve"]] == [1, 2, 3]
+    assert set(ended["timings"]) == {"read", "optimise", "enlarge", "write"}
+    assert 0 < sum(ended["timings"].values()) <= ended["job"]["seconds"]
+    with Image.open(daemon.home / "loss.png") as plot:
+        assert plot.size == (960, 540)
+    wrong = daemon.run("apply", *photos, "--preset", "one", "--curve", daemon.home / "loss.png")
+    assert (wrong.returncode, wrong.stderr) == (2, "stylefolder: --curve wants one photo, and a name that ends in .png, .svg, .pdf.\n")
     with Image.open(daemon.home / "x.webp") as image:
         assert (image.format, image.size) == ("WEBP", small.size)
 

@@ -28,7 +28,7 @@ def done() -> Job:
 
 def test_sentences_are_harmless(done: Job) -> None:
     failed = replace(done, state="failed", reason="It is\x1b[31m broken", result=None)
-    assert sentence(JobDone(done, ("CMYK: the Result is RGB.",), ())) == (
+    assert sentence(JobDone(done, ("CMYK: the Result is RGB.",), (), {})) == (
         "a\\x1b[2J\\udce9.jpg: done in 2.5 s, /out/a.jpg CMYK: the Result is RGB."
     )
     assert sentence(JobFailed(failed)) == "a\\x1b[2J\\udce9.jpg: failed. It is\\x1b[31m broken"
@@ -39,7 +39,7 @@ def test_plain_says_the_device_once_and_the_loss_at_intervals(done: Job, capsys:
         for _ in range(2):
             show(JobChosen(done, "CPU, 2 threads, bf16", (384, 256)))
         show(Note("Look out", warning=True))
-        show(JobDone(done, (), ((1, 2.0), (10, 0.25))))
+        show(JobDone(done, (), ((1, 1, 2.0, 0.5, 1.5), (10, 1, 0.25, 0.05, 0.2)), {}))
     out, err = capsys.readouterr()
     assert out.count("Working on CPU, 2 threads, bf16; this photo at 384 x 256 pixels") == 1
     assert "total loss by step: 1: 2, 10: 0.25" in out
@@ -48,9 +48,9 @@ def test_plain_says_the_device_once_and_the_loss_at_intervals(done: Job, capsys:
 
 def test_json_lines(done: Job, capsys: pytest.CaptureFixture[str]) -> None:
     with view(plain=False, as_json=True) as show:
-        show(JobDone(done, (), ((1, 2.0),)))
+        show(JobDone(done, (), ((1, 1, 2.0, 0.5, 1.5),), {"write": 0.1}))
     event = json.loads(capsys.readouterr().out)
-    assert (event["event"], event["job"]["seconds"], event["job"]["result"], event["curve"]) == ("JobDone", 2.5, "/out/a.jpg", [[1, 2.0]])
+    assert (event["event"], event["job"]["seconds"], event["job"]["result"], event["curve"]) == ("JobDone", 2.5, "/out/a.jpg", [[1, 1, 2.0, 0.5, 1.5]])
 
 
 def test_bars_on_a_terminal(tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:

@@ -85,6 +85,16 @@ def test_progress_tells_the_whole_way(photo: Photo, oil: Preset) -> None:
     assert result.size == photo.size == (451, 300)
 
 
+def test_a_seed_gives_another_painting_and_always_the_same(photo: Photo, quick: Preset) -> None:
+    """And none, the photo's own, to the last bit."""
+    recipes = [quick.model_copy(update={"seed": seed, "steps": (3, 2)}) for seed in (None, None, 1, 1, 2)]
+    plain, again, one, one_again, two = (run(photo, recipe)[1].pixels for recipe in recipes)
+    assert np.array_equal(plain, again)
+    assert np.array_equal(one, one_again)
+    assert difference(one, two) > 1
+    assert difference(one, plain) > 1
+
+
 def test_leaving_the_loop_is_cancelling(photo: Photo, quick: Preset) -> None:
     events = stylize(photo, quick)
     next(events)
