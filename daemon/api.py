@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +35,20 @@ from daemon.hub import EventStream, Hub
 from daemon.job import FINISHED, Job, State
 from daemon.leases import Leases
 from daemon.ledger import Ledger
+from daemon.overview import overview
 from daemon.thumbnails import thumbnail_of
-from daemon.wire import ErrorOut, JobOut, JobsOut, PendingOut, PresetOut, PresetsOut, RunningOut, StatusOut, job_out
+from daemon.wire import (
+    DeviceOut,
+    ErrorOut,
+    JobOut,
+    JobsOut,
+    PendingOut,
+    PresetOut,
+    PresetsOut,
+    RunningOut,
+    StatusOut,
+    job_out,
+)
 from stylecore.preset import MAX_STEPS, Preset
 
 MAX_ID = 2**63 - 1
@@ -57,6 +68,7 @@ class Inside:
     running: Callable[[], list[RunningOut]]
     pending: Callable[[], list[PendingOut]]
     problems: Callable[[], list[str]]
+    device: Callable[[], DeviceOut]
     upload_limit: Callable[[], int]  # bytes
     cancel: Callable[[int], None]
     wake: Callable[[], None]
@@ -124,12 +136,7 @@ def _route_state(app: FastAPI, inside: Inside, at: _At) -> None:
     @app.get("/v1/status")
     async def status() -> StatusOut:
         """How the daemon is, what it works on, and what waits."""
-        problems = inside.problems()
-        return StatusOut(
-            stylefolder=VERSION, state="paused" if at.ledger.paused() else "degraded" if problems else "healthy",
-            problems=problems, root=os.fsencode(inside.root).decode("utf-8", "backslashreplace"), pid=os.getpid(),
-            running=inside.running(), pending=inside.pending(), inboxes=at.ledger.counts(),
-        )  # fmt: skip
+        return overview(inside, at.ledger, VERSION)
 
     @app.get("/v1/presets")
     async def presets() -> PresetsOut:

@@ -97,13 +97,15 @@ def watch(
 ) -> None:
     """The daemon in the foreground: styles each photo dropped into an Inbox, until ctrl-C."""
     from daemon.events import Note
-    from daemon.views import view
+    from daemon.log import logged
+    from daemon.views import live_view, view, view_on_terminal
     from daemon.watch import watch as run_watch
 
     root = (root or places.default_root()).absolute()
-    with view(plain, as_json) as show:
-        show(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
-        failed = run_watch(root, device, show, once=once, api=not once)
+    with live_view() if not once and view_on_terminal(plain, as_json) else view(plain, as_json) as show:
+        tell = show if once else logged(show, places.log_file())
+        tell(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
+        failed = run_watch(root, device, tell, once=once, api=not once)
     raise typer.Exit(1 if once and failed else 0)
 
 
@@ -114,11 +116,15 @@ def status(
     plain: Plain = False,
 ) -> None:
     """What the running daemon does, until ctrl-C; the daemon goes on."""
-    from daemon.client import connect
+    from daemon.client import NoDaemon, connect
     from daemon.remote import follow, summary
-    from daemon.views import view
+    from daemon.views import attached_view, view, view_on_terminal
 
     client = connect(places.address_file())
+    if not once and view_on_terminal(plain, as_json):
+        if attached_view(client):
+            raise NoDaemon("The daemon has ended: `stylefolder watch` starts it again.")
+        return
     if once:
         import json
 

@@ -61,6 +61,12 @@ class Engine:
         return self.job is None and (self._ready or self._process is None)
 
     @property
+    def worker(self) -> int | None:
+        """Its process's number."""
+        process = self._process
+        return None if process is None else process.pid
+
+    @property
     def worked(self) -> bool:
         """Whether there is a worker that has begun well."""
         return self._ready

@@ -18,6 +18,15 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Heartbeat:
+    """Nothing else was to be told for a while: how many photos are queued, done and failed."""
+
+    queued: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
 class JobQueued:
     job: Job
 
@@ -79,4 +88,4 @@ class JobCancelled:
     job: Job
 
 
-Event = Note | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled
+Event = Note | Heartbeat | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from daemon.events import Event, JobCancelled, JobDone, JobFailed, JobPreview, Note
+from daemon.events import Event, Heartbeat, JobCancelled, JobDone, JobFailed, JobPreview, Note
 from daemon.wire import event_out
 
 BEHIND = 500  # events that a reader may be behind; then it is dropped
@@ -74,7 +74,7 @@ class Hub:
     def _fan_out(self, event: Event) -> None:
         self._number += 1
         line = f"id: {self._number}\nevent: {type(event).__name__}\ndata: {json.dumps(event_out(event))}\n\n".encode()
-        about = None if isinstance(event, Note) else event.job.id
+        about = None if isinstance(event, (Note, Heartbeat)) else event.job.id
         for subscriber in list(self.subscribers):
             if (isinstance(event, JobPreview) and not subscriber.previews) or subscriber.job not in (None, about):
                 continue

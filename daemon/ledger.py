@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from daemon.database import Database, LedgerGone
+from daemon.history import History
 from daemon.job import MAX_ATTEMPTS, REFUSED, Job, Original, Signature, Source, State
 from daemon.recipes import TABLE, Recipes
 from stylecore.preset import Preset
 
-VERSION = 3
+VERSION = 4
 SCHEMA = f"""{TABLE.strip()};
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY,
@@ -45,6 +46,7 @@ CREATE INDEX uploads ON jobs (photo) WHERE source = 'upload';
 CREATE INDEX by_digest ON jobs (digest);
 CREATE INDEX by_preset ON jobs (preset, state);
 CREATE INDEX by_result ON jobs (result) WHERE result IS NOT NULL;
+CREATE INDEX by_finish ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX by_result_digest ON jobs (result_digest) WHERE result_digest IS NOT NULL
 """
 
@@ -59,6 +61,7 @@ class Ledger:
         self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
         self._db = Database(path, SCHEMA, VERSION)
         self._sql = self._db.sql
+        self.history = History(self._db)
         self._recipes = Recipes(self._db, lambda path: Path(os.fsdecode(self.key(path))), root.joinpath)
         self._inode = path.stat().st_ino if isinstance(path, Path) else None
 
@@ -311,6 +314,10 @@ class Ledger:
         """The newest first."""
         rows = self._sql("SELECT * FROM jobs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2", (state, limit))
         return map(self._job, rows)
+
+    def ended_last(self, state: State, limit: int) -> list[Job]:
+        """The newest first."""
+        return [self._job(row) for row in self.history.ended_last(state, limit)]
 
     def recipes_in_use(self) -> list[Preset]:
         """Of all Jobs that may run yet."""

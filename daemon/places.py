@@ -37,6 +37,10 @@ def address_file() -> Path:
     return platformdirs.user_state_path("stylefolder") / "daemon.json"
 
 
+def log_file() -> Path:
+    return platformdirs.user_log_path("stylefolder") / "stylefolder.log"
+
+
 def own_folder(root: Path) -> Path:
     """What the daemon keeps in a Root for itself."""
     return root / ".stylefolder"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.client import Client, NoDaemon, Refused
-from daemon.events import Event, JobDone, JobFailed, Note
+from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.job import Job
 from daemon.wire import event_in
 from stylecore.errors import StylefolderError
@@ -73,7 +73,7 @@ def _forget(client: Client, number: int) -> None:
 
 def _brought_home(client: Client, event: Event, photo: Path, target: Callable[[Path, str], Path]) -> Event:
     """The event with the names that the user knows; of a Job that is done the Result is fetched and written there."""
-    if isinstance(event, Note):
+    if isinstance(event, (Note, Heartbeat)):
         return event
     job = dataclasses.replace(event.job, photo=photo)
     if not isinstance(event, JobDone):

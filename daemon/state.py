@@ -12,12 +12,14 @@ class Running:
 
     def __init__(self) -> None:
         self.jobs: dict[int, RunningOut] = {}
+        self.device: str | None = None  # in words, since a worker has said it
 
     def hear(self, event: Event) -> None:
         match event:
             case JobStarted(job):
                 self._set(job, RunningOut(job=job_out(job)))
             case JobChosen(job, device, size):
+                self.device = device
                 self._set(job, self._of(job).model_copy(update={"device": device, "size": size}))
             case JobStepped(job, step, steps, scale, scales, loss, share, seconds):
                 news = {

@@ -6,11 +6,14 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, Note
+from daemon.events import Event, Heartbeat, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, Note
 from daemon.places import printable
 from daemon.wire import event_out
+
+if TYPE_CHECKING:
+    from daemon.client import Client
 
 Show = Callable[[Event], None]
 Mode = Literal["bars", "plain", "json"]
@@ -28,11 +31,67 @@ def view(plain: bool, as_json: bool) -> Iterator[Show]:
             yield show
 
 
+def view_on_terminal(plain: bool, as_json: bool) -> bool:
+    return not plain and not as_json and sys.stdout.isatty()
+
+
+@contextlib.contextmanager
+def live_view() -> Iterator[Show]:
+    """`watch`'s own: the status view in a thread, attached to this process's API as to any other daemon's. Warnings
+    of the beginning, before there is an API, are shown when the terminal is given back."""
+    import os
+    import signal
+    import threading
+
+    from daemon import places
+    from daemon.client import Client, NoDaemon, read_address
+    from daemon.live import run_live
+
+    ended = threading.Event()
+    early: list[str] = []
+
+    def connect() -> Client:
+        while not ended.wait(0.05):
+            address = read_address(places.address_file())
+            if address is not None and address.pid == os.getpid():
+                return Client(address)
+        raise NoDaemon("It ends.")
+
+    def show(event: Event) -> None:
+        if isinstance(event, Note) and event.warning:
+            early.append(printable(event.text))
+
+    def run() -> None:
+        while not ended.is_set() and run_live(connect, ended.is_set, lambda: os.kill(os.getpid(), signal.SIGTERM)):
+            pass  # a Root that was taken away and is back has a new API
+
+    thread = threading.Thread(target=run, name="stylefolder-view")
+    thread.start()
+    try:
+        yield show
+    finally:
+        ended.set()
+        thread.join()
+        for text in early[-5:]:
+            print(text, file=sys.stderr)  # noqa: T201
+
+
+def attached_view(client: Client) -> bool:
+    """`status`'s: until q or ctrl-C; returns whether the daemon ended before."""
+    from daemon.lifetime import stoppable
+    from daemon.live import run_live
+
+    with stoppable() as stopped:
+        return run_live(lambda: client, stopped, lambda: None)
+
+
 def sentence(event: Event) -> str | None:
     """An event in a line, or None where it is only progress."""
     match event:
         case Note(text):
             return printable(text)
+        case Heartbeat(queued, done, failed):
+            return f"At work: {queued} queued, {done} done, {failed} failed."
         case JobStarted(job):
             return f"{printable(job.photo.name)}: begun with {job.preset}"
         case JobDone(job, copied=True):

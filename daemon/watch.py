@@ -13,7 +13,8 @@ from daemon import gimp, originals, places, spool
 from daemon.api import Inside
 from daemon.database import LedgerDamaged, LedgerFull, LedgerGone, set_aside
 from daemon.engine import Engine, WorkerError
-from daemon.events import Event, JobDone, JobFailed, Note
+from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
+from daemon.gauges import gauges
 from daemon.hints import Hints
 from daemon.hub import Hub
 from daemon.job import Job
@@ -33,6 +34,7 @@ from stylecore.result import EXTENSIONS
 
 TICK = 0.25  # seconds that the Engine is heard out in one turn
 IDLE_TICK = 1.0
+BEAT_EVERY = 300.0  # seconds of silence
 FULL_TICK = 1.0  # between two tries where the Ledger's disk is full
 WORKER_TICK = 10.0  # between two tries where no worker starts
 
@@ -78,6 +80,7 @@ class _Watch:
         self.show = show
         self.settings = settings
         self.failed = 0
+        self._told = time.monotonic()  # when anything was told last
         self.wake = threading.Event()
         self.outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()  # what other threads have to tell
         self.working = Running()
@@ -126,14 +129,22 @@ class _Watch:
                     return
                 if once and self._all_done():
                     return
+                self._beat()
                 if more:
                     continue
                 wait = IDLE_TICK if not (self.watcher.pending or self.watcher.unfinished) else TICK
             self.wake.wait(wait)
             self.wake.clear()
 
+    def _beat(self) -> None:
+        """Who reads plain lines knows that it lives."""
+        if time.monotonic() - self._told > BEAT_EVERY:
+            counts = [self.ledger.count(state) for state in ("queued", "done", "failed")]
+            self.tell(Heartbeat(*counts))
+
     def tell(self, event: Event) -> None:
         """To all who want to know."""
+        self._told = time.monotonic()
         self.failed += isinstance(event, JobFailed)
         self.working.hear(event)
         if isinstance(event, (JobFailed, JobDone)):
@@ -149,6 +160,7 @@ class _Watch:
             open_ledger=lambda: Ledger(places.ledger_file(self.root), self.root),
             presets=lambda: self.library.presets, preset_errors=lambda: self.library.errors,
             running=lambda: list(self.working.jobs.values()), pending=self._pending, problems=lambda: self.problems.all,
+            device=lambda: gauges(self.engine.device, self.working.device, self.engine.worker),
             upload_limit=lambda: self.settings.current.upload_limit << 20, cancel=self.engine.cancel, wake=self.wake.set,
             tell=self._tell_later,
         )  # fmt: skip

@@ -56,7 +56,8 @@ class PresetsOut(BaseModel):
 
 
 class RunningOut(BaseModel):
-    """A Job at work; ``size`` is (width, height) of the finest scale, ``share`` 0..1 of the whole work."""
+    """A Job at work; ``size`` is (width, height) of the finest scale, ``share`` 0..1 of the whole work; ``left`` seconds,
+    by its pace and by what others of its preset and size took."""
 
     job: JobOut
     device: str | None = None
@@ -68,6 +69,7 @@ class RunningOut(BaseModel):
     loss: float | None = None
     share: float = 0.0
     seconds: float = 0.0
+    left: float | None = None
 
 
 class PendingOut(BaseModel):
@@ -77,8 +79,30 @@ class PendingOut(BaseModel):
     waits_for: str
 
 
+class DeviceOut(BaseModel):
+    """``use`` 0..1, memory in bytes, ``temperature`` in degrees Celsius, ``load`` the processor's over a minute."""
+
+    name: str
+    use: float | None
+    memory_ours: int
+    memory_others: int
+    memory_total: int
+    temperature: float | None
+    load: float | None
+
+
+class ThroughputOut(BaseModel):
+    """Of the last hour: photos done; median and 95th percentile of their seconds."""
+
+    done: int
+    median: float | None
+    p95: float | None
+
+
 class StatusOut(BaseModel):
-    """``state``: degraded where there are ``problems``. ``inboxes``: how many Jobs of each preset are in which state."""
+    """``state``: degraded where there are ``problems``. ``inboxes``: how many Jobs of each preset are in which state;
+    ``done_today``, and ``drain``, the seconds in which its queue would be done, by preset. ``recent`` and ``failures``:
+    what was done and what failed last."""
 
     version: int = SCHEMA_VERSION
     stylefolder: str
@@ -89,6 +113,12 @@ class StatusOut(BaseModel):
     running: list[RunningOut]
     pending: list[PendingOut]
     inboxes: dict[str, dict[State, int]]
+    done_today: dict[str, int]
+    drain: dict[str, float]
+    throughput: ThroughputOut
+    recent: list[JobOut]
+    failures: list[JobOut]
+    device: DeviceOut
 
 
 class ErrorDetail(BaseModel):

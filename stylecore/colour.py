@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 Pixels = NDArray[Any]  # (height, width, channels), uint8 or uint16
 Floats = NDArray[np.float32]
 
+Colours = NDArray[np.float32]  # (n, 3)
+
+LATTICE, RANKS, TURNS = 17, 128, 8  # of a grading
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -100,6 +103,34 @@ def with_palette(pixels: Floats, palette: Palette) -> Floats:
     transport = inverse @ _power(root @ (palette.covariance + floor) @ root, 0.5) @ inverse
     moved = (pixels - own.mean) @ transport.T + palette.mean
     return np.clip(moved, 0, 1).astype(np.float32)
+
+
+def grading(colours: Colours, wanted: Colours) -> Floats:
+    """The colour look-up table that gives ``colours`` the distribution of ``wanted``, both (n, 3) in 0..1: by turns, along
+    rotated axes, each marginal is made the wanted one's (Pitie, Kokaram & Dahyot 2007, "Automated colour grading using
+    colour distribution transfer"). Shape (LATTICE, LATTICE, LATTICE, 3) by red, green, blue; coarse, so that it is smooth.
+    """
+    chance = np.random.default_rng(0)
+    axis = np.linspace(0, 1, LATTICE)
+    table = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    moving, goal = colours.astype(np.float64), wanted.astype(np.float64)
+    ranks = (np.arange(RANKS) + 0.5) / RANKS
+    for _ in range(TURNS):
+        rotation, _ = np.linalg.qr(chance.normal(size=(3, 3)))
+        moving, table, turned = moving @ rotation, table @ rotation, goal @ rotation
+        for k in range(3):
+            before, after = np.quantile(moving[:, k], ranks), np.quantile(turned[:, k], ranks)
+            for points in (moving, table):
+                points[:, k] += np.interp(points[:, k], before, after - before)
+        moving, table = moving @ rotation.T, table @ rotation.T
+    out: Floats = table.clip(0, 1).reshape(LATTICE, LATTICE, LATTICE, 3).astype(np.float32)
+    return out
+
+
+def sample(pixels: Floats, count: int) -> Colours:
+    """About so many of a picture's colours, (n, 3), evenly from all over it."""
+    colours = pixels.reshape(-1, 3)
+    return colours[:: max(1, len(colours) // count)]
 
 
 def _power(symmetric: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from stylecore.colour import Palette, palette_of
+from stylecore.colour import Colours, Palette, palette_of, sample
 from stylecore.decode import load_style_picture
 from stylecore.layers import block_of
 from stylecore.losses import TINY, Moments, Pull, gram_error, style_gradient, style_loss, sums, total_variation
@@ -17,6 +18,9 @@ from stylecore.network import Network
 from stylecore.preset import Preset, StylePicture
 from stylecore.tiles import SMALLEST, Tile, tiles_of
 
+COLOURS = 30_000  # of a style picture, that stand for all
+PIXEL_STROKES = 384  # pixels: where strokes keep their size in pixels, it is what they have in a picture of this long edge
+SMALLEST_STYLE = 32
 STYLE_TILE = 1024  # pixels: a style picture may be larger than memory, too
 
 
@@ -71,6 +75,13 @@ def style_palette(pictures: tuple[StylePicture, ...], fingerprint: str) -> Palet
     return palette_of([load_style_picture(p.picture, 256) for p in pictures], [p.weight for p in pictures])
 
 
+@functools.lru_cache(maxsize=64)
+def style_colours(pictures: tuple[StylePicture, ...], fingerprint: str) -> Colours:
+    """A sample of the style pictures' colours, (n, 3), each picture with its share; kept as ``style_targets`` are."""
+    whole = sum(p.weight for p in pictures)
+    return np.concatenate([sample(load_style_picture(p.picture, 256), int(COLOURS * p.weight / whole) + 1) for p in pictures])
+
+
 def to_tensor(pixels: object, device: torch.device) -> Tensor:
     """Float32 pixels (height, width, 3) in 0..1 to a picture (1, 3, height, width)."""
     return torch.as_tensor(pixels, dtype=torch.float32, device=device).permute(2, 0, 1)[None].contiguous()
@@ -80,15 +91,16 @@ class Objective:
     """``objective(picture)`` gives the losses and the gradient with respect to the picture.
 
     ``picture``: RGB in 0..1, shape (1, 3, height, width), float32; the gradient has the same shape. ``tile``: the edge
-    in pixels of the tiles in which a large picture is worked on; None: all at once. The gradient is the same.
+    in pixels of the tiles in which a large picture is worked on; None: all at once. The gradient is the same. ``coarser``: how many times this scale is half the finest.
     """
 
-    def __init__(self, network: Network, preset: Preset, photo: Tensor, fingerprint: str, tile: int | None = None) -> None:
+    def __init__(self, network: Network, preset: Preset, photo: Tensor, fingerprint: str, tile: int | None = None, coarser: int = 0) -> None:
         self.network = network
         self.preset = preset
         self.height, self.width = photo.shape[2:]
         self.layers = tuple(dict.fromkeys([*preset.content_layers, *preset.style_layers]))
-        long_edge = round(max(photo.shape[2:]) * preset.style_size)
+        reference = max(photo.shape[2:]) if preset.strokes == "picture" else PIXEL_STROKES / 2**coarser
+        long_edge = max(SMALLEST_STYLE, round(reference * preset.style_size))
         self.style = style_targets(network, preset.style, fingerprint, long_edge, self.layers)
         self.means = preset.statistic != "gram"
         self.photo = photo

@@ -76,23 +76,28 @@ class Preset(BaseModel):
     style_size: float = Field(
         1.0, ge=0.1, le=4, description="The style picture's long edge over the photo's: larger means larger strokes."
     )
+    strokes: Literal["picture", "pixel"] = Field(
+        "picture",
+        description="picture: strokes keep their size within the picture, so that a large Result looks like its small preview; pixel:"
+        " they keep their size in pixels, so that a large one has more and finer strokes.",
+    )
     weighting: Literal["relative", "article"] = Field(
         "relative",
         description="relative: every loss as a share of its target, alike in all layers; article: the formula of Gatys et al.",
     )
     statistic: Literal["gram", "covariance", "wasserstein"] = Field(
-        "gram",
+        "covariance",
         description="What of the style is matched in a layer: gram, the article's; covariance, mean and covariance; wasserstein, both by"
-        " the distance of two Gaussians. Only gram goes with the article's weighting.",
+        " the distance of two Gaussians. The article's weighting has gram.",
     )
     content_layers: dict[str, Weight] = Field(
-        default={"relu4_2": 1.0}, description="Layers whose features hold the scene, with weights."
+        default={"relu2_2": 1.0}, description="Layers whose features hold the scene, with weights."
     )
     style_layers: dict[str, Weight] = Field(
-        default={"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2},
+        default={"relu1_1": 0.6, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2},
         description="Layers whose Gram matrices hold the style, with weights: early ones colour and fine stroke.",
     )
-    content_weight: Weight = Field(0.2, description="How much the scene counts.")
+    content_weight: Weight = Field(0.6, description="How much the scene counts.")
     style_weight: Weight = Field(1.0, description="How much the style counts.")
     tv_weight: Weight = Field(0.0, description="Total variation: smooths noise, and strokes as well.")
     optimiser: Literal["lbfgs", "adam"] = Field("lbfgs", description="lbfgs: fewer steps; adam: the textbook's.")
@@ -100,7 +105,7 @@ class Preset(BaseModel):
         None, gt=0, le=10, description="The optimiser's rate; by default 1 for lbfgs, 0.02 (of the pixel range) for adam."
     )
     steps: Annotated[tuple[Steps, ...], BeforeValidator(_as_steps)] = Field(
-        default=(80, 60, 40), min_length=1, max_length=8,
+        default=(60, 40, 25), min_length=1, max_length=8,
         description="Steps at each scale, coarse to fine; each scale has twice the size of the one before.",
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=32, le=16384)] = Field(
@@ -112,7 +117,7 @@ class Preset(BaseModel):
         None, ge=0, lt=2**32, description="A number: another painting of the same photo, begun from some noise; none: begun from the photo."
     )
     recolour: bool = Field(
-        True, description="The photo begins with its colours matched to the style's (mean and covariance)."
+        True, description="The photo begins with its colours matched to the style's, and they are matched anew at each scale."
     )
     colour: Literal["style", "photo"] = Field("style", description="photo: the photo's own colours, the style's strokes.")
     strength: float = Field(100, ge=0, le=100, description="Per cent of the painting in the Result, over the photo.")
@@ -126,6 +131,13 @@ class Preset(BaseModel):
     @classmethod
     def _check_layers(cls, value: dict[str, float]) -> dict[str, float]:
         return _known_layers(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _articles_statistic(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("weighting") == "article":
+            return {"statistic": "gram", **data}
+        return data
 
     @model_validator(mode="after")
     def _check_statistic(self) -> Preset:

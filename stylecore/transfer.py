@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylecore.colour import Floats, with_palette
+from stylecore.colour import Colours, Floats, grading, with_palette
 from stylecore.device import Device, choose_device
 from stylecore.enlarge import enlarge
 from stylecore.memory import free_memory, tile_and_pairs
 from stylecore.network import Network
-from stylecore.objective import Losses, Objective, style_palette, to_tensor
+from stylecore.objective import Losses, Objective, style_colours, style_palette, to_tensor
 from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
 from stylecore.photo import Photo
 from stylecore.preset import Preset
@@ -24,6 +24,7 @@ from stylecore.weights import load_weights
 
 STEP_COST = 4000  # what a step costs beside its pixels, in pixels; measured on a CPU
 NOISE = 0.2  # standard deviation, of the pixel range: a different painting, of the same scene
+GRADED_EDGE = 192  # pixels: of the small picture whose colours stand for all
 SMALLEST_EDGE = 32  # block 5 of VGG19 halves four times, and a Gram matrix of one position says nothing
 
 
@@ -70,9 +71,14 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                 small = with_palette(small, style_palette(preset.style, preset.digest))
             target = to_tensor(small, device.torch)
             del small
-            first = _start(target, preset.seed) if picture is None else _resized(picture, width, height)
+            if picture is None:
+                first = _start(target, preset.seed)
+            else:
+                first = _resized(picture, width, height)
+                if preset.recolour and preset.colour == "style":
+                    first = _graded(first, style_colours(preset.style, preset.digest))
             tile, pairs = tile_and_pairs(device, width, height, free_memory(device))
-            optimiser = _optimiser(preset, first, Objective(network, preset, target, preset.digest, tile), pairs)
+            optimiser = _optimiser(preset, first, Objective(network, preset, target, preset.digest, tile, len(sizes) - scale), pairs)
             del target
             for _ in range(count):
                 losses = optimiser.step()
@@ -115,6 +121,15 @@ def _start(photo: Tensor, seed: int | None) -> Tensor:
         return photo.clone()
     noise = torch.randn(photo.shape, generator=torch.Generator().manual_seed(seed))  # on the CPU: the same on every device
     return (photo + NOISE * noise.to(photo.device)).clamp(0, 1)
+
+
+def _graded(picture: Tensor, wanted: Colours) -> Tensor:
+    """With the colours of the style: the statistics of features that follow pull at the first two moments only."""
+    small = torch.nn.functional.interpolate(picture, scale_factor=min(1.0, GRADED_EDGE / max(picture.shape[2:])), mode="nearest")
+    table = torch.from_numpy(grading(_to_pixels(small).reshape(-1, 3), wanted)).to(picture.device)
+    at = picture[0].flip(0).permute(1, 2, 0)[None, None] * 2 - 1  # (1, 1, height, width, 3), blue first: the table's last axis
+    out = torch.nn.functional.grid_sample(table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True)
+    return out[:, :, 0].contiguous()
 
 
 def _resized(picture: Tensor, width: int, height: int) -> Tensor:

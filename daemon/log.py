@@ -1,0 +1,41 @@
+"""What happened, kept in a file where the system wants logs: the newest five megabytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from daemon.events import Event, JobFailed, Note
+from daemon.views import sentence
+
+SIZE, OLDER = 1 << 20, 4
+
+
+class _Handler(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk must not end the daemon, nor fill its terminal; the Ledger tells of the disk."""
+
+
+def logged(show: Callable[[Event], None], file: Path) -> Callable[[Event], None]:
+    """``show``, with a line in the file for every event that has a sentence. Where there can be no file, without."""
+    log = logging.getLogger("stylefolder")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = _Handler(file, maxBytes=SIZE, backupCount=OLDER, encoding="utf-8", errors="backslashreplace")
+    except OSError as e:
+        show(Note(f"There is no log: {file} cannot be written ({e.strerror}).", warning=True))
+        return show
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(process)d %(message)s"))
+    log.addHandler(handler)
+
+    def show_and_log(event: Event) -> None:
+        if text := sentence(event):
+            wrong = isinstance(event, JobFailed) or (isinstance(event, Note) and event.warning)
+            log.log(logging.WARNING if wrong else logging.INFO, "%s", text)
+        show(event)
+
+    return show_and_log
