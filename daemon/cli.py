@@ -79,6 +79,28 @@ def apply(
     raise typer.Exit(1 if failed else 0)
 
 
+@app.command()
+def sheet(
+    photo: Annotated[Path, typer.Argument(help="The photo.")],
+    presets: Annotated[str | None, typer.Option(help="Only these, with commas between; by default all.", metavar="A,B,...")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A picture, or a page with sliders (.html); by default PHOTO-sheet.jpg.")] = None,
+    device: Device = "auto",
+    plain: Plain = False,
+) -> None:
+    """Choose a style by looking: the photo under every preset, small, on one sheet."""
+    from daemon.library import get_preset, in_force
+    from daemon.sheet import make_sheet
+    from daemon.views import view
+
+    folders = places.preset_folders(places.default_root())
+    chosen = [get_preset(name.strip(), folders) for name in presets.split(",")] if presets else in_force(folders)
+    target = out or photo.with_name(f"{photo.stem}-sheet.jpg")
+    with view(plain, as_json=False) as show:
+        failed = make_sheet(photo, chosen, target, device, show)
+    typer.echo(f"The sheet lies in {places.printable(target)}")
+    raise typer.Exit(1 if failed else 0)
+
+
 def _pixels(size: str | None) -> int | Literal["full"] | None:
     if size is None or size == "full":
         return size  # type: ignore[return-value]

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from stylecore.errors import PresetError, ResultError
 from stylecore.files import write_whole
-from stylecore.preset import Preset, StylePicture, find_presets, load_preset
+from stylecore.preset import Preset, StylePicture, find_presets, load_preset, preset_of_picture
+
+YAML = (".yaml", ".yml")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".avif")
 
 
 class Library:
@@ -17,20 +20,23 @@ class Library:
     version, if there was one, stays in ``presets``.
 
     ``store``: a folder for copies of the style pictures, named by their bytes, to which the presets then point: a Job is
-    pinned to the picture that it was queued with. Both dictionaries are replaced and never changed: threads may read them.
+    pinned to the picture that it was queued with. ``root``: a folder in it with a picture named ``style.*`` is a preset
+    with the defaults, too. Both dictionaries are replaced and never changed: threads may read them.
     """
 
-    def __init__(self, folders: Sequence[Path], store: Path | None = None) -> None:
+    def __init__(self, folders: Sequence[Path], store: Path | None = None, root: Path | None = None) -> None:
         self.folders = folders
+        self.root = root
         self.store = store
         self.presets: dict[str, Preset] = {}
         self.errors: dict[str, str] = {}
+        self.style_pictures: set[str] = set()  # the presets' own, which are no photos where they lie in an Inbox
         self._seen: dict[str, tuple[object, ...]] = {}
         self._pictures: dict[str, list[Path]] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        found = find_presets(self.folders)
+        found = {**(_style_pictures(self.root) if self.root else {}), **find_presets(self.folders)}
         presets = {name: preset for name, preset in self.presets.items() if name in found}
         errors = {name: error for name, error in self.errors.items() if name in found}
         for name, path in found.items():
@@ -38,7 +44,7 @@ class Library:
                 continue
             try:
                 file = self._stamps("", path)  # before it is read: what is written meanwhile is read again
-                preset = load_preset(path)
+                preset = load_preset(path) if path.suffix in YAML else preset_of_picture(path, name)
                 self._pictures[name] = [p.picture for p in preset.style]
                 pictures = self._stamps(name, path)[len(file) :]
                 presets[name] = self._pinned(preset)
@@ -46,6 +52,7 @@ class Library:
                 errors.pop(name, None)
             except (PresetError, ResultError, OSError) as e:
                 errors[name] = f"{e}" + (" Its last good version stays in force." if name in presets else "")
+        self.style_pictures = {str(picture) for pictures in self._pictures.values() for picture in pictures}
         self.presets, self.errors = dict(sorted(presets.items())), errors
 
     def why_not(self, name: str) -> str:
@@ -75,10 +82,24 @@ class Library:
         return tuple(stamps)
 
 
+def in_force(folders: Sequence[Path]) -> list[Preset]:
+    """Those that are sound."""
+    return list(Library(folders).presets.values())
+
+
+def _style_pictures(root: Path) -> dict[str, Path]:
+    """{folder: its picture named ``style.*``}"""
+    found: dict[str, Path] = {}
+    for picture in root.glob("*/style.*"):
+        if picture.suffix.lower() in PICTURES and picture.is_file() and not picture.parent.name.startswith("."):
+            found.setdefault(picture.parent.name, picture)
+    return found
+
+
 def get_preset(name_or_file: str, folders: Sequence[Path]) -> Preset:
     """By name from the folders, or a YAML file by its path. Raises PresetError."""
     path = Path(name_or_file)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML:
         return load_preset(path)
     found = find_presets(folders)
     if name_or_file in found:

@@ -32,15 +32,14 @@ ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate s
 class Follower:
     """What the API tells, gathered by a thread of its own; ``scene`` gives it as the panel wants it."""
 
-    def __init__(self, connect: Callable[[], Client], previews: bool) -> None:
+    def __init__(self, connect: Callable[[], Client]) -> None:
         self.connect = connect
-        self.previews = previews
         self.client: Client | None = None
         self.note = ""
         self.gone = threading.Event()
         self.changed = threading.Event()
         self.status: StatusOut | None = None
-        self.curves: dict[int, list[float]] = {}
+        self.curves: dict[int, list[tuple[int, float]]] = {}
         self.preview: bytes | Path | None = None
         self._asked = 0.0
         self._stale = True
@@ -69,7 +68,7 @@ class Follower:
         try:
             self.client = self.connect()
             self.changed.set()
-            for fields in self.client.events(previews=self.previews):
+            for fields in self.client.events(previews=True):
                 self._hear(fields)
                 self.changed.set()
         except (NoDaemon, Refused):
@@ -94,7 +93,7 @@ class Follower:
 
     def _step(self, fields: dict[str, Any]) -> None:
         number, status = fields["job"]["id"], self.status
-        self.curves.setdefault(number, []).append(fields["loss"])
+        self.curves.setdefault(number, []).append((fields["scale"], fields["loss"]))
         if status is None or number not in (r.job.id for r in status.running):
             return
         news = {key: fields[key] for key in ("step", "steps", "scale", "scales", "loss", "share", "seconds")}
@@ -112,7 +111,7 @@ def _left(running: RunningOut, fields: dict[str, Any]) -> float | None:
 def run_live(connect: Callable[[], Client], stopped: Callable[[], bool], leave: Callable[[], None]) -> bool:
     """Until ``stopped``, the key q, which calls ``leave``, or the daemon's end. Returns whether the daemon ended."""
     console = Console()
-    follower = Follower(connect, previews=console.width >= PICTURE_FROM)
+    follower = Follower(connect)
     follower.start()
     view = _View(follower, console, leave)
     follower.changed.wait(DRAW_EVERY)

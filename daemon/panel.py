@@ -37,11 +37,11 @@ ASCII = Glyphs("_.-=*#", "#", "-", "*", "->", "~")
 
 @dataclass(frozen=True)
 class Scene:
-    """``status`` as the API gave it, None before; ``curves``: each running Job's losses so far; ``picture``: the running
+    """``status`` as the API gave it, None before; ``curves``: each running Job's losses so far, with their scales; ``picture``: the running
     Job's preview, or the last Result, as lines of half blocks; ``said``: what the last key did; ``now``: Unix seconds."""
 
     status: StatusOut | None
-    curves: dict[int, list[float]] = field(default_factory=dict)
+    curves: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     picture: Sequence[Text] = ()
     said: str = ""
     now: float = 0.0
@@ -86,7 +86,7 @@ def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
     return found
 
 
-def _one_running(running: RunningOut, curve: list[float], now: float, width: int, glyphs: Glyphs) -> list[Text]:
+def _one_running(running: RunningOut, curve: list[tuple[int, float]], now: float, width: int, glyphs: Glyphs) -> list[Text]:
     job = running.job
     elapsed = now - job.started_at if job.started_at else running.seconds
     times = clock(elapsed) + (f", {clock(running.left)} left" if running.left is not None else "")
@@ -103,7 +103,9 @@ def _one_running(running: RunningOut, curve: list[float], now: float, width: int
     step = Text(f"scale {running.scale} of {running.scales}, step {running.step} of {running.steps}{size}")
     loss = Text()
     if curve:
-        loss = Text.assemble("loss ", (sparkline(curve, max(8, min(40, width - 40)), glyphs), "green"), f" {curve[-1]:.4g}, best {min(curve):.4g}")
+        best = min(loss for scale, loss in curve if scale == curve[-1][0])  # of this scale: losses of two are not alike
+        sparks = sparkline([loss for _, loss in curve], max(8, min(40, width - 40)), glyphs)
+        loss = Text.assemble("loss ", (sparks, "green"), f" {curve[-1][1]:.4g}, best {best:.4g}")
     return [first, bar, step, loss]
 
 

@@ -89,6 +89,7 @@ class Watcher:
                 self.hints.watch(inbox, recursive=True)
                 known = self.ledger.signatures(inbox.name)
                 new = [found for found in self.inboxes.files(inbox, self.results()) if known.get(found.name) != found.signature]
+                new = [found for found in new if found.name not in self.library.style_pictures]
                 with self.ledger.all_at_once():
                     for found in new:
                         seen.add(found.name)

@@ -159,7 +159,15 @@ def load_preset(path: Path) -> Preset:
         data, lines = read_yaml(path)
     except YamlFileError as e:
         raise PresetError(str(e)) from e
-    name = path.stem
+    return _checked(path, path.stem, data, lines)
+
+
+def preset_of_picture(picture: Path, name: str) -> Preset:
+    """The defaults, with this style picture. Raises PresetError."""
+    return _checked(picture, name, {"style": picture.name}, Lines({}))
+
+
+def _checked(path: Path, name: str, data: dict[str, Any], lines: Lines) -> Preset:
     if name in RESERVED_NAMES or name.startswith(".") or not name.isprintable():
         raise PresetError(f"{path}: {name!r} cannot be a preset's name (it names a folder): rename the file.")
     own = [key for key in ("name", "digest") if key in data]

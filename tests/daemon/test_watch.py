@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,17 @@ def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: I
     again = run(home, "watch", root, "--once", "--plain")
     assert again.returncode == 0
     assert "begun" not in again.stdout, "nothing is computed twice"
+
+
+def test_a_folder_with_a_style_picture_is_a_preset(root: Path, home: dict[str, str], small: Image.Image, tmp_path: Path) -> None:
+    """With the defaults; the picture itself is no photo."""
+    mine = root / "Grandma's garden"
+    mine.mkdir()
+    shutil.copyfile(REPOSITORY / "presets" / "styles" / "gouache.jpg", mine / "style.JPG")
+    small.resize((40, 32)).save(mine / "a.png")
+    assert run(home, "watch", root, "--once", "--plain").returncode == 0
+    assert [p.name for p in (mine / "styled").iterdir()] == ["a.png"]
+    assert not (mine / "failed").exists()
 
 
 def test_what_a_kill_in_mid_write_left_is_cleared(root: Path, home: dict[str, str], small: Image.Image) -> None:

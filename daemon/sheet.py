@@ -1,0 +1,133 @@
+"""``stylefolder sheet``: one photo under many presets, small and fast, to choose a style by looking."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import html
+import io
+import string
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from daemon import complete
+from daemon.engine import Engine
+from daemon.events import Event, JobDone
+from daemon.ledger import Ledger
+from daemon.lifetime import stoppable
+from stylecore.decode import load_photo
+from stylecore.errors import StylefolderError
+from stylecore.files import write_whole
+from stylecore.preset import Output, Preset
+
+EDGE = 320  # pixels: enough to judge, quick to paint
+GAP, LABEL = 12, 30
+PAPER, INK = "#f6f4f0", "#222222"
+PAGE = Path(__file__).with_name("sheet.html")
+TICK = 0.25
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+class SheetError(StylefolderError):
+    """The file that was asked for cannot be a sheet."""
+
+    exit_status = 2
+
+
+def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, show: Callable[[Event], None]) -> int:
+    """Paint ``photo`` under each preset and write the sheet: a picture, or a page with sliders where ``out`` ends in
+    .html. Returns how many presets failed; those are left out. Raises SheetError, PhotoError, ResultError."""
+    kind = out.suffix.lower()
+    if kind not in (*PICTURES, ".html"):
+        raise SheetError(f"{out}: a sheet is a picture ({', '.join(PICTURES)}) or a page (.html): end its name so.")
+    small = _small(photo)
+    with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:
+        paintings = _paint(small, presets, Path(folder), device, show)
+    if not paintings:
+        raise SheetError("No preset could be painted: the reasons are above.")
+    if kind == ".html":
+        write_whole(out, _page(photo.name, small, paintings).encode())
+    else:
+        buffer = io.BytesIO()
+        contact_sheet([(photo.stem, small), *paintings]).save(buffer, {".jpg": "JPEG", ".jpeg": "JPEG"}.get(kind, kind[1:].upper()), quality=92)
+        write_whole(out, buffer.getvalue())
+    return len(presets) - len(paintings)
+
+
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    """All of one size, in rows, each with its name beneath; about as wide as high."""
+    width, height = pictures[0][1].size
+    columns = max(1, round((len(pictures) * (height + LABEL) / width) ** 0.5 * 1.15))
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    cell_width, cell_height = width + GAP, height + LABEL
+    sheet = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
+    for i, (name, picture) in enumerate(pictures):
+        x, y = GAP + i % columns * cell_width, GAP + i // columns * cell_height
+        sheet.paste(picture, (x, y))
+        draw.text((x + width / 2, y + height + LABEL / 2 - 3), name, INK, font=font, anchor="mm")
+    return sheet
+
+
+def _small(photo: Path) -> Image.Image:
+    loaded = load_photo(photo)
+    width, height = loaded.size
+    share = min(1.0, EDGE / max(width, height))
+    pixels = loaded.resized(max(1, round(width * share)), max(1, round(height * share)))
+    return Image.fromarray((pixels * 255).round().astype("uint8"))
+
+
+def _paint(small: Image.Image, presets: Sequence[Preset], folder: Path, device: str, show: Callable[[Event], None]) -> list[tuple[str, Image.Image]]:
+    photo = folder / "photo.png"
+    small.save(photo)
+    names: dict[int, str] = {}
+    results: dict[str, Path] = {}
+
+    def tell(event: Event) -> None:
+        if isinstance(event, JobDone) and event.job.result is not None:
+            results[names[event.job.id]] = event.job.result
+        show(event)
+
+    with stoppable() as stopped, contextlib.closing(Ledger(":memory:")) as ledger:
+        for i, preset in enumerate(presets):
+            recipe = preset.model_copy(update={"size": EDGE, "output": Output(format="png")})
+            job = ledger.ask("command", photo, recipe, complete.sha256(photo), complete.look(photo), folder / f"{i}.png")
+            names[job.id] = preset.name
+        engine = Engine(ledger, device, lambda _: {}, tell)
+        try:
+            while not stopped() and ledger.count("queued", "running"):
+                engine.turn(TICK)
+        finally:
+            engine.stop()
+        if ledger.count("queued"):
+            raise KeyboardInterrupt
+    found = []
+    for preset in presets:
+        if preset.name in results:
+            with Image.open(results[preset.name]) as image:
+                found.append((preset.name, image.convert("RGB")))
+    return found
+
+
+def _page(title: str, photo: Image.Image, paintings: Sequence[tuple[str, Image.Image]]) -> str:
+    """Self-contained: the pictures are in it."""
+    figure = string.Template(
+        '<figure><div class="pair" style="aspect-ratio:$width/$height"><img alt="$name" src="$after"><img class="before" alt="the photo" src="$before">'
+        '<input type="range" min="0" max="100" value="50" aria-label="$name: photo or painting"></div><figcaption>$name</figcaption></figure>'
+    )
+    before = _data(photo)
+    figures = "\n".join(
+        figure.substitute(name=html.escape(name), after=_data(painting), before=before, width=photo.width, height=photo.height)
+        for name, painting in paintings
+    )
+    return string.Template(PAGE.read_text()).substitute(title=html.escape(title), figures=figures)
+
+
+def _data(picture: Image.Image) -> str:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
