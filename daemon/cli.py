@@ -23,6 +23,11 @@ app.add_typer(presets_app, name="presets")
 gimp_app = typer.Typer(help="The plug-in for GIMP 3.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(gimp_app, name="gimp")
 
+service_app = typer.Typer(help="Start with the session.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(service_app, name="service")
+config_app = typer.Typer(help="The settings.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 PresetName = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a .yaml file.")]
 Size = Annotated[str | None, typer.Option(help="Long edge in pixels at which the optimiser works, 32 to 16384; full: the photo's own.", metavar="PX|full")]
@@ -288,3 +293,43 @@ def where() -> None:
     for plug_ins in gimp.plug_in_folders():
         found = next((known for known in gimp.installed() if known.folder.parent == plug_ins), None)
         typer.echo(f"{plug_ins}: {'not installed' if found is None else found.fault or 'installed'}")
+
+
+@service_app.command("install")
+def install_service(root: Annotated[Path | None, typer.Argument(help="The Root to watch; by default ~/Pictures/Stylefolder.")] = None) -> None:
+    """The daemon starts now and with each session (systemd --user, launchd)."""
+    from daemon import service
+
+    typer.echo(f"Installed and started: {service.install(root and root.absolute())}")
+
+
+@service_app.command("remove")
+def remove_service() -> None:
+    """It ends, and starts no more by itself."""
+    from daemon import service
+
+    path = service.remove()
+    typer.echo(f"Removed {path}" if path else "It is not installed.")
+
+
+@config_app.command("edit")
+def edit_config() -> None:
+    """Open the settings in your editor; then they are checked."""
+    from daemon import config
+
+    config.edit(places.settings_file())
+    typer.echo(f"{places.settings_file()} is sound.")
+
+
+@config_app.command("path")
+def config_path() -> None:
+    """Where the settings lie."""
+    typer.echo(places.settings_file())
+
+
+@config_app.command("show")
+def show_config() -> None:
+    """The settings in force."""
+    from daemon import config
+
+    typer.echo(config.shown(places.settings_file()), nl=False)

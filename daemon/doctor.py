@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import gimp, places
+from daemon import gimp, places, service
 from daemon.library import Library
 from stylecore.errors import StylefolderError
 
@@ -36,6 +36,8 @@ def examine(root: Path, device: str) -> Iterator[Finding]:
     yield _root(root)
     yield _disk(root)
     yield from _gimp()
+    yield Finding("service", *service.state())
+    yield Finding("log", True, str(places.log_file()))
     if INOTIFY.exists():
         most = int(INOTIFY.read_text())
         yield Finding("inotify", most >= 8192, f"{most} watches allowed" + ("" if most >= 8192 else ": raise fs.inotify.max_user_watches"))

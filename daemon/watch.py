@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon import gimp, originals, places, spool
+from daemon import gimp, originals, places, service, spool
 from daemon.api import Inside
 from daemon.database import LedgerDamaged, LedgerFull, LedgerGone, set_aside
 from daemon.engine import Engine, WorkerError
@@ -27,6 +27,7 @@ from daemon.server import serving
 from daemon.settings import LiveSettings
 from daemon.state import Running
 from daemon.watcher import Watcher
+from daemon.welcome import welcome
 from daemon.wire import PendingOut, text
 from stylecore.errors import ResultError, StylefolderError
 from stylecore.files import write_whole
@@ -34,6 +35,7 @@ from stylecore.result import EXTENSIONS
 
 TICK = 0.25  # seconds that the Engine is heard out in one turn
 IDLE_TICK = 1.0
+SIGN_EVERY = service.WATCHDOG / 4
 BEAT_EVERY = 300.0  # seconds of silence
 FULL_TICK = 1.0  # between two tries where the Ledger's disk is full
 WORKER_TICK = 10.0  # between two tries where no worker starts
@@ -48,6 +50,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
     A Root that is taken away is waited for; a damaged Ledger is set aside and made again from what lies in the folders.
     """
     _make_root(root)
+    welcome(root)
     settings = LiveSettings(places.settings_file(), root)
     failed = 0
     with stoppable() as stopped:
@@ -56,6 +59,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
                 with only_one(root), _Watch(root, device, show, settings) as running:
                     try:
                         with serving(running.inside(), places.address_file(), gimp.address_files(), running.tell) if api else contextlib.nullcontext():
+                            service.tell_systemd("READY=1")
                             running.until(stopped, once, each_turn)
                     finally:
                         failed += running.failed
@@ -65,6 +69,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
                     raise
                 show(Note(f"The folder {root} was taken away: it goes on when it is back.", warning=True))
                 while not stopped() and not root.is_dir():
+                    service.tell_systemd("WATCHDOG=1")
                     time.sleep(TICK)
                 if stopped():
                     return failed
@@ -81,6 +86,7 @@ class _Watch:
         self.settings = settings
         self.failed = 0
         self._told = time.monotonic()  # when anything was told last
+        self._signed = 0.0
         self.wake = threading.Event()
         self.outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()  # what other threads have to tell
         self.working = Running()
@@ -113,6 +119,7 @@ class _Watch:
     def until(self, stopped: Callable[[], bool], once: bool, each_turn: Callable[[Ledger], bool] | None) -> None:
         while not stopped():
             wait = IDLE_TICK
+            self._sign_of_life()
             try:
                 more = self._turn()
             except LedgerFull as e:
@@ -135,6 +142,11 @@ class _Watch:
                 wait = IDLE_TICK if not (self.watcher.pending or self.watcher.unfinished) else TICK
             self.wake.wait(wait)
             self.wake.clear()
+
+    def _sign_of_life(self) -> None:
+        if time.monotonic() - self._signed > SIGN_EVERY:
+            self._signed = time.monotonic()
+            service.tell_systemd("WATCHDOG=1")
 
     def _beat(self) -> None:
         """Who reads plain lines knows that it lives."""

@@ -1,0 +1,34 @@
+"""``stylefolder config``: the settings' file, written with comments where there is none, opened in the user's editor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from daemon.settings import Settings, load_settings
+from stylecore.files import write_whole
+
+
+def commented() -> str:
+    """Every setting with its description and its default, which is a comment itself."""
+    lines = ["# Stylefolder's settings. A line in force has no # before it; a running daemon reads changes at once."]
+    for name, field in Settings.model_fields.items():
+        lines += ["", f"# {field.description}", f"# {name}: {json.dumps(field.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def edit(file: Path) -> None:
+    """Open it in $VISUAL, $EDITOR or what the system has. Raises SettingsError where it is wrong afterwards."""
+    import click
+
+    if not file.exists():
+        write_whole(file, commented().encode())
+    click.edit(filename=str(file))
+    load_settings(file)
+
+
+def shown(file: Path) -> str:
+    """What is in force, as YAML. Raises SettingsError."""
+    return yaml.safe_dump(load_settings(file).model_dump(mode="json"), sort_keys=False, allow_unicode=True)
