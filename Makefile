@@ -3,7 +3,7 @@ BIN := .venv/bin
 PHOTO ?=
 PRESET ?= oil
 
-.PHONY: install demo test test-slow bench lint styles
+.PHONY: install demo test test-slow bench lint styles docs
 
 install: .venv/.installed
 
@@ -29,6 +29,9 @@ bench: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: install
+	$(BIN)/python docs/make_pictures.py
 
 styles: install
 	$(BIN)/python -m presets.paint

@@ -258,12 +258,25 @@ def check(file: Annotated[Path, typer.Argument(help="A preset's .yaml file.")]) 
 def new(
     name: Annotated[str, typer.Argument(help="Its name, and its Inbox's.")],
     style: Annotated[list[Path], typer.Option("--style", help="A style picture; may be given several times.")],
+    sample: Annotated[bool, typer.Option(help="Paint a small sample beside it.")] = True,
+    device: Device = "auto",
 ) -> None:
-    """Write a preset into the configuration folder, ready to be edited."""
-    from daemon.new_preset import write_preset
+    """Write a preset into the configuration folder, every key explained; paint a sample."""
+    from daemon.demo import packaged_photograph
+    from daemon.new_preset import paint_sample, write_preset
+    from daemon.views import view
+    from stylecore.errors import PhotoError
 
     path = write_preset(name, style, places.config_folder() / places.PRESETS)
     typer.echo(f"{path} is written; edit it as you like, and drop photos into the Inbox {name!r}.")
+    if sample:
+        try:
+            photo = packaged_photograph()
+        except PhotoError:
+            photo = places.SHIPPED / "styles" / "gouache.jpg"
+        with view(plain=False, as_json=False) as show:
+            painted = paint_sample(path, photo, device, show)
+        typer.echo(f"A sample: {painted}")
 
 
 @gimp_app.command()

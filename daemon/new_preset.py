@@ -1,30 +1,29 @@
-"""``stylefolder presets new``: a preset's file, checked before it is in force."""
+"""``stylefolder presets new``: a preset's file with every key explained, checked before it is in force, and a small sample."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import yaml
+
+from daemon.events import Event
 from stylecore.decode import load_photo
 from stylecore.errors import PresetError
 from stylecore.files import write_whole
-from stylecore.preset import json_schema, load_preset
+from stylecore.preset import Preset, json_schema, load_preset
 
-TEMPLATE = """\
+HEAD = """\
 # yaml-language-server: $schema=preset.schema.json
+# A line in force has no # before it. What each key does, with pictures: docs/presets.md
 description: {description}
-# One style picture, or several with weights: - {{picture: other.jpg, weight: 0.5}}
+
+# {style_says} Several: - {{picture: other.jpg, weight: 0.5}}
 style:
 {style}
-# Larger strokes above 1, smaller below.
-style_size: 1.0
-# How much the scene counts against the style, whose weight is 1.
-content_weight: 0.2
-# photo: keep the photo's own colours.
-colour: style
-# All keys with their defaults: stylefolder presets show {name}
 """
+OWN = ("name", "digest", "description", "style")  # of the model: no key, or in the head
 
 
 def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
@@ -37,7 +36,7 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     copies = [folder / f"{name}-{i}{picture.suffix.lower()}" for i, picture in enumerate(pictures, 1)]
     style = "\n".join(f"  - {json.dumps(copy.name)}" for copy in copies)
     description = json.dumps(f"{name}, after {', '.join(p.stem for p in pictures)}"[:500])
-    text = TEMPLATE.format(name=name, description=description, style=style)
+    text = HEAD.format(description=description, style=style, style_says=Preset.model_fields["style"].description) + _keys()
     for picture, copy in zip(pictures, copies, strict=True):
         write_whole(copy, picture.read_bytes())
     write_whole(folder / "preset.schema.json", json.dumps(json_schema(), indent=1).encode())
@@ -48,3 +47,24 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
         path.unlink()
         raise
     return path
+
+
+def paint_sample(preset: Path, photo: Path, device: str, show: Callable[[Event], None]) -> Path:
+    """A small painting of ``photo`` beside the preset's file. Raises SheetError, ResultError."""
+    from daemon.sheet import make_sheet
+
+    out = preset.with_name(f"{preset.stem}-sample.jpg")
+    make_sheet(photo, [load_preset(preset)], out, device, show)
+    return out
+
+
+def _keys() -> str:
+    """All others with their defaults, as comments."""
+    defaults = Preset(name="x", digest="", style=("x",)).model_dump(mode="json")
+    lines: list[str] = []
+    for name, field in Preset.model_fields.items():
+        if name not in OWN:
+            value = yaml.safe_dump(defaults[name], default_flow_style=True, width=1000).removesuffix("...\n").strip()
+            says = field.description or "How Results are saved: the format (same: the photo's own), and the quality of those that lose some."
+            lines += ["", f"# {says}", f"# {name}: {value}"]
+    return "\n".join(lines) + "\n"

@@ -57,11 +57,10 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
     return len(presets) - len(paintings)
 
 
-def contact_sheet(pictures: Sequence[tuple[str, Image.Image]]) -> Image.Image:
-    """All of one size, in rows, each with its name beneath; about as wide as high."""
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int | None = None) -> Image.Image:
+    """All of one size, in rows, each with its name beneath; by default about as wide as high."""
     width, height = pictures[0][1].size
-    columns = max(1, round((len(pictures) * (height + LABEL) / width) ** 0.5 * 1.15))
-    columns = min(columns, len(pictures))
+    columns = columns or min(len(pictures), max(1, round((len(pictures) * (height + LABEL) / width) ** 0.5 * 1.15)))
     rows = -(-len(pictures) // columns)
     cell_width, cell_height = width + GAP, height + LABEL
     sheet = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)

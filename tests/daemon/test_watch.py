@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from stylecore import Preset
 
 STYLEFOLDER = [sys.executable, "-m", "daemon"]
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -235,15 +238,20 @@ def test_presets_commands(home: dict[str, str], tmp_path: Path) -> None:
     assert "watercolour" in listed.stdout
     shown = run(home, "presets", "show", "classic")
     assert "style_weight: 10000" in shown.stdout
-    made = run(home, "presets", "new", "mine", "--style", REPOSITORY / "presets" / "styles" / "pastel.jpg")
+    made = run(home, "presets", "new", "mine", "--style", REPOSITORY / "presets" / "styles" / "pastel.jpg", "--no-sample")
     assert made.returncode == 0, made.stderr
     assert "mine" in run(home, "presets", "list").stdout
     path = Path(home["XDG_CONFIG_HOME"]) / "stylefolder" / "presets" / "mine.yaml"
     assert "is right" in run(home, "presets", "check", path).stdout
-    path.write_text(path.read_text() + "strenght: 4\n")
+    explained = path.read_text()
+    everything = "\n".join(line.removeprefix("# ") if re.match(r"# [a-z_]+: ", line) and line[2:].partition(":")[0] in Preset.model_fields else line for line in explained.splitlines())
+    path.write_text(everything)
+    assert run(home, "presets", "show", "mine").stdout == run(home, "presets", "show", path).stdout, "every key with its default"
+    assert "statistic: covariance" in everything
+    path.write_text("strenght: 4\n" + explained)
     broken = run(home, "presets", "check", path)
     assert broken.returncode == 2
-    assert "mine.yaml:13: strenght: there is no such key; did you mean 'strength'?" in broken.stderr
+    assert "mine.yaml:1: strenght: there is no such key; did you mean 'strength'?" in broken.stderr
 
 
 def test_doctor(home: dict[str, str], tmp_path: Path) -> None:
