@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from daemon.copies import copy_of_twin
-from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobPreview, JobStarted, JobStepped
+from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobPreview, JobStarted, JobStepped, Note
 from daemon.job import MAX_ATTEMPTS, Job, Original
 from daemon.ledger import Ledger
 from daemon.worker import Chosen, Controls, Finished, Message, Order, Preview, Ready, Stepped, Waiting, run
@@ -51,6 +51,7 @@ class Engine:
         self._starts = 0  # since a worker was ready
         self._heard = 0.0  # when the worker last gave a sign of life
         self._finished: Finished | None = None
+        self._device_lost = False  # since the last rest: what is computed on `auto` meanwhile is computed on the CPU
         context = multiprocessing.get_context("spawn")  # a forked CUDA or torch thread pool is not sound
         self._context = context
         self.controls = Controls(context.RawValue("q", 0), context.RawValue("b", 0))
@@ -87,6 +88,7 @@ class Engine:
             self._watch_over()
             return True
         if self._process is not None and time.monotonic() - self._heard > IDLE_FOR:
+            self._device_lost = False
             self._dismiss()
         return fed
 
@@ -101,8 +103,9 @@ class Engine:
         self._ready = False
         self._heard = time.monotonic()
         self._pipe, theirs = self._context.Pipe()
+        device = "cpu" if self._device_lost and self.device == "auto" else self.device
         self._process = self._context.Process(
-            target=run, args=(theirs, self.device, self.controls), name="stylefolder-worker", daemon=True
+            target=run, args=(theirs, device, self.controls), name="stylefolder-worker", daemon=True
         )
         self._process.start()
         theirs.close()
@@ -172,6 +175,7 @@ class Engine:
             case Preview():
                 self.tell(JobPreview(job, message.jpeg))
             case Finished():
+                self._device_lost |= message.device_lost
                 self._finished = message
 
     def _settle(self) -> None:
@@ -179,9 +183,10 @@ class Engine:
         finished, job = self._finished, self.job
         if finished is None or job is None:
             return
-        event: Event | None = None
-        if finished.outcome == "again":
+        event: Event | None
+        if finished.outcome == "again" and job.attempts < MAX_ATTEMPTS:
             self.ledger.put_back(job, counts=True)
+            event = Note(f"{job.photo.name}: {finished.reason}; it is tried again{self._elsewhere()}.", warning=True)
         elif finished.outcome == "done":
             assert finished.result is not None
             original = self.original() if job.source == "folder" else "keep"
@@ -190,14 +195,19 @@ class Engine:
         elif finished.outcome == "cancelled":
             event = JobCancelled(self.ledger.dropped(job, finished.reason))
         else:
-            event = JobFailed(self.ledger.failed(job, finished.reason or "", mendable=finished.mendable))
+            reason = finished.reason or ""
+            if finished.outcome == "again":
+                reason = f"{reason}, {job.attempts} times: memory may be short; try a smaller --size."
+            event = JobFailed(self.ledger.failed(job, reason, mendable=finished.mendable))
         self.job = self._finished = self.waits_for = None
         if self.controls.cancelled.value == job.id:
             self.controls.cancelled.value = 0  # it may be retried
         if finished.ends:
             self._dismiss()
-        if event is not None:
-            self.tell(event)
+        self.tell(event)
+
+    def _elsewhere(self) -> str:
+        return " on the CPU" if self._device_lost and self.device == "auto" else ""
 
     def _watch_over(self) -> None:
         """A worker that gives no sign of life is killed, which counts as its death."""
@@ -216,12 +226,8 @@ class Engine:
             return
         for folder in {path.parent for path in ([job.target] if job.target else self.names(job).values())}:
             clear_parts(folder)
-        if job.attempts < MAX_ATTEMPTS:
-            self._finished = Finished(job.id, "again")
-            return
         cause = cause or (f"signal {-code}" if code is not None and code < 0 else f"exit status {code}")
-        reason = f"The worker died of it {job.attempts} times ({cause}): memory may be short; try a smaller --size."
-        self._finished = Finished(job.id, "failed", reason=reason)
+        self._finished = Finished(job.id, "again", reason=f"The worker died of it ({cause})")
 
     def _dismiss(self) -> None:
         """A closed pipe ends the worker at its next step; one that does not hear is killed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import sys
 import threading
@@ -26,6 +27,7 @@ DRAW_EVERY = 0.25  # seconds: 4 Hz at most
 ASK_EVERY = 2.0  # for what no event tells: the device's gauges, files not complete yet
 SAID_FOR = 6.0
 PICTURE_ROWS = 12
+SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|O.|.)?")  # an arrow or a function key
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate screen without a cursor, and back
 
 
@@ -115,11 +117,12 @@ def run_live(connect: Callable[[], Client], stopped: Callable[[], bool], leave: 
     follower.start()
     view = _View(follower, console, leave)
     follower.changed.wait(DRAW_EVERY)
-    with _screen(view.console), _keys() as key:
+    with _screen(view.console), _keys() as pressed:
         while not stopped() and not view.left and not follower.gone.is_set():
             follower.refresh()
             view.draw()
-            view.obey(key(DRAW_EVERY))
+            for key in pressed(DRAW_EVERY):
+                view.obey(key)
     return follower.gone.is_set() and not view.left
 
 
@@ -225,7 +228,7 @@ def _screen(console: Console) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Callable[[float], str]]:
-    """A function that waits for a key at most so many seconds; empty where none came, or there is no keyboard."""
+    """A function that waits at most so many seconds and gives the keys pressed; empty where there were none, or no keyboard."""
     try:
         import termios
         import tty
@@ -239,7 +242,7 @@ def _keys() -> Iterator[Callable[[float], str]]:
         return
     try:
         tty.setcbreak(sys.stdin)
-        yield _key
+        yield _pressed
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
@@ -249,7 +252,7 @@ def _no_key(wait: float) -> str:
     return ""
 
 
-def _key(wait: float) -> str:
+def _pressed(wait: float) -> str:
     until = time.monotonic() + wait
     try:
         ready, _, _ = select.select([sys.stdin], [], [], wait)
@@ -257,7 +260,7 @@ def _key(wait: float) -> str:
         return ""
     if not ready:
         return ""
-    key = os.read(sys.stdin.fileno(), 64).decode("ascii", "replace")
-    if len(key) != 1:  # an arrow is a sequence; nothing is the terminal's end
+    keys = SEQUENCE.sub("", os.read(sys.stdin.fileno(), 64).decode("ascii", "replace")).lower()
+    if not keys:  # an arrow alone, or the terminal's end, which is always ready
         return _no_key(max(0.0, until - time.monotonic()))
-    return key.lower()
+    return keys

@@ -1,7 +1,4 @@
-"""The status view as lines for a terminal of a given size: ``lines(scene, width, height)``. Pure: what is shown is in the Scene.
-
-`python -m daemon.panel` shows one.
-"""
+"""The status view as lines for a terminal of a given size: ``lines(scene, width, height)``. Pure: what is shown is in the Scene."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ class Waiting:
 @dataclass(frozen=True)
 class Finished:
     """``result`` and the sha256 of its bytes, or the ``reason`` why there is none. ``outcome`` cancelled: by someone, or
-    for the photo is gone or another one now; again: the worker died of it, not for the last time. ``mendable`` where the photo is not to blame for a failure; ``ends`` where
-    the worker does not go on. ``curve``, ``timings``: as in JobDone."""
+    for the photo is gone or another one now; again: the worker, or its device, died of it. ``mendable`` where the photo is not
+    to blame for a failure; ``ends`` where the worker does not go on. ``curve``, ``timings``: as in JobDone."""
 
     job: int
     outcome: Literal["done", "failed", "cancelled", "again"]
@@ -96,6 +96,7 @@ class Finished:
     reason: str | None = None
     mendable: bool = False
     ends: bool = False
+    device_lost: bool = False
     notes: tuple[str, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
@@ -136,6 +137,8 @@ def run(pipe: Connection, device: str, controls: Controls) -> None:
 
 
 def _obey(order: Order, device: str, pipe: Connection, controls: Controls) -> Finished:
+    import torch
+
     try:
         return style(order, device, pipe, controls)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -148,7 +151,10 @@ def _obey(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
         return Finished(order.job, "failed", reason=str(e), mendable=True)
     except StylefolderError as e:
         return Finished(order.job, "failed", reason=str(e))
-    except Exception as e:  # fails one Job, with its name; a GPU's error may stick to the process, so a new one goes on
+    except torch.AcceleratorError as e:  # it sticks to the process
+        reason = f"The GPU failed ({str(e).splitlines()[0]})"
+        return Finished(order.job, "again", reason=reason, mendable=True, ends=True, device_lost=True)
+    except Exception as e:  # fails one Job, with its name; it may stick to the process, so a new one goes on
         return Finished(order.job, "failed", reason=_unexpected(e), ends=True)
 
 

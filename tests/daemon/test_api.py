@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from daemon.client import Refused
-from tests.daemon.conftest import Daemon, wait_for
+from tests.daemon.conftest import REPOSITORY, Daemon, wait_for
 
 
 def png(image: Image.Image) -> bytes:
@@ -247,3 +247,21 @@ def test_schemathesis_finds_nothing(shared: Daemon, tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, timeout=280, env={**os.environ, "NO_COLOR": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_the_example_in_the_documents(daemon: Daemon, fast: str, small: Image.Image, tmp_path: Path) -> None:
+    """docs/api.md's program, as it stands, but for where this test's daemon keeps its address."""
+    import re
+
+    example = re.search(r"^```python\n(.*?)^```", (REPOSITORY / "docs" / "api.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert example is not None
+    program, usual = example[1], '".local/state/stylefolder/daemon.json"'
+    assert usual in program
+    daemon.preset("oil", fast)
+    daemon.start()
+    small.save(tmp_path / "photo.jpg")
+    program = program.replace(usual, repr(str(daemon.home / "state" / "stylefolder" / "daemon.json")))
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "painting.jpg") as painting:
+        assert painting.size == small.size

@@ -61,8 +61,7 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
         terminal.until("1 queued again.")
         terminal.press("p")
         terminal.until("Last hour: 2 done")
-        terminal.press("\x1b[A")  # an arrow is no key of ours
-        terminal.press("q")
+        terminal.press("\x1b[A\x1bOPq")  # an arrow and F1 are no keys of ours
         assert terminal.process.wait(20) == 0
         terminal.read(0.5)
         assert as_it_was(terminal)

@@ -65,7 +65,11 @@ class Screen:
 
     def dialog(self) -> str:
         """Its window, once it is drawn."""
-        window = wait_for(lambda: self.xdotool("search", "--onlyvisible", "--name", "^Style Transfer"), 60, "for the dialog").splitlines()[0]
+        try:
+            window = wait_for(lambda: self.xdotool("search", "--onlyvisible", "--name", "^Style Transfer"), 180, "for the dialog").splitlines()[0]
+        except AssertionError as e:
+            self.keep_picture(REPOSITORY / "build" / "gimp-no-dialog.png")
+            raise AssertionError(f"{e}; GIMP said: {(self.folder / 'said').read_text()}") from e
         time.sleep(1.5)
         self.xdotool("windowfocus", "--sync", window)
         return str(window)

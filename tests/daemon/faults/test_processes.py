@@ -77,7 +77,7 @@ def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Imag
     for death in range(1, 4):
         wait_for(lambda death=death: begun(daemon, inbox / "a.png") == death and daemon.running())
         daemon.workers()[0].send_signal(number)
-    assert f"The worker died of it 3 times (signal {number.value})" in daemon.reason(inbox / "a.png")
+    assert f"The worker died of it (signal {number.value}), 3 times" in daemon.reason(inbox / "a.png")
     small.save(other / "b.png")
     wait_for(lambda: is_picture(other / "styled" / "b.png"))
 
