@@ -27,6 +27,7 @@ DRAW_EVERY = 0.25  # seconds: 4 Hz at most
 ASK_EVERY = 2.0  # for what no event tells: the device's gauges, files not complete yet
 SAID_FOR = 6.0
 PICTURE_ROWS = 12
+PICTURE_EVERY = 3.0  # seconds: 12 kB each over ssh
 SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|O.|.)?")  # an arrow or a function key
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate screen without a cursor, and back
 
@@ -136,7 +137,9 @@ class _View:
         self._drawn: list[Text] = []
         self._size = (0, 0)
         self._said, self._said_at = "", 0.0
-        self._picture: tuple[object, tuple[Text, ...]] = (None, ())
+        self._picture: tuple[Text, ...] = ()
+        self._pictured: tuple[object, int] = (None, 0)  # what it shows, for which width
+        self._pictured_at = 0.0
 
     def draw(self) -> None:
         """Only the lines that changed: a slow connection stays quiet."""
@@ -197,10 +200,11 @@ class _View:
         preview = self.follower.preview
         if width < PICTURE_FROM or self.glyphs is ASCII or self.console.no_color or preview is None:
             return ()
-        wanted = (preview, width)
-        if self._picture[0] != wanted:
-            self._picture = (wanted, tuple(half_blocks(preview, width // 4, PICTURE_ROWS)))
-        return self._picture[1]
+        now = time.monotonic()
+        if self._pictured[1] != width or (self._pictured[0] != preview and now - self._pictured_at >= PICTURE_EVERY):
+            self._pictured, self._pictured_at = (preview, width), now
+            self._picture = tuple(half_blocks(preview, width // 4, PICTURE_ROWS))
+        return self._picture
 
     def _row(self, line: Text) -> str:
         with self.console.capture() as capture:

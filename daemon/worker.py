@@ -7,6 +7,7 @@ the daemon is gone: the worker ends at the next step. Only here is torch importe
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import time
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ REPORT_EVERY = 0.1  # seconds between two Stepped
 PREVIEW_EVERY = 1.0
 CURVE_POINTS = 200
 PREVIEW_EDGE = 384
+SPIN = "3000"  # turns for which an OpenMP thread waits awake; by default so many that a busy machine slows it down tenfold
 ROOM_EVERY = 2.0  # seconds between two tries where the disk is full
 
 
@@ -123,6 +125,7 @@ def run(pipe: Connection, device: str, controls: Controls) -> None:
     """The process's body."""
     for number in (signal.SIGINT, signal.SIGTERM):  # ctrl-C and systemd reach the whole group; the daemon decides
         signal.signal(number, signal.SIG_IGN)
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # before torch, which reads it once
     try:
         import stylecore.transfer  # noqa: F401
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.plugin_gimp.found import console
 REPOSITORY = Path(__file__).parent.parent
 NO_GIMP = "The tests in a real GIMP were left out: there is no GIMP 3 here (STYLEFOLDER_GIMP names a launcher of one)."
 
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # two at a time on two cores: torch's threads must not wait awake
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would what it starts
 collect_ignore_glob = [] if console() else ["plugin_gimp/test_*.py"]
 

@@ -21,6 +21,7 @@ def spool(daemon: Daemon) -> list[Path]:
     return list((daemon.root / ".stylefolder" / "spool").iterdir())
 
 
+@pytest.mark.slow
 def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small: Image.Image) -> None:
     inbox = daemon.preset("one", fast)
     daemon.start()

@@ -43,6 +43,7 @@ def test_torchs_word_for_a_failed_gpu_ends_the_worker(job: tuple[Ledger, Job], q
         assert worker._obey(order, "cpu", theirs, Controls(context.RawValue("q", 0), context.RawValue("b", 0))) == GONE
 
 
+@pytest.mark.slow
 def test_the_job_goes_on_on_the_cpu(job: tuple[Ledger, Job]) -> None:
     ledger, made = job
     events: list[Event] = []

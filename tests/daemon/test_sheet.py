@@ -26,6 +26,7 @@ def two(daemon: Daemon, fast: str, cat: Image.Image) -> tuple[Daemon, Path, str]
     return daemon, daemon.home / "my <cat>.jpg", ",".join(map(str, files))
 
 
+@pytest.mark.slow
 def test_a_contact_sheet(two: tuple[Daemon, Path, str], cat: Image.Image) -> None:
     daemon, photo, presets = two
     done = daemon.run("sheet", photo, "--presets", presets)
@@ -53,6 +54,7 @@ def test_wrong_wishes(two: tuple[Daemon, Path, str]) -> None:
         assert (done.returncode, done.stderr) == (2, f"stylefolder: {says}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (STYLEFOLDER_CHROMIUM names one)")
 def test_the_page_in_chromium(two: tuple[Daemon, Path, str], tmp_path: Path) -> None:
     """Dragged to the right the photo is seen, to the left the painting."""

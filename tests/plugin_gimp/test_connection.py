@@ -39,6 +39,7 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["plug-in", "GIMP"])
 def test_cancel_stops_this_job_and_no_other(gimp: Gimp, who: str, small: Image.Image) -> None:
     """GIMP's Cancel kills the plug-in; GIMP's own end leaves it without anyone to speak to."""

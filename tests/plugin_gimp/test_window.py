@@ -109,6 +109,7 @@ def screen(gimp: Gimp, tmp_path: Path) -> Iterator[Screen]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["Return", "Escape"])
 def test_the_dialog(screen: Screen, photographs: Path, key: str) -> None:
     shutil.copy(photographs / "chelsea.png", screen.folder)

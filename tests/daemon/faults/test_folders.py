@@ -80,6 +80,7 @@ def test_an_inbox_is_taken_away_made_again_and_renamed(shared: Daemon, inbox: Pa
     wait_for(lambda: is_picture(shared.root / "renamed" / "styled" / "c.png"))
 
 
+@pytest.mark.slow
 def test_a_photo_is_deleted_while_queued_and_while_running(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> None:
     """Queued: cancelled, with the reason. Running: the Result comes all the same."""
     inbox, long = daemon.preset("one", fast), daemon.preset("long", slow.replace("5000", "150"))

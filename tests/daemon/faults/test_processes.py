@@ -132,6 +132,7 @@ def test_out_of_memory_on_the_device(daemon: Daemon, fast: str, small: Image.Ima
     wait_for(lambda: is_picture(inbox / "styled" / "c.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_sigterm_in_mid_job(daemon: Daemon, slow: str, small: Image.Image, times: int) -> None:
     inbox = daemon.preset("long", slow)
@@ -173,6 +174,7 @@ def test_a_stale_lock_is_recovered(daemon: Daemon) -> None:
     assert daemon.status()["state"] == "healthy"
 
 
+@pytest.mark.slow
 def test_cancel_stops_within_two_steps(daemon: Daemon, fast: str, slow: str, cat: Image.Image, small: Image.Image) -> None:
     """Steps long enough that each is told."""
     inbox, other = daemon.preset("long", slow.replace("size: 64", "size: 320")), daemon.preset("one", fast)
