@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 from daemon.client import Client, NoDaemon, Refused
@@ -142,15 +143,29 @@ class _View:
         self._pictured_at = 0.0
 
     def draw(self) -> None:
-        """Only the lines that changed: a slow connection stays quiet."""
+        """Only what changed: a slow connection stays quiet."""
         width, height = self.console.size
         rows = lines(self._scene(width), width, height, self.glyphs)
         if (width, height) != self._size:
             self._drawn, self._size = [], (width, height)
             self._write("\x1b[2J")
-        changed = [i for i, row in enumerate(rows) if i >= len(self._drawn) or self._drawn[i] != row]
-        self._write("".join(f"\x1b[{i + 1};1H\x1b[2K{self._row(rows[i])}" for i in changed))
+        before = self._drawn or [Text()] * height
+        self._write("".join(self._change(i, old, new) for i, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new))
         self._drawn = rows
+
+    def _change(self, line: int, old: Text, new: Text) -> str:
+        """From the first cell that differs to the last: what stands beside, a picture perhaps, stays."""
+        first, last, rest = 0, len(new), "\x1b[K"
+        if old.cell_len == len(old) and new.cell_len == len(new):  # no wide characters: a character is a cell
+            there, wanted = self._cells(old), self._cells(new)
+            differ = [i for i, (a, b) in enumerate(zip(there, wanted, strict=False)) if a != b]
+            first = differ[0] if differ else min(len(there), len(wanted))
+            if len(there) == len(wanted):
+                last, rest = differ[-1] + 1 if differ else first, ""
+        return f"\x1b[{line + 1};{first + 1}H{self._row(new[first:last])}{rest}"
+
+    def _cells(self, line: Text) -> list[tuple[str, Style | None]]:
+        return [(character, segment.style) for segment in line.render(self.console) for character in segment.text]
 
     def obey(self, key: str) -> None:
         follower, status, client = self.follower, self.follower.status, self.follower.client

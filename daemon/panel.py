@@ -58,7 +58,7 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
     body = [_joined(line, beside[i] if i < len(beside) else None, column) for i, line in enumerate(work)]
     foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(status, width)]
     left = height - len(top) - len(body) - len(foot)
-    lists = _lists(status, left, glyphs)
+    lists = _lists(status, left - 1, glyphs)
     return _fit([*top, *body, *_at_least(lists, left)[: max(left, 0)], *foot], width, height, glyphs)
 
 
@@ -141,15 +141,16 @@ def _lists(status: StatusOut, room: int, glyphs: Glyphs) -> list[Text]:
         [Text("Done", "bold"), *(_recent(job, glyphs) for job in status.recent)] if status.recent else [],
     ]  # fmt: skip
     sections = [section for section in sections if section]
-    wanted = [len(section) + 1 for section in sections]
-    while sum(wanted) > room and max(wanted, default=0) > 3:
-        wanted[wanted.index(max(wanted))] -= 1
-    found: list[Text] = []
-    for section, size in zip(sections, wanted, strict=True):
-        shown = section if len(section) < size else section[: size - 1]
-        if len(shown) < len(section) and len(shown) > 1:
-            shown = [*shown[:-1], Text(f"  and {len(section) - len(shown) + 1} more", "dim")]
-        found += [Text(), *shown]
+    sizes = [len(section) for section in sections]
+    gap = [Text()] if sum(sizes) + len(sizes) <= room else []  # where room is short, the headings part them
+    while sum(sizes) > room and max(sizes, default=0) > 2:
+        sizes[sizes.index(max(sizes))] -= 1
+    found: list[Text] = [] if gap else [Text()]
+    for section, size in zip(sections, sizes, strict=True):
+        shown = section[:size]
+        if 1 < size < len(section):
+            shown = [*shown[:-1], Text(f"  and {len(section) - size + 1} more", "dim")]
+        found += [*gap, *shown]
     return found
 
 
