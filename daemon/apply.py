@@ -41,7 +41,7 @@ class Recipe:
 
     def load(self, root: Path) -> Preset:
         """With this Root's own presets. Raises PresetError."""
-        preset = get_preset(self.preset, places.preset_folders(root))
+        preset = get_preset(self.preset, root)
         if self.steps is not None:
             preset = preset.with_steps(self.steps)
         given = {"size": self.size, "seed": self.seed}

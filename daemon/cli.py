@@ -93,12 +93,12 @@ def sheet(
     plain: Plain = False,
 ) -> None:
     """Choose a style by looking: the photo under every preset, small, on one sheet."""
-    from daemon.library import get_preset, in_force
+    from daemon.library import Library, get_preset
     from daemon.sheet import make_sheet
     from daemon.views import view
 
-    folders = places.preset_folders(places.default_root())
-    chosen = [get_preset(name.strip(), folders) for name in presets.split(",")] if presets else in_force(folders)
+    root = places.default_root()
+    chosen = [get_preset(name.strip(), root) for name in presets.split(",")] if presets else list(Library(root).presets.values())
     target = out or photo.with_name(f"{photo.stem}-sheet.jpg")
     with view(plain, as_json=False) as show:
         failed = make_sheet(photo, chosen, target, device, show)
@@ -226,7 +226,7 @@ def list_presets() -> None:
     """All presets in force, and what is wrong with broken ones."""
     from daemon.library import Library
 
-    library = Library(places.preset_folders(places.default_root()))
+    library = Library(places.default_root())
     width = max(map(len, library.presets), default=0)
     for name, preset in library.presets.items():
         typer.echo(f"{name:{width}}  {preset.description}")
@@ -241,7 +241,7 @@ def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml f
 
     from daemon.library import get_preset
 
-    preset = get_preset(name, places.preset_folders(places.default_root()))
+    preset = get_preset(name, places.default_root())
     typer.echo(yaml.safe_dump(preset.model_dump(mode="json", exclude={"name", "digest"}), sort_keys=False, allow_unicode=True), nl=False)
 
 

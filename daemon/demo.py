@@ -23,7 +23,7 @@ PHOTOGRAPH = "skimage/data/chelsea.png"
 
 def demo(photo: Path | None, preset: str, device: str, show: Callable[[Event], None]) -> Path | None:
     """Returns where the Result lies, or None where it failed. The temporary Root stays, for the Result's sake."""
-    recipe = get_preset(preset, places.preset_folders(places.default_root()))
+    recipe = get_preset(preset, places.default_root())
     photo = photo or packaged_photograph()
     if not photo.is_file():
         raise PhotoError(f"There is no photo {photo}: check its name.")

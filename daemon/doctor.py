@@ -29,7 +29,7 @@ def examine(root: Path, device: str) -> Iterator[Finding]:
     yield Finding("python", True, f"{sys.version.split()[0]} in {sys.prefix}")
     yield _device(device)
     yield _weights()
-    library = Library(places.preset_folders(root))
+    library = Library(root)
     yield Finding("presets", bool(library.presets), ", ".join(library.presets) or "none found: reinstall stylefolder")
     for error in library.errors.values():
         yield Finding("preset", False, error)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from daemon.database import LedgerFull
+
+AGAIN = 10.0  # seconds until it is tried again
+
 
 class Leases:
     """All in the event loop's thread. ``lapsed`` receives the number of a Job whose lease ran out."""
@@ -24,4 +28,7 @@ class Leases:
 
     def _lapse(self, job: int) -> None:
         del self._timers[job]
-        self.lapsed(job)
+        try:
+            self.lapsed(job)
+        except LedgerFull:
+            self.grant(job, AGAIN)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
+from daemon import places
 from stylecore.errors import PresetError, ResultError
 from stylecore.files import write_whole
 from stylecore.preset import Preset, StylePicture, find_presets, load_preset, preset_of_picture
@@ -16,16 +17,14 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".avif")
 
 
 class Library:
-    """``refresh`` looks at the folders; what is wrong with a preset is in ``errors`` under its name, and its last good
-    version, if there was one, stays in ``presets``.
+    """``refresh`` looks into the folders that ``find`` names; what is wrong with a preset is in ``errors`` under its name,
+    and its last good version, if there was one, stays in ``presets``.
 
     ``store``: a folder for copies of the style pictures, named by their bytes, to which the presets then point: a Job is
-    pinned to the picture that it was queued with. ``root``: a folder in it with a picture named ``style.*`` is a preset
-    with the defaults, too. Both dictionaries are replaced and never changed: threads may read them.
+    pinned to the picture that it was queued with. Both dictionaries are replaced and never changed: threads may read them.
     """
 
-    def __init__(self, folders: Sequence[Path], store: Path | None = None, root: Path | None = None) -> None:
-        self.folders = folders
+    def __init__(self, root: Path, store: Path | None = None) -> None:
         self.root = root
         self.store = store
         self.presets: dict[str, Preset] = {}
@@ -36,7 +35,7 @@ class Library:
         self.refresh()
 
     def refresh(self) -> None:
-        found = {**(_style_pictures(self.root) if self.root else {}), **find_presets(self.folders)}
+        found = find(self.root)
         presets = {name: preset for name, preset in self.presets.items() if name in found}
         errors = {name: error for name, error in self.errors.items() if name in found}
         for name, path in found.items():
@@ -44,7 +43,7 @@ class Library:
                 continue
             try:
                 file = self._stamps("", path)  # before it is read: what is written meanwhile is read again
-                preset = load_preset(path) if path.suffix in YAML else preset_of_picture(path, name)
+                preset = _load(name, path)
                 self._pictures[name] = [p.picture for p in preset.style]
                 pictures = self._stamps(name, path)[len(file) :]
                 presets[name] = self._pinned(preset)
@@ -82,29 +81,29 @@ class Library:
         return tuple(stamps)
 
 
-def in_force(folders: Sequence[Path]) -> list[Preset]:
-    """Those that are sound."""
-    return list(Library(folders).presets.values())
-
-
-def _style_pictures(root: Path) -> dict[str, Path]:
-    """{folder: its picture named ``style.*``}"""
+def find(root: Path) -> dict[str, Path]:
+    """By name, the file of each preset in force with this Root: a YAML file in a folder of presets, or else a picture named
+    ``style.*`` in a folder of the Root, which is a preset with the defaults."""
     found: dict[str, Path] = {}
-    for picture in root.glob("*/style.*"):
+    for picture in root.glob("*/[sS]tyle.*"):
         if picture.suffix.lower() in PICTURES and picture.is_file() and not picture.parent.name.startswith("."):
             found.setdefault(picture.parent.name, picture)
-    return found
+    return {**found, **find_presets(places.preset_folders(root))}
 
 
-def get_preset(name_or_file: str, folders: Sequence[Path]) -> Preset:
-    """By name from the folders, or a YAML file by its path. Raises PresetError."""
+def get_preset(name_or_file: str, root: Path) -> Preset:
+    """By name, or a YAML file by its path. Raises PresetError."""
     path = Path(name_or_file)
     if path.suffix in YAML:
         return load_preset(path)
-    found = find_presets(folders)
+    found = find(root)
     if name_or_file in found:
-        return load_preset(found[name_or_file])
+        return _load(name_or_file, found[name_or_file])
     raise PresetError(_unknown(name_or_file, found))
+
+
+def _load(name: str, path: Path) -> Preset:
+    return load_preset(path) if path.suffix in YAML else preset_of_picture(path, name)
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

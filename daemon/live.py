@@ -1,36 +1,28 @@
-"""The status view on a terminal, attached to a daemon: it follows the API, draws what changed, and obeys keys."""
+"""The status view on a terminal, attached to a daemon: it follows the API and obeys keys."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import select
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.style import Style
 from rich.text import Text
 
 from daemon.client import Client, NoDaemon, Refused
-from daemon.halfblocks import half_blocks
-from daemon.panel import ASCII, PICTURE_FROM, UNICODE, Scene, lines, name_of
+from daemon.panel import PICTURE_FROM, Scene, lines, name_of, picture_corner
+from daemon.pictures import half_blocks, kitty_picture, speaks_kitty
 from daemon.places import printable
+from daemon.screen import Screen, keyboard, opened
 from daemon.wire import RunningOut, StatusOut
 from stylecore.errors import StylefolderError
 
 DRAW_EVERY = 0.25  # seconds: 4 Hz at most
 ASK_EVERY = 2.0  # for what no event tells: the device's gauges, files not complete yet
 SAID_FOR = 6.0
-PICTURE_ROWS = 12
-PICTURE_EVERY = 3.0  # seconds: 12 kB each over ssh
-SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|O.|.)?")  # an arrow or a function key
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate screen without a cursor, and back
+PICTURE_EVERY = 3.0  # seconds: up to 60 kB each over ssh
 
 
 class Follower:
@@ -114,12 +106,11 @@ def _left(running: RunningOut, fields: dict[str, Any]) -> float | None:
 
 def run_live(connect: Callable[[], Client], stopped: Callable[[], bool], leave: Callable[[], None]) -> bool:
     """Until ``stopped``, the key q, which calls ``leave``, or the daemon's end. Returns whether the daemon ended."""
-    console = Console()
     follower = Follower(connect)
     follower.start()
-    view = _View(follower, console, leave)
     follower.changed.wait(DRAW_EVERY)
-    with _screen(view.console), _keys() as pressed:
+    with opened() as screen, keyboard() as pressed:
+        view = _View(follower, screen, leave)
         while not stopped() and not view.left and not follower.gone.is_set():
             follower.refresh()
             view.draw()
@@ -129,43 +120,22 @@ def run_live(connect: Callable[[], Client], stopped: Callable[[], bool], leave: 
 
 
 class _View:
-    def __init__(self, follower: Follower, console: Console, leave: Callable[[], None]) -> None:
+    def __init__(self, follower: Follower, screen: Screen, leave: Callable[[], None]) -> None:
         self.follower = follower
-        self.console = console
+        self.screen = screen
         self.leave = leave
         self.left = False
-        self.glyphs = UNICODE if (console.encoding or "").lower().replace("-", "").startswith("utf") else ASCII
-        self._drawn: list[Text] = []
-        self._size = (0, 0)
+        self.kitty = speaks_kitty(os.environ)
         self._said, self._said_at = "", 0.0
-        self._picture: tuple[Text, ...] = ()
-        self._pictured: tuple[object, int] = (None, 0)  # what it shows, for which width
+        self._picture: Sequence[Text] = ()
+        self._graphic = ""  # what draws the picture, where the terminal draws finer than by lines
+        self._pictured: tuple[object, tuple[int, int]] = (None, (0, 0))  # what it shows, how large
         self._pictured_at = 0.0
 
     def draw(self) -> None:
-        """Only what changed: a slow connection stays quiet."""
-        width, height = self.console.size
-        rows = lines(self._scene(width), width, height, self.glyphs)
-        if (width, height) != self._size:
-            self._drawn, self._size = [], (width, height)
-            self._write("\x1b[2J")
-        before = self._drawn or [Text()] * height
-        self._write("".join(self._change(i, old, new) for i, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new))
-        self._drawn = rows
-
-    def _change(self, line: int, old: Text, new: Text) -> str:
-        """From the first cell that differs to the last: what stands beside, a picture perhaps, stays."""
-        first, last, rest = 0, len(new), "\x1b[K"
-        if old.cell_len == len(old) and new.cell_len == len(new):  # no wide characters: a character is a cell
-            there, wanted = self._cells(old), self._cells(new)
-            differ = [i for i, (a, b) in enumerate(zip(there, wanted, strict=False)) if a != b]
-            first = differ[0] if differ else min(len(there), len(wanted))
-            if len(there) == len(wanted):
-                last, rest = differ[-1] + 1 if differ else first, ""
-        return f"\x1b[{line + 1};{first + 1}H{self._row(new[first:last])}{rest}"
-
-    def _cells(self, line: Text) -> list[tuple[str, Style | None]]:
-        return [(character, segment.style) for segment in line.render(self.console) for character in segment.text]
+        width, height = self.screen.size
+        scene = self._scene(width, height)
+        self.screen.draw(lines(scene, width, height, self.screen.glyphs), picture_corner(scene, width), self._graphic if scene.picture else "")
 
     def obey(self, key: str) -> None:
         follower, status, client = self.follower, self.follower.status, self.follower.client
@@ -204,82 +174,23 @@ class _View:
         typer.launch(done.result)
         return f"Opening {name_of(done.result)}."
 
-    def _scene(self, width: int) -> Scene:
+    def _scene(self, width: int, height: int) -> Scene:
         follower, now = self.follower, time.monotonic()
         if follower.note:
             self._said, self._said_at, follower.note = printable(follower.note), now, ""
         said = self._said if now - self._said_at < SAID_FOR else ""
-        return Scene(follower.status, follower.curves, self._shown(width), said, time.time())
+        return Scene(follower.status, follower.curves, self._shown(width, height), said, time.time())
 
-    def _shown(self, width: int) -> tuple[Text, ...]:
+    def _shown(self, width: int, height: int) -> Sequence[Text]:
         preview = self.follower.preview
-        if width < PICTURE_FROM or self.glyphs is ASCII or self.console.no_color or preview is None:
+        if width < PICTURE_FROM or not self.screen.colourful or preview is None:
             return ()
         now = time.monotonic()
-        if self._pictured[1] != width or (self._pictured[0] != preview and now - self._pictured_at >= PICTURE_EVERY):
-            self._pictured, self._pictured_at = (preview, width), now
-            self._picture = tuple(half_blocks(preview, width // 4, PICTURE_ROWS))
+        size = (width * 2 // 5, max(8, height // 2 - 4))
+        if self._pictured[1] != size or (self._pictured[0] != preview and now - self._pictured_at >= PICTURE_EVERY):
+            self._pictured, self._pictured_at = (preview, size), now
+            if self.kitty:
+                self._picture, self._graphic = kitty_picture(preview, *size)
+            else:
+                self._picture = half_blocks(preview, *size)
         return self._picture
-
-    def _row(self, line: Text) -> str:
-        with self.console.capture() as capture:
-            self.console.print(line, end="", no_wrap=True, overflow="crop", crop=True, highlight=False)
-        return capture.get()
-
-    def _write(self, text: str) -> None:
-        if text:
-            self.console.file.write(text)
-            self.console.file.flush()
-
-
-@contextlib.contextmanager
-def _screen(console: Console) -> Iterator[None]:
-    """The terminal as it was, whatever happens within."""
-    console.file.write(ENTER)
-    console.file.flush()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            console.file.write(LEAVE)
-            console.file.flush()
-
-
-@contextlib.contextmanager
-def _keys() -> Iterator[Callable[[float], str]]:
-    """A function that waits at most so many seconds and gives the keys pressed; empty where there were none, or no keyboard."""
-    try:
-        import termios
-        import tty
-    except ImportError:  # Windows
-        yield _no_key
-        return
-    try:
-        before = termios.tcgetattr(sys.stdin)
-    except (termios.error, OSError, ValueError):
-        yield _no_key
-        return
-    try:
-        tty.setcbreak(sys.stdin)
-        yield _pressed
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-def _no_key(wait: float) -> str:
-    time.sleep(wait)
-    return ""
-
-
-def _pressed(wait: float) -> str:
-    until = time.monotonic() + wait
-    try:
-        ready, _, _ = select.select([sys.stdin], [], [], wait)
-    except InterruptedError:
-        return ""
-    if not ready:
-        return ""
-    keys = SEQUENCE.sub("", os.read(sys.stdin.fileno(), 64).decode("ascii", "replace")).lower()
-    if not keys:  # an arrow alone, or the terminal's end, which is always ready
-        return _no_key(max(0.0, until - time.monotonic()))
-    return keys

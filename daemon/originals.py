@@ -26,7 +26,9 @@ def settle(ledger: Ledger, root: Path, job: Job, tell: Callable[[Event], None]) 
     except FileNotFoundError:
         pass  # it was taken away already
     except OSError as e:
-        tell(Note(f"{places.printable(job.photo)} stays where it is ({e.strerror or e}): the setting `originals` asks for {job.original}.", warning=True))
+        words = f"{places.printable(job.photo)} stays where it is ({e.strerror or e}), though the setting `originals` asks for {job.original}"
+        tell(Note(f"{words}: it is tried again when Stylefolder starts anew.", warning=True))
+        return
     ledger.original_settled(job)
 
 

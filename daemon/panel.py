@@ -62,6 +62,12 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
     return _fit([*top, *body, *_at_least(lists, left)[: max(left, 0)], *foot], width, height, glyphs)
 
 
+def picture_corner(scene: Scene, width: int) -> tuple[int, int]:
+    """(line, column), from 0, where the picture's upper left corner lies in ``lines``."""
+    heading = 0 if scene.status is None else len(_heading(scene.status, scene.now, width, ASCII)) + 1
+    return heading, width - max((line.cell_len for line in scene.picture), default=0)
+
+
 def _heading(status: StatusOut, now: float, width: int, glyphs: Glyphs) -> list[Text]:
     clock = time.strftime("%H:%M", time.localtime(now))
     line = Text.assemble((f"{glyphs.dot} {status.state}", f"bold {STATES[status.state]}"), f"  Stylefolder  {printable(status.root)}")

@@ -23,9 +23,9 @@ def config_folder() -> Path:
     return platformdirs.user_config_path("stylefolder")
 
 
-def preset_folders(root: Path | None) -> list[Path]:
+def preset_folders(root: Path) -> list[Path]:
     """In the order in which they win by name: the Root's, the user's, the shipped."""
-    return [*([root / PRESETS] if root else []), config_folder() / PRESETS, SHIPPED]
+    return [root / PRESETS, config_folder() / PRESETS, SHIPPED]
 
 
 def settings_file() -> Path:

@@ -92,7 +92,7 @@ class _Watch:
         self.working = Running()
         self.problems = Problems(lambda sentence: self.tell(Note(sentence, warning=True)))
         self.ledger, rebuilt = self._open_ledger()
-        self.library = Library(places.preset_folders(root), places.style_store(root), root)
+        self.library = Library(root, places.style_store(root))
         self.engine = Engine(
             self.ledger, device, lambda job: result_names(root, self.ledger, job, self._results()), self.tell,
             patience=lambda: self.settings.current.patience, original=lambda: self.settings.current.originals,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import complete
+from daemon import complete, places
 from daemon.events import Event, JobFailed, JobQueued
 from daemon.hints import Hints
 from daemon.inboxes import Found, Inboxes
@@ -80,7 +80,7 @@ class Watcher:
         self._enter_until = time.monotonic() + ENTER_FOR
         self._look_at_presets()
         self.hints.watch(self.root, recursive=False)
-        for folder in self.library.folders:
+        for folder in places.preset_folders(self.root):
             self.hints.watch(folder, recursive=True)
         seen: set[str] = set()
         events: list[Event] = []

@@ -89,7 +89,7 @@ def scans(folder: Path) -> tuple[float, float]:
     places.own_folder(root).mkdir()
     ledger, wake = Ledger(places.ledger_file(root), root), threading.Event()
     hints = Hints(wake, lambda _: False)
-    watcher = Watcher(root, ledger, Library([root / "presets"]), hints, Problems(print), lambda _: None, results=lambda: "styled")
+    watcher = Watcher(root, ledger, Library(root), hints, Problems(print), lambda _: None, results=lambda: "styled")
     spent = 0.0
     while not spent or watcher.pending:
         begin = time.perf_counter()

@@ -62,7 +62,9 @@ def matrix_rate(device: Device, dtype: torch.dtype) -> float:
     return 2 * n**3 / median_seconds(lambda: a @ b, device, 9)
 
 
-def steps(preset: Preset, device: Device) -> None:
+def steps(preset: Preset, device: Device) -> dict[str, dict[str, float]]:
+    """Median seconds of a step, by size and optimiser, then by whose it is."""
+    found = {}
     exact = Device(device.torch, torch.float32, device.words)
     photo, style = DATA / "coffee.png", preset.style[0].picture
     rate = {kind: matrix_rate(device, kind) for kind in (torch.float32, device.dtype)}
@@ -78,12 +80,14 @@ def steps(preset: Preset, device: Device) -> None:
                 "float32": ours(recipe, photo, peer.size, kind, exact), "ours": ours(recipe, photo, peer.size, kind, device),
             }  # fmt: skip
             took = {name: median_seconds(step, device, count) for name, step in runs.items()}
+            found[f"{long_edge} px, {kind}"] = took
             share = work_of_a_step(peer.size, device) / took["ours"] / rate[device.dtype]
             print(
                 f"| {long_edge} | {kind} | {took['pastiche']:.2f} s | {took['textbook']:.2f} s | {took['float32']:.2f} s | {took['ours']:.2f} s"
                 f" | {took['pastiche'] / took['ours']:.1f} (float32 {took['pastiche'] / took['float32']:.1f}) | {took['textbook'] / took['ours']:.1f} | {share:.0%} |",
                 flush=True,
             )
+    return found
 
 
 def race(preset: Preset, device: Device) -> None:
@@ -131,12 +135,37 @@ print(tile, pairs, peak)
 """
 
 
-def memory(preset_file: Path) -> None:
+def memory(preset_file: Path) -> list[tuple[float, int, str]]:
+    """Megapixels, peak in MB, what it had."""
+    found = []
     print("\n| megapixels | with | tiles of | peak memory |\n| --- | --- | --- | --- |")
     for width, height, free in ((768, 512, 64), (1536, 1024, 64), (1536, 1024, 3), (3072, 2048, 4)):
         done = subprocess.run([sys.executable, "-c", PEAK, str(preset_file), str(width), str(height), str(free)], cwd=REPOSITORY, capture_output=True, text=True, check=True)
         tile, pairs, peak = done.stdout.split()
-        print(f"| {width * height / 1e6:.1f} | {'all memory' if free == 64 else f'{free} GB'}, {pairs} pairs | {'the whole' if tile == 'None' else tile + ' px'} | {peak} MB |", flush=True)
+        found.append((width * height / 1e6, int(peak), "all memory" if free == 64 else f"{free} GB"))
+        print(f"| {found[-1][0]:.1f} | {found[-1][2]}, {pairs} pairs | {'the whole' if tile == 'None' else tile + ' px'} | {peak} MB |", flush=True)
+    return found
+
+
+def plot(took: dict[str, dict[str, float]], peaks: list[tuple[float, int, str]], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for i, who in enumerate(next(iter(took.values()))):
+        left.barh([row + 0.2 * i for row in range(len(took))], [runs[who] for runs in took.values()], 0.18, label=who)
+    left.set(yticks=[row + 0.3 for row in range(len(took))], yticklabels=list(took), xlabel="seconds a step, median")
+    left.invert_yaxis()
+    left.legend()
+    for free in dict.fromkeys(words for _, _, words in peaks):
+        points = [(megapixels, peak / 1000) for megapixels, peak, words in peaks if words == free]
+        right.plot(*zip(*points, strict=True), "o-", label=f"with {free}")
+    right.set(xlabel="megapixels", ylabel="peak memory, GB", ylim=(0, None))
+    right.legend()
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=100)
 
 
 def pictures(device: Device, folder: Path) -> None:
@@ -174,13 +203,17 @@ def pictures(device: Device, folder: Path) -> None:
 
 
 def main(parts: list[str]) -> None:
-    device, file = choose_device(), REPOSITORY / "presets" / "oil.yaml"
+    device, file, folder = choose_device(), REPOSITORY / "presets" / "oil.yaml", REPOSITORY / "build"
     preset = load_preset(file)
-    for part in parts or ["steps", "race", "memory", "pictures"]:
-        {
-            "steps": lambda: steps(preset, device), "race": lambda: race(preset, device), "memory": lambda: memory(file),
-            "pictures": lambda: pictures(device, REPOSITORY / "build"),
-        }[part]()  # fmt: skip
+    wanted = parts or ["steps", "race", "memory", "pictures"]
+    took = steps(preset, device) if "steps" in wanted else {}
+    if "race" in wanted:
+        race(preset, device)
+    peaks = memory(file) if "memory" in wanted else []
+    if took and peaks:
+        plot(took, peaks, folder / "bench.png")
+    if "pictures" in wanted:
+        pictures(device, folder)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import signal
 import termios
 from pathlib import Path
@@ -77,6 +80,26 @@ def test_it_reflows_from_narrow_to_wide(working: Daemon) -> None:
         terminal.until("▀" * 8)  # the picture so far
         terminal.resize(20, 5)
         terminal.until(lambda text: len(text.splitlines()) == 5 and text.startswith("● healthy"))
+
+
+def test_a_finer_picture_where_the_terminal_draws_it(working: Daemon) -> None:
+    """By kitty's protocol; as large as its cells, and taken away at the end. In tmux: half blocks."""
+    with attached(working, 120, 40, TERM="xterm-kitty") as terminal:
+        while b"m=0;" not in terminal.raw:
+            terminal.read(0.2)
+        head, _, data = terminal.raw[terminal.raw.index(b"\x1b_G") :].partition(b";")
+        assert head.startswith(b"\x1b_Ga=T,f=100,"), head
+        coded = re.sub(rb"\x1b\\\x1b_Gm=[01];", b"", data).partition(b"\x1b\\")[0]
+        with Image.open(io.BytesIO(base64.b64decode(coded))) as picture:
+            assert picture.format == "PNG"
+            assert picture.width > 60, "wider than its half blocks"
+        assert "▀".encode() not in terminal.raw
+        terminal.press("q")
+        assert terminal.process.wait(20) == 0
+        terminal.read(0.5)
+        assert terminal.raw.rstrip().endswith(b"\x1b_Ga=d,d=I,i=7,q=2\x1b\\" + LEFT)
+    with attached(working, 120, 40, TERM="xterm-kitty", TMUX="/tmp/tmux") as terminal:
+        terminal.until("▀" * 8)
 
 
 def test_without_utf_8_and_without_colour(working: Daemon) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.daemon.conftest import REPOSITORY, Daemon
+from tests.daemon.conftest import Daemon
 
 CHROMIUM = os.environ.get("STYLEFOLDER_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -96,10 +96,3 @@ def test_the_page_in_chromium(two: tuple[Daemon, Path, str], tmp_path: Path) -> 
     assert np.abs(half[:, :120] - shown[:, :120]).mean() < 1
     assert np.abs(half[:, -120:] - painting[:, -120:]).mean() < 1
     assert wrong == []
-
-
-def test_presets_are_all_by_default() -> None:
-    """Every shipped one; their painting is measured elsewhere."""
-    from daemon.library import in_force
-
-    assert [preset.name for preset in in_force([REPOSITORY / "presets"])] == sorted(p.stem for p in (REPOSITORY / "presets").glob("*.yaml"))

@@ -235,7 +235,7 @@ def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Im
 def test_presets_commands(home: dict[str, str], tmp_path: Path) -> None:
     listed = run(home, "presets")
     assert listed.returncode == 0
-    assert "watercolour" in listed.stdout
+    assert {path.stem for path in (REPOSITORY / "presets").glob("*.yaml")} <= set(listed.stdout.split())
     shown = run(home, "presets", "show", "classic")
     assert "style_weight: 10000" in shown.stdout
     made = run(home, "presets", "new", "mine", "--style", REPOSITORY / "presets" / "styles" / "pastel.jpg", "--no-sample")
@@ -248,6 +248,11 @@ def test_presets_commands(home: dict[str, str], tmp_path: Path) -> None:
     path.write_text(everything)
     assert run(home, "presets", "show", "mine").stdout == run(home, "presets", "show", path).stdout, "every key with its default"
     assert "statistic: covariance" in everything
+    own = Path(home["HOME"]) / "Pictures" / "Stylefolder" / "garden"
+    own.mkdir(parents=True)
+    shutil.copyfile(REPOSITORY / "presets" / "styles" / "gouache.jpg", own / "Style.jpg")
+    assert "garden" in run(home, "presets", "list").stdout.split()
+    assert "Style.jpg" in run(home, "presets", "show", "garden").stdout
     path.write_text("strenght: 4\n" + explained)
     broken = run(home, "presets", "check", path)
     assert broken.returncode == 2

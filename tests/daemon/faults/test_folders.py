@@ -258,3 +258,8 @@ def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small
     wait_for(lambda: f"{inbox / 'a.png'} stays where it is" in daemon.said())
     assert is_picture(inbox / "styled" / "a.png")
     assert is_picture(inbox / "a.png")
+    daemon.stop()
+    (inbox / "originals").unlink()
+    daemon.start()
+    wait_for((inbox / "originals" / "a.png").exists)
+    assert not (inbox / "a.png").exists()
