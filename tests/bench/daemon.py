@@ -1,4 +1,4 @@
-"""`make bench`, the daemon's part: how soon a photo is begun, what a scan costs, what idling costs, what it adds to the optimiser."""
+"""`make bench`, the daemon's part: how soon a photo is begun, what a scan costs, what idling and looking cost, what it adds to the optimiser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from daemon.ledger import Ledger
 from daemon.library import Library
 from daemon.problems import Problems
 from daemon.watcher import Watcher
-from tests.daemon.conftest import REPOSITORY, Daemon, wait_for
+from tests.daemon.conftest import REPOSITORY, STYLEFOLDER, Daemon, wait_for
+from tests.daemon.terminal import Terminal
 
 FAST = f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"
 HARD = FAST.replace("steps: 1", "steps: 10").replace("size: 64", "size: 256")
@@ -153,12 +154,40 @@ def over_bare(folder: Path) -> tuple[float, float]:
     return (first + bare()) / 2, ended[-1] - ended[0]
 
 
+def view(folder: Path) -> tuple[float, float, float]:
+    """``stylefolder status`` on a terminal of 80 x 24 while a Job runs: seconds to its first frame (median of three), share of
+    a core and bytes a second over 20 s."""
+    daemon = a_daemon(folder)
+    inbox = daemon.preset("long", FAST.replace("steps: 1", "steps: 5000").replace("size: 64", "size: 256"))
+    photo(0, (900, 600)).save(inbox / "0.png")
+    daemon.start()
+    wait_for(daemon.running)
+    env = {**daemon.environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    frames = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        with Terminal([*STYLEFOLDER, "status"], env) as terminal:
+            terminal.until("0.png")
+            frames.append(time.perf_counter() - begin)
+            if len(frames) == 3:
+                terminal.read(3)
+                process, written = psutil.Process(terminal.process.pid), len(terminal.raw)
+                before, at = sum(process.cpu_times()[:2]), time.monotonic()
+                while time.monotonic() - at < 20:
+                    terminal.read(1)
+                took = time.monotonic() - at
+                share, flow = (sum(process.cpu_times()[:2]) - before) / took, (len(terminal.raw) - written) / took
+    daemon.stop()
+    return statistics.median(frames), share, flow
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         cold, warm = until_running(folder / "latency")
         new, unchanged = scans(folder / "scans")
         share, memory, torch = idle(folder / "idle")
+        frame, share_of_view, flow = view(folder / "view")
         bare, daemon = over_bare(folder / "bare")
     rows = [
         ("file complete to Job running, worker at rest", f"{warm:.2f} s", "3 s"),
@@ -167,6 +196,8 @@ def main() -> None:
         (f"scan of {FILES:,} files, nothing changed", f"{unchanged:.2f} s", "1 s"),
         ("idle daemon, share of a core", f"{share:.2%}", "0.5 %"),
         (f"idle daemon, memory ({'with' if torch else 'without'} torch)", f"{memory:.0f} MB", "150 MB"),
+        ("attached view, first frame (the device works meanwhile)", f"{frame:.2f} s", "0.5 s"),
+        (f"attached view, share of a core ({flow:.0f} bytes a second)", f"{share_of_view:.1%}", "2 %"),
         (f"daemon over a bare loop, {PHOTOS - 1} photos ({daemon:.1f} s over {bare:.1f} s)", f"{daemon / bare - 1:+.1%}", "3 %"),
     ]
     print("| the daemon | measured | at most |\n| --- | --- | --- |")

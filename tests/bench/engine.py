@@ -115,8 +115,8 @@ def race(preset: Preset, device: Device) -> None:
     )
 
 
-PEAK = """
-import resource, sys, torch
+PEAK = r"""
+import re, sys, torch
 from pathlib import Path
 from stylecore.device import choose_device
 from stylecore.memory import free_memory, tile_and_pairs
@@ -130,7 +130,7 @@ tile, pairs = tile_and_pairs(device, width, height, min(free, free_memory(device
 picture = torch.rand(1, 3, height, width, device=device.torch)
 optimiser = Lbfgs(picture, Objective(load_network("oxford", device), preset, picture, preset.digest, tile), history=pairs)
 optimiser.step()
-peak = torch.cuda.max_memory_allocated() >> 20 if device.torch.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+peak = torch.cuda.max_memory_allocated() >> 20 if device.torch.type == "cuda" else int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) >> 10  # ru_maxrss is the parent's, where that is larger
 print(tile, pairs, peak)
 """
 
