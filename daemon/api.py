@@ -268,13 +268,13 @@ def _route_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
         cancel_on_close: Annotated[bool, Query(description="Cancel the Job when this stream is closed before its end.")] = False,
     ) -> Response:
         """What happens to one Job, until its end. Every second of silence an event `Job` says how it is, with how many
-        are ahead of it."""
+        are ahead of it, and whether work is paused."""
         at.job(number)
         at.leases.hold(number)
 
         def beat() -> list[bytes | None]:
             job = at.out(at.job(number))
-            line = f"event: Job\ndata: {json.dumps({'event': 'Job', 'job': job.model_dump()})}\n\n".encode()
+            line = f"event: Job\ndata: {json.dumps({'event': 'Job', 'paused': at.ledger.paused(), 'job': job.model_dump()})}\n\n".encode()
             return [line, None] if job.state in FINISHED else [line]
 
         def closed() -> None:

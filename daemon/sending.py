@@ -26,6 +26,8 @@ def send(
     happens to these photos; those that the daemon did not bring to an end are returned. ctrl-C cancels what was sent."""
     waiting, sent = deque(photos), dict[int, Path]()
     ended = set[Path]()
+    if client.ask("GET", "/v1/status")["state"] == "paused":
+        show(Note("The daemon is paused: `stylefolder resume` lets it go on, ctrl-C takes the photos back.", warning=True))
     try:
         for fields in _until_it_ends(client):
             photo = sent.get(fields["job"]["id"]) if "job" in fields else None

@@ -122,7 +122,10 @@ def _show(event: dict[str, Any], number: int, layers: int) -> None:
     """In GIMP's own progress bar; ``number`` of so many ``layers``."""
     if event["event"] == "Job" and event["job"]["state"] == "queued":
         ahead = event["job"]["ahead"]
-        Gimp.progress_set_text(_("Waiting: {} ahead").format(ahead) if ahead else _("Waiting"))
+        if event["paused"]:
+            Gimp.progress_set_text(_("Stylefolder is paused: `stylefolder resume` lets it go on"))
+        else:
+            Gimp.progress_set_text(_("Waiting: {} ahead").format(ahead) if ahead else _("Waiting"))
         Gimp.progress_pulse()
     elif event["event"] == "JobStepped":
         share, seconds = max(event["share"], 1e-6), event["seconds"]

@@ -193,7 +193,8 @@ def test_the_events_of_one_job(daemon: Daemon, fast: str, slow: str, small: Imag
     stream = events_of(daemon, second)
     while not (line := stream.readline()).startswith(b"data: "):
         pass
-    assert json.loads(line[6:])["job"]["ahead"] == 1
+    told_first = json.loads(line[6:])
+    assert (told_first["job"]["ahead"], told_first["paused"]) == (1, False)
     daemon.client.ask("DELETE", f"/v1/jobs/{first}")
     told = names(stream)
     assert told[-1] == "JobDone"

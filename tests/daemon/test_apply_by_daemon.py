@@ -75,6 +75,22 @@ def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Im
     wait_for(lambda: daemon.status()["running"] == [])
 
 
+def test_the_daemon_is_paused(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """It says so, waits, and goes on."""
+    daemon.preset("one", fast)
+    daemon.start()
+    knows(daemon, "one")
+    daemon.run("pause")
+    small.save(daemon.home / "a.png")
+    process = subprocess.Popen([*STYLEFOLDER, "apply", str(daemon.home / "a.png"), "-p", "one", "--plain"], env=daemon.environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "The daemon is paused: `stylefolder resume` lets it go on" in process.stderr.readline()
+    wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["queued"])
+    daemon.run("resume")
+    assert process.wait(60) == 0
+    assert is_picture(daemon.home / "a-one.png")
+
+
 @pytest.mark.slow
 def test_the_daemon_ends_meanwhile(daemon: Daemon, slow: str, small: Image.Image) -> None:
     daemon.preset("long", slow.replace("5000", "120"))
