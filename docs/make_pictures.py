@@ -1,4 +1,4 @@
-"""Paints the pictures of README.md and docs/presets.md anew: `make docs`. Photographs: scikit-image's (CC0)."""
+"""Paints the pictures of README.md and docs/presets.md anew: `make docs`, or those keys that are named. Photographs: scikit-image's (CC0)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEYS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "colour": ("oil", [{"colour": "style"}, {"colour": "photo"}]),
     "strength": ("woodblock", [{"strength": 40}, {"strength": 70}, {"strength": 100}]),
     "steps": ("oil", [{"steps": (10, 6, 4)}, {"steps": (60, 40, 25)}, {"steps": (200, 120, 80)}]),
-    "tv_weight": ("pointillist", [{"tv_weight": 0.0}, {"tv_weight": 3.0}]),
+    "tv_weight": ("pointillist", [{"tv_weight": 0.0}, {"tv_weight": 20.0}, {"tv_weight": 100.0}]),
     "seed": ("night", [{"seed": None}, {"seed": 1}, {"seed": 2}]),
 }
 SHOWN = ("night", "oil", "watercolour", "stained-glass", "woodblock")
@@ -51,10 +51,13 @@ def main() -> None:
     photo = load_photo(packaged_photograph())
     width, height = photo.size
     small = Photo(photo.path, (photo.resized(EDGE, round(height * EDGE / width)) * 255).round().astype(np.uint8), "png")
-    for key, (preset, updates) in KEYS.items():
+    for key in sys.argv[1:] or KEYS:
+        preset, updates = KEYS[key]
         pictures = [(f"{preset}, {key}: {words(update[key])}", painted(small, preset, EDGE, update)) for update in updates]
         contact_sheet(pictures, columns=len(pictures)).save(HERE / f"key-{key}.jpg", quality=88)
         print(key, flush=True)
+    if sys.argv[1:]:
+        return
     rows = [("the photo", Image.fromarray(photo.pixels)), *((name, painted(photo, name, 384, {})) for name in SHOWN)]
     sheet = contact_sheet([(name, picture.resize((400, round(400 * height / width)), Image.Resampling.LANCZOS)) for name, picture in rows], columns=3)
     sheet.save(HERE / "results.jpg", quality=90)
