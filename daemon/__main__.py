@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
@@ -11,6 +12,7 @@ def main() -> None:
     from daemon.cli import app
     from stylecore.errors import StylefolderError
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was sent to a daemon is taken back then, too
     try:
         app()
     except StylefolderError as e:
@@ -19,6 +21,7 @@ def main() -> None:
         print(f"stylefolder: {e}", file=sys.stderr)  # noqa: T201
         sys.exit(e.exit_status)
     except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     except Exception as e:
         if os.environ.get("STYLEFOLDER_DEBUG"):

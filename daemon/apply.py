@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,12 +90,13 @@ def apply(photos: Sequence[Path], recipe: Recipe, out: Path | None, device: str,
     if client is not None and device == "auto" and _known_to(client, recipe.preset):
         left = send(client, left, _options(recipe, place), lambda photo, extension: place.target(photo, recipe.preset, extension), tell)
     root = Path(client.address.root) if client is not None else places.default_root()
-    interrupted = _apply_here(left, recipe.load(root), place, device, tell) if left else 0
-    return failed + interrupted
+    if left:
+        _apply_here(left, recipe.load(root), place, device, tell)
+    return failed
 
 
-def _apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, tell: Show) -> int:
-    """Through a Ledger in memory. Returns how many ctrl-C left."""
+def _apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, tell: Show) -> None:
+    """Through a Ledger in memory. Raises KeyboardInterrupt where ctrl-C left some."""
     with stoppable() as stopped, contextlib.closing(Ledger(":memory:")) as ledger:
         for photo in photos:
             _enter(ledger, photo, preset, out.named(), tell)
@@ -104,7 +106,8 @@ def _apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, t
                 engine.turn(TICK)
         finally:
             engine.stop()
-        return ledger.count("queued")
+        if ledger.count("queued"):
+            raise KeyboardInterrupt
 
 
 def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tell: Show) -> None:
@@ -123,6 +126,11 @@ def _place(photos: Sequence[Path], out: Path | None) -> Out:
     folder = out is not None and (out.is_dir() or len(photos) > 1)
     if out is not None and folder and out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, and there are {len(photos)} photos: name a folder after -o.")
+    if out is not None and folder and not out.exists() and out.suffix.lower() in EXTENSIONS.values():
+        raise UsageError(f"{out} is the name of one picture, and there are {len(photos)} photos: name a folder after -o.")
+    there = next((p for p in (out, *out.absolute().parents) if p.is_dir()), None) if out is not None else None
+    if there is not None and not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"The folder {there} cannot be written to: mend its rights, or name another after -o.")
     if out is not None and not folder and any(p.exists() and out.exists() and out.samefile(p) for p in photos):
         raise UsageError(f"{out} is the photo itself, which is never changed: give another name after -o.")
     return Out(out, folder)

@@ -36,8 +36,19 @@ Plain = Annotated[bool, typer.Option("--plain", help="A line per event, no bars.
 Json = Annotated[bool, typer.Option("--json", help="A JSON object per event.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"stylefolder {importlib.metadata.version('stylefolder')}")
+        raise typer.Exit
+
+
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Which stylefolder this is.", is_eager=True, callback=_version)] = False,
+) -> None:
     if debug:
         os.environ["STYLEFOLDER_DEBUG"] = "1"
 
@@ -49,7 +60,7 @@ def demo(
     device: Device = "auto",
     plain: Plain = False,
 ) -> None:
-    """A real photo through the whole way: Root in a temporary folder, Inbox, daemon, Result."""
+    """A real photo through the whole way, in a temporary folder."""
     from daemon.demo import demo as run_demo
     from daemon.views import view
 
@@ -123,7 +134,6 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """The daemon in the foreground: styles each photo dropped into an Inbox, until ctrl-C."""
-    from daemon.events import Note
     from daemon.log import logged
     from daemon.views import live_view, view, view_on_terminal
     from daemon.watch import watch as run_watch
@@ -131,7 +141,6 @@ def watch(
     root = (root or places.default_root()).absolute()
     with live_view() if not once and view_on_terminal(plain, as_json) else view(plain, as_json) as show:
         tell = show if once else logged(show, places.log_file())
-        tell(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
         failed = run_watch(root, device, tell, once=once, api=not once)
     raise typer.Exit(1 if once and failed else 0)
 
@@ -158,6 +167,8 @@ def status(
         found = client.ask("GET", "/v1/status")
         typer.echo(json.dumps(found) if as_json else summary(found))
         return
+    if not as_json:
+        typer.echo(summary(client.ask("GET", "/v1/status")))
     with view(plain, as_json) as show:
         follow(client, show)
 
@@ -180,7 +191,7 @@ def resume() -> None:
 def cancel(job: Annotated[int, typer.Argument(help="A Job's number.")]) -> None:
     """Cancel a Job; one that runs stops before its next step."""
     found = _ask("DELETE", f"/v1/jobs/{job}")
-    typer.echo(f"Job {job} is {found['state']}.")
+    typer.echo(f"Job {job} is {found['state']}; `stylefolder retry {job}` takes it up again.")
 
 
 @app.command()
@@ -205,7 +216,7 @@ def _ask(method: str, path: str) -> Any:
 def doctor(
     root: Annotated[Path | None, typer.Argument(help="The Root to look at.")] = None, device: Device = "auto"
 ) -> None:
-    """Device, weights, folders, limits: what is right, what is not, how to mend it."""
+    """What is right here, what is not, and how to mend it."""
     from daemon.doctor import examine
 
     sound = True
@@ -246,12 +257,12 @@ def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml f
 
 
 @presets_app.command()
-def check(file: Annotated[Path, typer.Argument(help="A preset's .yaml file.")]) -> None:
-    """Say whether a preset's file is right, or each mistake with its line."""
-    from stylecore.preset import load_preset
+def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]) -> None:
+    """Say whether a preset is right, or each mistake with its line."""
+    from daemon.library import get_preset
 
-    preset = load_preset(file)
-    typer.echo(f"{file} is right: preset {preset.name!r} with {len(preset.style)} style picture(s).")
+    preset = get_preset(name, places.default_root())
+    typer.echo(f"{name} is right: preset {preset.name!r} with {len(preset.style)} style picture(s).")
 
 
 @presets_app.command()
@@ -274,6 +285,7 @@ def new(
             photo = packaged_photograph()
         except PhotoError:
             photo = places.SHIPPED / "styles" / "gouache.jpg"
+        typer.echo("Painting a sample, which takes a while; ctrl-C does without.")
         with view(plain=False, as_json=False) as show:
             painted = paint_sample(path, photo, device, show)
         typer.echo(f"A sample: {painted}")
@@ -303,7 +315,9 @@ def where() -> None:
     """The plug-in's folders, and whether all is well in them."""
     from daemon import gimp
 
-    for plug_ins in gimp.plug_in_folders():
+    if not (folders := gimp.plug_in_folders()):
+        typer.echo("No GIMP 3 was found: install GIMP 3 and start it once.")
+    for plug_ins in folders:
         found = next((known for known in gimp.installed() if known.folder.parent == plug_ins), None)
         typer.echo(f"{plug_ins}: {'not installed' if found is None else found.fault or 'installed'}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from daemon.settings import Settings, load_settings
+from daemon.settings import Settings, SettingsError, load_settings
 from stylecore.files import write_whole
 
 
@@ -25,7 +25,10 @@ def edit(file: Path) -> None:
 
     if not file.exists():
         write_whole(file, commented().encode())
-    click.edit(filename=str(file))
+    try:
+        click.edit(filename=str(file))
+    except click.ClickException as e:
+        raise SettingsError(f"The editor could not be used ({e.message}): set EDITOR to the one you have, or open {file} yourself.") from e
     load_settings(file)
 
 

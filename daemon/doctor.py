@@ -74,6 +74,8 @@ def _root(root: Path) -> Finding:
 
 def _gimp() -> Iterator[Finding]:
     there = gimp.installed()
+    if not gimp.plug_in_folders():
+        yield Finding("gimp", True, "no GIMP 3 found; only the plug-in wants one")
     for found in there:
         yield Finding("gimp", found.fault is None, f"plug-in in {found.folder}" + (f": {found.fault}" if found.fault else ""))
     for missing in {folder / gimp.NAME for folder in gimp.plug_in_folders()} - {found.folder for found in there}:

@@ -18,10 +18,15 @@ from daemon.problems import Problems
 IGNORED = (
     ".*", "~*", "*~", "*.part", "*.partial", "*.crdownload", "*.download", "*.tmp", "*.temp", "*.swp",
     "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "*.xmp", "*.aae", "*.thm", "*.pp3", "*.lnk", "*.url",
+    "*.txt", "*.dop", "*.mov", "*.mp4", "*.m4v", "*.avi",
 )  # fmt: skip
-"""Names that are no photos: hidden ones, downloads under way, sidecar files, what systems leave in folders."""
+"""Names that are no photos: hidden ones, downloads under way, sidecar files, the videos that cameras put beside photos,
+what systems leave in folders."""
 
-_IS_IGNORED = re.compile("|".join(map(fnmatch.translate, IGNORED)), re.DOTALL).match
+_IS_IGNORED = re.compile("|".join(map(fnmatch.translate, IGNORED)), re.DOTALL | re.IGNORECASE).match
+
+PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".gif", ".bmp", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
+"""What in the Root itself is taken for a photo gone astray; within an Inbox every file is looked into, whatever its name."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class Inboxes:
         for entry in self._entries(self.root):
             if entry.is_dir(follow_symlinks=False) and not ignored(entry.name) and entry.name != places.PRESETS:
                 yield self.root / entry.name
+
+    def loose(self) -> list[str]:
+        """Names of pictures in the Root itself, where nothing is styled."""
+        return [entry.name for entry in self._entries(self.root) if entry.name.lower().endswith(PICTURES) and not ignored(entry.name)]
 
     def files(self, inbox: Path, results: str) -> Iterator[Found]:
         """Everything in an Inbox and its folders that may be a photo, but for what we put there ourselves."""

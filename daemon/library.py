@@ -56,7 +56,9 @@ class Library:
 
     def why_not(self, name: str) -> str:
         """The sentence for a name that is in ``presets`` not."""
-        return self.errors[name] if name in self.errors else _unknown(name, self.presets)
+        if name in self.errors or _near(name, self.presets):
+            return self.errors.get(name) or _unknown(name, self.presets)
+        return f"There is no preset {name!r}: put a picture named style.jpg into this folder to make it one, or drop its photos into another."
 
     def _pinned(self, preset: Preset) -> Preset:
         if self.store is None:
@@ -107,6 +109,10 @@ def _load(name: str, path: Path) -> Preset:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}."
+    near = _near(name, known)
+    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known) or 'none'}."
     return f"There is no preset {name!r}: {hint}"
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, 1)), None)

@@ -31,7 +31,7 @@ def only_one(root: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout as e:
         pid = owner.read_text() if owner.exists() else "unknown"
-        raise RootInUse(f"Another stylefolder (process {pid}) watches {root} already: end it first, or name another folder.") from e
+        raise RootInUse(f"Another stylefolder (process {pid}) watches {root} already: `stylefolder status` shows it; end it first, or name another folder.") from e
     except OSError as e:
         raise StylefolderError(f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights.") from e
     try:

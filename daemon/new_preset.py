@@ -29,8 +29,10 @@ OWN = ("name", "digest", "description", "style")  # of the model: no key, or in 
 def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     """Copies the pictures beside the file, so that nothing is lost when theirs move. Raises PresetError, PhotoError."""
     path = folder / f"{name}.yaml"
-    if path.parent != folder or path.exists():
-        raise PresetError(f"{path} is there already, or no good name: choose another name.")
+    if path.parent != folder:
+        raise PresetError(f"{name!r} cannot be a preset's name, which is a folder's, too: choose another.")
+    if path.exists():
+        raise PresetError(f"There is a preset {name!r} already, in {path}: choose another name, or edit that.")
     for picture in pictures:
         load_photo(picture)  # a picture that cannot be read is told here and not at the first Job
     copies = [folder / f"{name}-{i}{picture.suffix.lower()}" for i, picture in enumerate(pictures, 1)]

@@ -53,7 +53,7 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
     picture_width = max((line.cell_len for line in beside), default=0)
     column = width - picture_width - 2 if beside else width
     top = _fit_all([*_heading(status, scene.now, width, glyphs), Text()], width, glyphs)
-    work = [*_running(scene, column, glyphs), Text(), _device(status)]
+    work = [*_running(scene, column, glyphs), Text(), _device(status, column, glyphs)]
     work = _fit_all(_at_least(work, len(beside)), column, glyphs)
     body = [_joined(line, beside[i] if i < len(beside) else None, column) for i, line in enumerate(work)]
     foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(status, width)]
@@ -121,9 +121,10 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> 
     return "".join(glyphs.sparks[round((v - low) / (high - low) * top) if high > low else 0] for v in logs)
 
 
-def _device(status: StatusOut) -> Text:
+def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
+    """Its figures; its name as far as there is room."""
     device, gigabyte = status.device, 1e9
-    parts = [device.name]
+    parts = [""]
     if device.use is not None:
         parts.append(f"use {device.use:.0%}")
     if device.load is not None:
@@ -131,7 +132,10 @@ def _device(status: StatusOut) -> Text:
     parts.append(f"memory {device.memory_ours / gigabyte:.1f} GB ours, {device.memory_others / gigabyte:.1f} others', of {device.memory_total / gigabyte:.0f}")
     if device.temperature is not None:
         parts.append(f"{device.temperature:.0f} C")
-    return Text("   ".join(parts), "dim")
+    figures = "   ".join(parts)
+    name = Text(device.name, "dim")
+    name.truncate(max(1, width - len(figures)), overflow="ellipsis" if glyphs is UNICODE else "crop")
+    return name.append(figures)
 
 
 def _lists(status: StatusOut, room: int, glyphs: Glyphs) -> list[Text]:
@@ -163,7 +167,10 @@ def _lists(status: StatusOut, room: int, glyphs: Glyphs) -> list[Text]:
 def _inboxes(status: StatusOut) -> list[Text]:
     busy = sorted(
         (name for name, counts in status.inboxes.items() if any(counts.values())),
-        key=lambda name: (-status.inboxes[name].get("queued", 0), -status.inboxes[name].get("failed", 0), name),
+        key=lambda name: (
+            not status.inboxes[name].get("running", 0), -status.inboxes[name].get("queued", 0),
+            -status.inboxes[name].get("failed", 0), -status.done_today.get(name, 0), name,
+        ),
     )
     if not busy:
         return []

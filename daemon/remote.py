@@ -29,4 +29,6 @@ def summary(status: Mapping[str, Any]) -> str:
     lines += [f"waiting: {printable(pending['photo'])}, for {pending['waits_for']}" for pending in status["pending"]]
     for preset, counts in status["inboxes"].items():
         lines.append(f"{printable(preset)}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    for job in status["failures"]:
+        lines.append(f"failed: {printable(job['photo'])} [{printable(job['preset'])}]: {printable(job['reason'] or '')} `stylefolder retry {job['id']}` tries again.")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import html
 import io
 import string
@@ -15,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from daemon import complete
 from daemon.engine import Engine
-from daemon.events import Event, JobDone
+from daemon.events import Event, Heartbeat, JobDone, Note
 from daemon.ledger import Ledger
 from daemon.lifetime import stoppable
 from stylecore.decode import load_photo
@@ -45,7 +46,7 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
         raise SheetError(f"{out}: a sheet is a picture ({', '.join(PICTURES)}) or a page (.html): end its name so.")
     small = _small(photo)
     with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:
-        paintings = _paint(small, presets, Path(folder), device, show)
+        paintings = _paint(photo, small, presets, Path(folder), device, show)
     if not paintings:
         raise SheetError("No preset could be painted: the reasons are above.")
     if kind == ".html":
@@ -80,21 +81,24 @@ def _small(photo: Path) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype("uint8"))
 
 
-def _paint(small: Image.Image, presets: Sequence[Preset], folder: Path, device: str, show: Callable[[Event], None]) -> list[tuple[str, Image.Image]]:
-    photo = folder / "photo.png"
-    small.save(photo)
+def _paint(photo: Path, small: Image.Image, presets: Sequence[Preset], folder: Path, device: str, show: Callable[[Event], None]) -> list[tuple[str, Image.Image]]:
+    copy = folder / "photo.png"
+    small.save(copy)
     names: dict[int, str] = {}
     results: dict[str, Path] = {}
 
     def tell(event: Event) -> None:
         if isinstance(event, JobDone) and event.job.result is not None:
             results[names[event.job.id]] = event.job.result
+            event = dataclasses.replace(event, curve=())
+        if not isinstance(event, (Note, Heartbeat)):  # of the copies that nobody keeps nothing is told
+            event = dataclasses.replace(event, job=dataclasses.replace(event.job, photo=photo, result=None))
         show(event)
 
     with stoppable() as stopped, contextlib.closing(Ledger(":memory:")) as ledger:
         for i, preset in enumerate(presets):
             recipe = preset.model_copy(update={"size": EDGE, "output": Output(format="png")})
-            job = ledger.ask("command", photo, recipe, complete.sha256(photo), complete.look(photo), folder / f"{i}.png")
+            job = ledger.ask("command", copy, recipe, complete.sha256(copy), complete.look(copy), folder / f"{i}.png")
             names[job.id] = preset.name
         engine = Engine(ledger, device, lambda _: {}, tell)
         try:

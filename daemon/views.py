@@ -5,10 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from daemon.events import Event, Heartbeat, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, Note
+from daemon.events import (
+    CurvePoint,
+    Event,
+    Heartbeat,
+    JobCancelled,
+    JobChosen,
+    JobDone,
+    JobFailed,
+    JobStarted,
+    JobStepped,
+    Note,
+)
 from daemon.places import printable
 from daemon.wire import event_out
 
@@ -98,7 +109,8 @@ def sentence(event: Event) -> str | None:
             return f"{printable(job.photo.name)}: done, {printable(job.result)}, copied from the Result of the same photo"
         case JobDone(job, notes):
             said = "".join(f" {note}" for note in notes)
-            return f"{printable(job.photo.name)}: done in {job.seconds:.1f} s, {printable(job.result)}{said}"
+            place = "" if job.result is None or job.source == "upload" else f", {printable(job.result)}"  # what was sent is fetched
+            return f"{printable(job.photo.name)}: done in {job.seconds:.1f} s{place}{said}"
         case JobFailed(job):
             return f"{printable(job.photo.name)}: failed. {printable(job.reason)}"
         case JobCancelled(job):
@@ -121,9 +133,7 @@ class _Plain:
         if isinstance(event, JobChosen):
             return self._said_once(event)
         if isinstance(event, JobDone) and event.curve:
-            points = [*event.curve[:: -(-len(event.curve) // 10)], event.curve[-1]]
-            losses = ", ".join(f"{step}: {total:.4g}" for step, _, total, *_ in dict.fromkeys(points))
-            return f"{sentence(event)}\n  total loss by step: {losses}"
+            return f"{sentence(event)}\n  {_losses(event.curve)}"
         return sentence(event)
 
     def _said_once(self, event: JobChosen) -> str | None:
@@ -131,6 +141,13 @@ class _Plain:
             return None
         self.device = event.device
         return chosen(event)
+
+
+def _losses(curve: Sequence[CurvePoint]) -> str:
+    """In words; those of two scales are not alike, and stand apart."""
+    points = dict.fromkeys([*curve[:: -(-len(curve) // 10)], curve[-1]])
+    scales = [[f"{step}: {total:.4g}" for step, of, total, *_ in points if of == scale] for scale in dict.fromkeys(point[1] for point in points)]
+    return "total loss by step: " + "; ".join(", ".join(scale) for scale in scales)
 
 
 def chosen(event: JobChosen) -> str:

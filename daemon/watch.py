@@ -57,6 +57,8 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
         while True:
             try:
                 with only_one(root), _Watch(root, device, show, settings) as running:
+                    if api:
+                        running.tell(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
                     try:
                         with serving(running.inside(), places.address_file(), gimp.address_files(), running.tell) if api else contextlib.nullcontext():
                             service.tell_systemd("READY=1")
@@ -135,6 +137,7 @@ class _Watch:
                 if each_turn is not None and each_turn(self.ledger):
                     return
                 if once and self._all_done():
+                    self.tell(Note("Nothing is left to do."))
                     return
                 self._beat()
                 if more:
@@ -142,6 +145,8 @@ class _Watch:
                 wait = IDLE_TICK if not (self.watcher.pending or self.watcher.unfinished) else TICK
             self.wake.wait(wait)
             self.wake.clear()
+        if left := self.ledger.count("queued", "running"):
+            self.tell(Note(f"It ends; what is left, {left} of them, goes on at the next start.", warning=True))
 
     def _sign_of_life(self) -> None:
         if time.monotonic() - self._signed > SIGN_EVERY:
@@ -199,8 +204,7 @@ class _Watch:
             return False
         left = self.ledger.count("queued", "running")
         if left and self.ledger.paused():
-            self.tell(Note(f"{left} photos are left: work is paused; `stylefolder resume` lets it go on.", warning=True))
-            return True
+            raise StylefolderError(f"{left} photos are left: work is paused; `stylefolder watch` and `stylefolder resume` let it go on.")
         return not left
 
     def _open_ledger(self) -> tuple[Ledger, bool]:
@@ -266,5 +270,7 @@ def _make_root(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         places.own_folder(root).mkdir(exist_ok=True)
+    except FileExistsError as e:
+        raise StylefolderError(f"{root} is a file: name the folder to watch.") from e
     except OSError as e:
         raise StylefolderError(f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights.") from e

@@ -84,6 +84,7 @@ class Watcher:
             self.hints.watch(folder, recursive=True)
         seen: set[str] = set()
         events: list[Event] = []
+        self.problems.set("loose", _astray(self.inboxes.loose()))
         with self.problems.of("inboxes"):
             for inbox in self.inboxes.folders():
                 self.hints.watch(inbox, recursive=True)
@@ -174,3 +175,10 @@ class Watcher:
         if self.ledger.is_own_result(digest, preset):
             return f"It is a Result of {preset!r} itself: drop it into another Inbox, or the photo that it was made from."
         return None
+
+
+def _astray(names: list[str]) -> str | None:
+    if not names:
+        return None
+    others = f" and {len(names) - 1} more lie" if len(names) > 1 else " lies"
+    return f"{places.printable(names[0])}{others} beside the folders, where nothing is styled: drop photos into one of them, such as oil."

@@ -164,7 +164,7 @@ def load_preset(path: Path) -> Preset:
 
 def preset_of_picture(picture: Path, name: str) -> Preset:
     """The defaults, with this style picture. Raises PresetError."""
-    return _checked(picture, name, {"style": picture.name}, Lines({}))
+    return _checked(picture, name, {"style": picture.name, "description": f"After {picture.name} in its folder"}, Lines({}))
 
 
 def _checked(path: Path, name: str, data: dict[str, Any], lines: Lines) -> Preset:

@@ -34,6 +34,11 @@ def test_config(daemon: Daemon) -> None:
     broken = daemon.run("config", "show")
     assert broken.returncode == 2
     assert broken.stderr.startswith(f"stylefolder: {path}:1: patience: ")
+    daemon.extra = {"EDITOR": "nanoo", "VISUAL": "nanoo"}
+    none = daemon.run("config", "edit")
+    assert none.returncode == 2
+    assert "The editor could not be used" in none.stderr
+    assert daemon.run("--version").stdout.startswith("stylefolder 0.")
 
 
 def test_the_first_start_says_where_to_drop_photos(daemon: Daemon) -> None:
@@ -44,6 +49,29 @@ def test_the_first_start_says_where_to_drop_photos(daemon: Daemon) -> None:
     daemon.stop()
     daemon.start()
     assert not (daemon.root / "README.txt").exists(), "deleted is deleted"
+
+
+def test_photos_in_the_wrong_place(daemon: Daemon, small: Image.Image) -> None:
+    """Beside the Inboxes; in a folder that is none. Sidecars are passed over."""
+    for folder in ("holiday", "oli"):
+        (daemon.root / folder).mkdir()
+        small.save(daemon.root / folder / "a.jpg")
+    (daemon.root / "holiday" / "a.XMP").write_text("sidecar")
+    (daemon.root / "holiday" / "a.MOV").write_text("video")
+    small.save(daemon.root / "astray.JPG")
+    daemon.start()
+    says = "astray.JPG lies beside the folders, where nothing is styled: drop photos into one of them, such as oil."
+    wait_for(lambda: daemon.status()["problems"] == [says])
+    assert says in daemon.said()
+    wait_for(lambda: len(daemon.jobs("state = 'failed'")) == 2)
+    reasons = {row["preset"]: row["reason"] for row in daemon.jobs()}
+    assert "put a picture named style.jpg into this folder" in reasons[b"holiday"]
+    assert "did you mean 'oil'?" in reasons[b"oli"]
+    (daemon.root / "astray.JPG").unlink()
+    wait_for(lambda: daemon.status()["state"] == "healthy")
+    said = daemon.run("status", "--once").stdout
+    assert "failed: " in said
+    assert "`stylefolder retry 1` tries again." in said
 
 
 def test_the_log_has_what_happened(daemon: Daemon, fast: str, small: Image.Image) -> None:

@@ -39,10 +39,10 @@ def test_plain_says_the_device_once_and_the_loss_at_intervals(done: Job, capsys:
         for _ in range(2):
             show(JobChosen(done, "CPU, 2 threads, bf16", (384, 256)))
         show(Note("Look out", warning=True))
-        show(JobDone(done, (), ((1, 1, 2.0, 0.5, 1.5), (10, 1, 0.25, 0.05, 0.2)), {}))
+        show(JobDone(done, (), ((1, 1, 2.0, 0.5, 1.5), (10, 1, 0.25, 0.05, 0.2), (11, 2, 0.5, 0.1, 0.4)), {}))
     out, err = capsys.readouterr()
     assert out.count("Working on CPU, 2 threads, bf16; this photo at 384 x 256 pixels") == 1
-    assert "total loss by step: 1: 2, 10: 0.25" in out
+    assert "total loss by step: 1: 2, 10: 0.25; 11: 0.5" in out
     assert err == "Look out\n"
 
 

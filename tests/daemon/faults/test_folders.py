@@ -106,7 +106,7 @@ def test_a_photo_is_replaced_while_running(daemon: Daemon, slow: str, small: Ima
     wait_for(daemon.running)
     small.rotate(180).save(daemon.home / "new.png")
     (daemon.home / "new.png").rename(inbox / "a.png")
-    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
+    wait_for(lambda: len([e for e in daemon.events() if e["event"] == "JobDone"]) == 2)
     first, second = [e for e in daemon.events() if e["event"] == "JobDone"]
     assert first["job"]["result"] == second["job"]["result"] == str(inbox / "styled" / "a.png")
     assert len(daemon.jobs()) == 2
