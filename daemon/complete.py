@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon.job import Signature
@@ -24,14 +25,15 @@ def signature(stat: os.stat_result) -> Signature:
     return Signature(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
-def digest_if_free(path: Path) -> str | None:
+def digest_if_free(path: Path, beat: Callable[[], None] = lambda: None) -> str | None:
     """The sha256 of a file's bytes; None while someone has it open for writing. Raises OSError where it cannot be read.
+    ``beat`` is called after each megabyte.
 
     Where the system cannot tell of writers, there are none.
     """
     fd = os.open(path, READ | NONBLOCK)
     try:
-        return None if _has_writer(fd) else _digest(fd)
+        return None if _has_writer(fd) else _digest(fd, beat)
     finally:
         os.close(fd)
 
@@ -44,10 +46,11 @@ def sha256(path: Path) -> str:
         os.close(fd)
 
 
-def _digest(fd: int) -> str:
+def _digest(fd: int, beat: Callable[[], None] = lambda: None) -> str:
     digest = hashlib.sha256()
     while chunk := os.read(fd, CHUNK):
         digest.update(chunk)
+        beat()
     return digest.hexdigest()
 
 

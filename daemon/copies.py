@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from daemon import places
 from daemon.complete import look
 from daemon.job import Job
 from daemon.ledger import Ledger
@@ -20,8 +21,9 @@ def copy_of_twin(ledger: Ledger, job: Job, names: dict[str, Path]) -> Finished |
     if twin is None:
         return None
     result, digest = twin
-    target = job.target or names.get(result.suffix.lower())
-    if target is None or target.suffix.lower() != result.suffix.lower():
+    extension = places.canonical(result.suffix)
+    target = job.target or names.get(extension)
+    if target is None or places.canonical(target.suffix) != extension:
         return None
     try:
         if look(job.photo) != job.signature:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ class Database:
 
     def _told(self, e: sqlite3.Error) -> LedgerError:
         code = getattr(e, "sqlite_errorcode", 0)
-        if isinstance(self.path, Path) and not self.path.exists():
+        if isinstance(self.path, Path) and not os.path.exists(self.path):  # noqa: PTH110  # of a dead mount it says no, and does not raise
             return LedgerGone(f"The Ledger {self.path} is gone.")
         if code in FULL:
             return LedgerFull(f"There is no room for the Ledger {self.path}: make room on its disk; then it goes on by itself.")

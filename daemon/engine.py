@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -9,10 +10,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from daemon.complete import sha256
 from daemon.copies import copy_of_twin
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobPreview, JobStarted, JobStepped, Note
 from daemon.job import MAX_ATTEMPTS, Job, Original
 from daemon.ledger import Ledger
+from daemon.recovery import whole_result
 from daemon.worker import Chosen, Controls, Finished, Message, Order, Preview, Ready, Stepped, Waiting, run
 from stylecore.errors import StylefolderError
 from stylecore.files import clear_parts
@@ -51,6 +54,7 @@ class Engine:
         self._starts = 0  # since a worker was ready
         self._heard = 0.0  # when the worker last gave a sign of life
         self._finished: Finished | None = None
+        self._names: dict[str, Path] = {}  # the Job's
         self._device_lost = False  # since the last rest: what is computed on `auto` meanwhile is computed on the CPU
         context = multiprocessing.get_context("spawn")  # a forked CUDA or torch thread pool is not sound
         self._context = context
@@ -102,13 +106,22 @@ class Engine:
         self._starts += 1
         self._ready = False
         self._heard = time.monotonic()
-        self._pipe, theirs = self._context.Pipe()
+        try:
+            self._pipe, theirs = self._context.Pipe()
+        except OSError as e:
+            raise WorkerError(f"No worker can be started ({e.strerror}): too much else is open or running.") from e
         device = "cpu" if self._device_lost and self.device == "auto" else self.device
         self._process = self._context.Process(
             target=run, args=(theirs, device, self.controls), name="stylefolder-worker", daemon=True
         )
-        self._process.start()
-        theirs.close()
+        try:
+            self._process.start()
+        except OSError as e:
+            self._pipe.close()
+            self._pipe = self._process = None
+            raise WorkerError(f"No worker can be started ({e.strerror}): too much else is open or running.") from e
+        finally:
+            theirs.close()
 
     def cancel(self, job: int) -> None:
         """The worker leaves this Job before its next step. Any thread may ask."""
@@ -130,6 +143,7 @@ class Engine:
         self._dismiss()
 
     def _feed(self) -> None:
+        self.controls.cancelled.value = 0
         job = self.ledger.take()
         if job is None:
             return None
@@ -138,7 +152,7 @@ class Engine:
         self.job, self.waits_for = job, None
         self._heard = time.monotonic()
         self.tell(JobStarted(job))
-        names = {} if job.target else self.names(job)
+        names = self._names = {} if job.target else self.names(job)
         copy = copy_of_twin(self.ledger, job, names)
         if copy is not None:
             self._finished = copy
@@ -155,7 +169,7 @@ class Engine:
             while self._pipe is not None and self._finished is None and self._pipe.poll(wait):
                 self._hear(self._pipe.recv())
                 wait = 0
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a message
             self._bury()
 
     def _hear(self, message: Message) -> None:
@@ -184,7 +198,9 @@ class Engine:
         if finished is None or job is None:
             return
         event: Event | None
-        if finished.outcome == "again" and job.attempts < MAX_ATTEMPTS:
+        if finished.outcome == "again" and self.ledger.state(job) == "cancelled":
+            event = JobCancelled(self.ledger.dropped(job, None))
+        elif finished.outcome == "again" and job.attempts < MAX_ATTEMPTS:
             self.ledger.put_back(job, counts=True)
             event = Note(f"{job.photo.name}: {finished.reason}; it is tried again{self._elsewhere()}.", warning=True)
         elif finished.outcome == "done":
@@ -224,8 +240,13 @@ class Engine:
         job = self.job
         if job is None:
             return
-        for folder in {path.parent for path in ([job.target] if job.target else self.names(job).values())}:
+        targets = [job.target] if job.target else list(self._names.values())
+        for folder in {path.parent for path in targets}:
             clear_parts(folder)
+        with contextlib.suppress(OSError):
+            if (path := whole_result(self.ledger, job, targets)) is not None:  # it died before it could say so
+                self._finished = Finished(job.id, "done", path, sha256(path))
+                return
         cause = cause or (f"signal {-code}" if code is not None and code < 0 else f"exit status {code}")
         self._finished = Finished(job.id, "again", reason=f"The worker died of it ({cause})")
 

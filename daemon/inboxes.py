@@ -61,7 +61,7 @@ class Inboxes:
 
     def files(self, inbox: Path, results: str) -> Iterator[Found]:
         """Everything in an Inbox and its folders that may be a photo, but for what we put there ourselves."""
-        ours = (results, places.FAILED, places.ORIGINALS)
+        ours = (results, places.STYLED, places.FAILED, places.ORIGINALS)
         stack = [str(inbox)]
         while stack:
             folder = stack.pop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from daemon.database import LedgerFull
+from daemon.database import LedgerError
 
 AGAIN = 10.0  # seconds until it is tried again
 
@@ -30,5 +30,5 @@ class Leases:
         del self._timers[job]
         try:
             self.lapsed(job)
-        except LedgerFull:
+        except LedgerError:
             self.grant(job, AGAIN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +19,7 @@ from daemon.recipes import TABLE, Recipes
 from stylecore.preset import Preset
 
 VERSION = 4
+GONE, OUTDATED = -1, -2  # for an inode: the photo is no longer there; other bytes are, or it must be looked at anew
 SCHEMA = f"""{TABLE.strip()};
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY,
@@ -91,11 +92,21 @@ class Ledger:
     def signatures(self, preset: str) -> dict[str, Signature]:
         """Of all photos seen under a preset, as they were last seen; by their whole paths."""
         rows = self._sql(
-            "SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? AND source = 'folder' ORDER BY id",
+            "SELECT photo, size, mtime_ns, ctime_ns, inode FROM jobs WHERE preset = ? AND source = 'folder' AND inode >= 0",
             (os.fsencode(preset),),
         )
         root = str(self.root)
         return {os.path.join(root, os.fsdecode(photo)): Signature(*rest) for photo, *rest in rows}  # noqa: PTH118
+
+    def gone(self, preset: str, photos: Iterable[str]) -> None:
+        """These lie there no more: should they come back, they are looked at anew, and no other photo of that name takes
+        the place of their Results."""
+        with self.all_at_once():
+            for photo in photos:
+                self._sql(
+                    "UPDATE jobs SET inode = ? WHERE photo = ? AND preset = ? AND source = 'folder' AND inode >= 0",
+                    (GONE, self.key(Path(photo)), os.fsencode(preset)),
+                )
 
     def add(
         self, photo: Path, preset: str, recipe: Preset | None, digest: str, signature: Signature,
@@ -107,6 +118,10 @@ class Ledger:
         key = (self.key(photo), os.fsencode(preset), digest)
         with self.all_at_once():
             kept = None if recipe is None else self._recipes.keep(recipe)
+            self._sql(
+                "UPDATE jobs SET inode = ? WHERE photo = ? AND preset = ? AND digest <> ? AND source = 'folder' AND inode >= 0",
+                (OUTDATED, *key),
+            )
             if rows := self._insert("folder", key, kept, signature, None, reason):
                 return self._job(rows[0])
             self._sql(
@@ -225,7 +240,9 @@ class Ledger:
         return self._finish(job, "failed", None, _text(reason), mendable)
 
     def dropped(self, job: Job, reason: str | None) -> Job:
-        """Cancelled by what happened to the photo, or by someone: whose reason, if any, stays."""
+        """Cancelled by someone; or, with a ``reason``, by what happened to the photo, which is looked at anew if it is there."""
+        if reason is not None:
+            self._sql("UPDATE jobs SET inode = ? WHERE id = ? AND inode >= 0", (OUTDATED, job.id))
         return self._finish(job, "cancelled", None, reason and _text(reason), False)
 
     def _finish(
@@ -255,7 +272,8 @@ class Ledger:
         with self._db.transaction():
             self._sql("UPDATE jobs SET state = 'cancelled' WHERE leased AND state IN ('queued', 'running')")
             self._sql(
-                "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, finished_at = NULL WHERE state = 'failed' AND mendable AND NOT leased"
+                "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, started_at = NULL, finished_at = NULL"
+                " WHERE state = 'failed' AND mendable AND NOT leased"
             )
             rows = self._sql(
                 "UPDATE jobs SET state = 'failed', reason = ?, finished_at = ? WHERE state = 'running' AND attempts >= ? RETURNING *",
@@ -264,8 +282,10 @@ class Ledger:
             self._sql("UPDATE jobs SET state = 'queued', started_at = NULL WHERE state = 'running'")
         return [self._job(row) for row in rows]
 
-    def original_settled(self, job: Job) -> None:
+    def original_settled(self, job: Job, *, gone: bool) -> None:
         self._sql("UPDATE jobs SET original = NULL WHERE id = ?", (job.id,))
+        if gone:
+            self.gone(job.preset, [str(job.photo)])
 
     def originals_to_settle(self) -> list[Job]:
         return [self._job(row) for row in self._sql("SELECT * FROM jobs WHERE original IS NOT NULL AND state = 'done'")]
@@ -321,9 +341,7 @@ class Ledger:
 
     def recipes_in_use(self) -> list[Preset]:
         """Of all Jobs that may run yet."""
-        rows = self._sql(
-            "SELECT DISTINCT recipe FROM jobs WHERE state IN ('waiting', 'queued', 'running', 'failed') AND recipe IS NOT NULL"
-        )
+        rows = self._sql("SELECT DISTINCT recipe FROM jobs WHERE state <> 'done' AND recipe IS NOT NULL")
         return [self._recipes.get(row[0]) for row in rows]
 
     def state(self, job: Job) -> State | None:
@@ -338,13 +356,19 @@ class Ledger:
         )
         return int(rows[0][0])
 
+    def may_write(self, path: Path, job: Job) -> bool:
+        """Whether this Job's Result may have that name: nothing lies there, or the Result of an earlier version of this
+        photo, of which it takes the place. Not that of a photo that was taken away, nor a file of someone else's."""
+        if self.is_anothers_result(path, job):
+            return False
+        own = self._sql("SELECT inode FROM jobs WHERE result = ? AND state = 'done'", (self.key(path),))
+        return not os.path.lexists(path) or (bool(own) and all(inode != GONE for inode, in own))
+
     def is_anothers_result(self, path: Path, job: Job) -> bool:
         """Whether another photo's Result has that name."""
-        rows = self._sql(
-            "SELECT 1 FROM jobs WHERE result = ? AND photo <> ? AND state = 'done' LIMIT 1",
-            (self.key(path), self.key(job.photo)),
-        )
-        return bool(rows)
+        return bool(self._sql(
+            "SELECT 1 FROM jobs WHERE result = ? AND photo <> ? AND state = 'done' LIMIT 1", (self.key(path), self.key(job.photo))
+        ))  # fmt: skip
 
     def count(self, *states: State) -> int:
         marks = ", ".join("?" * len(states))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon import places
+from daemon import complete, places
 from stylecore.errors import PresetError, ResultError
 from stylecore.files import write_whole
 from stylecore.preset import Preset, StylePicture, find_presets, load_preset, preset_of_picture
 
 YAML = (".yaml", ".yml")
+DECODED = 256  # pixels at least, of a JPEG that is looked at
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".avif")
 
 
@@ -29,15 +32,20 @@ class Library:
         self.store = store
         self.presets: dict[str, Preset] = {}
         self.errors: dict[str, str] = {}
+        self.waiting: set[str] = set()  # presets whose style picture is being written
         self.style_pictures: set[str] = set()  # the presets' own, which are no photos where they lie in an Inbox
         self._seen: dict[str, tuple[object, ...]] = {}
         self._pictures: dict[str, list[Path]] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        found = find(self.root)
+        try:
+            found = find(self.root)
+        except OSError:  # a mount that is dead for the moment: what is in force stays
+            return
         presets = {name: preset for name, preset in self.presets.items() if name in found}
         errors = {name: error for name, error in self.errors.items() if name in found}
+        self.waiting = set()
         for name, path in found.items():
             if self._seen.get(name) == self._stamps(name, path) and name not in errors:
                 continue
@@ -49,6 +57,8 @@ class Library:
                 presets[name] = self._pinned(preset)
                 self._seen[name] = file + pictures
                 errors.pop(name, None)
+            except _Unsettled:
+                self.waiting.add(name)
             except (PresetError, ResultError, OSError) as e:
                 errors[name] = f"{e}" + (" Its last good version stays in force." if name in presets else "")
         self.style_pictures = {str(picture) for pictures in self._pictures.values() for picture in pictures}
@@ -65,9 +75,14 @@ class Library:
             return preset
         pictures = []
         for style in preset.style:
-            data = style.picture.read_bytes()
-            copy = self.store / f"{hashlib.sha256(data).hexdigest()}{style.picture.suffix.lower()}"
+            if 0 <= time.time() - style.picture.stat().st_mtime < complete.SETTLE or (digest := complete.digest_if_free(style.picture)) is None:
+                raise _Unsettled
+            copy = self.store / f"{digest}{style.picture.suffix.lower()}"
             if not copy.exists():
+                data = style.picture.read_bytes()
+                if hashlib.sha256(data).hexdigest() != digest:
+                    raise _Unsettled
+                _decode(style.picture, data)
                 write_whole(copy, data)
             pictures.append(StylePicture(picture=copy, weight=style.weight))
         return preset.model_copy(update={"style": tuple(pictures)})
@@ -81,6 +96,25 @@ class Library:
             except OSError:
                 stamps.append(None)
         return tuple(stamps)
+
+
+class _Unsettled(Exception):
+    """A style picture is being written."""
+
+
+def _decode(picture: Path, data: bytes) -> None:
+    """Raises PresetError where the picture is cut off: told here with its name, and not by each Job. What only others than
+    Pillow read is left to them."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.draft("RGB", (DECODED, DECODED))
+            image.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        return
+    except (OSError, SyntaxError, ValueError) as e:
+        raise PresetError(f"The style picture {picture} is damaged or cut off ({e}): copy it again.") from e
 
 
 def find(root: Path) -> dict[str, Path]:

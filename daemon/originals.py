@@ -14,6 +14,7 @@ from daemon.ledger import Ledger
 
 def settle(ledger: Ledger, root: Path, job: Job, tell: Callable[[Event], None]) -> None:
     """Do with the photo what the settings said when its Result was done. One that was changed since is left alone."""
+    gone = False
     try:
         if job.original is not None and job.result is not None and job.result.exists() and look(job.photo) == job.signature:
             if job.original == "trash":
@@ -23,13 +24,14 @@ def settle(ledger: Ledger, root: Path, job: Job, tell: Callable[[Event], None]) 
                 target = places.free(root / job.preset / places.ORIGINALS / within, Path.exists)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 job.photo.rename(target)
+            gone = True
     except FileNotFoundError:
-        pass  # it was taken away already
+        gone = True  # it was taken away already
     except OSError as e:
         words = f"{places.printable(job.photo)} stays where it is ({e.strerror or e}), though the setting `originals` asks for {job.original}"
         tell(Note(f"{words}: it is tried again when Stylefolder starts anew.", warning=True))
         return
-    ledger.original_settled(job)
+    ledger.original_settled(job, gone=gone)
 
 
 def _trash(photo: Path) -> None:

@@ -11,7 +11,7 @@ import platformdirs
 
 from daemon.job import Job
 
-FAILED, ORIGINALS, PRESETS = "failed", "originals", "presets"
+STYLED, FAILED, ORIGINALS, PRESETS = "styled", "failed", "originals", "presets"
 SHIPPED = Path(__file__).parent.parent / "presets"
 
 
@@ -73,7 +73,7 @@ def results_folder(root: Path, preset: str, results: str) -> Path:
 def is_ours(root: Path, path: Path, results: str) -> bool:
     """Whether a path within the Root is of our own making, and no photo."""
     parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
-    return parts[:1] == (".stylefolder",) or (len(parts) > 1 and parts[1] in (results, FAILED, ORIGINALS))
+    return parts[:1] == (".stylefolder",) or (len(parts) > 1 and parts[1] in (results, STYLED, FAILED, ORIGINALS))
 
 
 def result_path(root: Path, job: Job, extension: str, results: str) -> Path:
@@ -81,8 +81,13 @@ def result_path(root: Path, job: Job, extension: str, results: str) -> Path:
     if job.source != "folder":
         return job.photo.with_name(f"result{extension}")
     within = job.photo.relative_to(root / job.preset)
-    same = within.suffix.lower().replace("jpeg", "jpg").replace("tiff", "tif").replace("heif", "heic") == extension
+    same = canonical(within.suffix) == extension
     return results_folder(root, job.preset, results) / (within if same else within.with_name(_cut(within.stem) + extension))
+
+
+def canonical(suffix: str) -> str:
+    """One extension for each format."""
+    return {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif", ".heif": ".heic"}.get(suffix.lower(), suffix.lower())
 
 
 def free(path: Path, taken: Callable[[Path], bool]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from daemon.ledger import Ledger
 from stylecore.files import clear_parts
 from stylecore.preset import Preset
 from stylecore.result import EXTENSIONS
+
+CLOCK_TICK = 0.01  # seconds that a file's time may be behind the clock's
 
 
 def clear_all_parts(root: Path, results: str, interrupted: Iterable[Job]) -> None:
@@ -35,15 +38,34 @@ def clear_styles(store: Path, recipes: Iterable[Preset]) -> None:
                 copy.unlink(missing_ok=True)
 
 
-def finish_interrupted(ledger: Ledger, names: Callable[[Job], dict[str, Path]], original: Original) -> Iterator[Job]:
+def finish_interrupted(ledger: Ledger, root: Path, results: str, original: Original) -> Iterator[Job]:
     """A Job that was killed between its Result and its row: the Result is whole, for it is written so or not at all."""
     for job in list(ledger.jobs("running")):
-        candidates = [job.target] if job.target else list(names(job).values())
-        for path in candidates:
-            with contextlib.suppress(OSError):
-                if path.stat().st_mtime >= (job.started_at or 0):
-                    yield ledger.done(job, path, complete.sha256(path), original if job.source == "folder" else "keep")
-                    break
+        names = (places.result_path(root, job, extension, results) for extension in EXTENSIONS.values())
+        candidates = [job.target] if job.target else [path for name in names for path in _all_of(name)]
+        if (path := whole_result(ledger, job, candidates)) is not None:
+            yield ledger.done(job, path, complete.sha256(path), original if job.source == "folder" else "keep")
+
+
+def whole_result(ledger: Ledger, job: Job, candidates: Iterable[Path]) -> Path | None:
+    """The one of them that this Job has written since it was begun: a worker has one Job at a time."""
+    for path in candidates:
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime >= (job.started_at or 0) - CLOCK_TICK and not ledger.is_anothers_result(path, job):
+                return path
+    return None
+
+
+def _all_of(name: Path) -> list[Path]:
+    """The name, and name-2, name-3, ... as far as there are files."""
+    found: list[Path] = []
+
+    def there(path: Path) -> bool:
+        found.append(path)
+        return os.path.lexists(path)
+
+    places.free(name, there)
+    return found[:-1]
 
 
 class Adoption:
@@ -57,9 +79,9 @@ class Adoption:
 
     def __call__(self, job: Job) -> Path | None:
         for extension in EXTENSIONS.values():
-            path = places.result_path(self.root, job, extension, self.results())
-            with contextlib.suppress(OSError):
-                if path not in self._given and path.stat().st_mtime_ns >= job.signature.ctime_ns:
-                    self._given.add(path)
-                    return path
+            for path in _all_of(places.result_path(self.root, job, extension, self.results())):
+                with contextlib.suppress(OSError):
+                    if path not in self._given and path.stat().st_mtime_ns >= job.signature.ctime_ns:
+                        self._given.add(path)
+                        return path
         return None

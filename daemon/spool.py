@@ -89,13 +89,14 @@ async def receive(
     return path, digest.hexdigest()
 
 
-def clear(folder: Path, ledger: Ledger) -> None:
-    """Take away what no unfinished Job needs and nobody fetched in a day, or what a crash left."""
-    with contextlib.suppress(FileNotFoundError):
+def clear(folder: Path, ledger: Ledger, left_for: float = 0.0) -> None:
+    """Take away what no unfinished Job needs and nobody fetched in a day, or what a crash ``left_for`` so many
+    seconds: a picture under way has no Job yet."""
+    with contextlib.suppress(OSError):
         for own in list(folder.iterdir()):
             job = ledger.uploaded_to(own)
-            old = time.time() - own.stat().st_mtime > KEPT_FOR
-            if job is None or (job.state in FINISHED and old):
+            age = time.time() - own.stat().st_mtime
+            if (job is None and age > left_for) or (job is not None and job.state in FINISHED and age > KEPT_FOR):
                 shutil.rmtree(own, ignore_errors=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -36,6 +37,7 @@ from stylecore.result import EXTENSIONS
 TICK = 0.25  # seconds that the Engine is heard out in one turn
 IDLE_TICK = 1.0
 SIGN_EVERY = service.WATCHDOG / 4
+SPOOL_EVERY = 3600.0
 BEAT_EVERY = 300.0  # seconds of silence
 FULL_TICK = 1.0  # between two tries where the Ledger's disk is full
 WORKER_TICK = 10.0  # between two tries where no worker starts
@@ -70,7 +72,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
                 if once:
                     raise
                 show(Note(f"The folder {root} was taken away: it goes on when it is back.", warning=True))
-                while not stopped() and not root.is_dir():
+                while not stopped() and not os.path.isdir(root):  # noqa: PTH112  # of a dead mount it says no, and does not raise
                     service.tell_systemd("WATCHDOG=1")
                     time.sleep(TICK)
                 if stopped():
@@ -89,6 +91,7 @@ class _Watch:
         self.failed = 0
         self._told = time.monotonic()  # when anything was told last
         self._signed = 0.0
+        self._spool_cleared = time.monotonic()
         self.wake = threading.Event()
         self.outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()  # what other threads have to tell
         self.working = Running()
@@ -104,7 +107,7 @@ class _Watch:
         self.hints = Hints(self.wake, lambda path: places.is_ours(root, path, self._results()))
         self.watcher = Watcher(
             root, self.ledger, self.library, self.hints, self.problems, self.tell,
-            results=self._results, adopt=Adoption(root, self._results) if rebuilt else None,
+            results=self._results, adopt=Adoption(root, self._results) if rebuilt else None, beat=self._sign_of_life,
         )  # fmt: skip
 
     def __enter__(self) -> _Watch:
@@ -187,6 +190,9 @@ class _Watch:
         self.ledger.check()
         self.settings.refresh()
         self.problems.set("settings", self.settings.problem)
+        if time.monotonic() - self._spool_cleared > SPOOL_EVERY:
+            self._spool_cleared = time.monotonic()
+            spool.clear(places.spool_folder(self.root), self.ledger, SPOOL_EVERY)
         while not self.outbox.empty():
             self.tell(self.outbox.get())
         had = bool(self.watcher.pending)
@@ -220,7 +226,7 @@ class _Watch:
     def _recover(self) -> None:
         results = self._results()
         clear_all_parts(self.root, results, self.ledger.jobs("running"))
-        for job in finish_interrupted(self.ledger, lambda job: result_names(self.root, self.ledger, job, results), self.settings.current.originals):
+        for job in finish_interrupted(self.ledger, self.root, results, self.settings.current.originals):
             self.tell(JobDone(job, (), (), {}))
         for job in self.ledger.recover():
             self.tell(JobFailed(job))
@@ -259,9 +265,9 @@ class _Watch:
 
 
 def result_names(root: Path, ledger: Ledger, job: Job, results: str) -> dict[str, Path]:
-    """For each extension the path that this Job's Result takes, clear of other photos' Results."""
+    """For each extension the path that this Job's Result takes, clear of whatever it must not overwrite."""
     return {
-        extension: places.free(places.result_path(root, job, extension, results), lambda path: ledger.is_anothers_result(path, job))
+        extension: places.free(places.result_path(root, job, extension, results), lambda path: not ledger.may_write(path, job))
         for extension in EXTENSIONS.values()
     }
 

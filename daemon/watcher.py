@@ -43,6 +43,7 @@ class Watcher:
     def __init__(
         self, root: Path, ledger: Ledger, library: Library, hints: Hints, problems: Problems, tell: Callable[[Event], None],
         *, results: Callable[[], str], adopt: Callable[[Job], Path | None] | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.root = root
         self.ledger = ledger
@@ -52,6 +53,7 @@ class Watcher:
         self.tell = tell
         self.results = results
         self.adopt = adopt
+        self.beat = beat
         self.pending: dict[str, Pending] = {}  # by path, as in Found
         self.inboxes = Inboxes(root, problems)
         self._welcomed: set[str] = set()  # presets that were given an Inbox in this run
@@ -61,12 +63,12 @@ class Watcher:
     @property
     def unfinished(self) -> bool:
         """Whether something happened that was not looked at yet."""
-        return self.hints.given()
+        return self.hints.given() or bool(self.library.waiting)
 
     def turn(self) -> None:
         """Look where it is time to look."""
         now = time.monotonic()
-        if now >= self._next_scan or ((self.hints.given() or self.pending) and now >= self._next_look):
+        if now >= self._next_scan or ((self.unfinished or self.pending) and now >= self._next_look):
             self.hints.clear()
             self._next_scan = now + LOOK_EVERY  # where a full disk breaks it off
             self.scan()
@@ -89,12 +91,14 @@ class Watcher:
             for inbox in self.inboxes.folders():
                 self.hints.watch(inbox, recursive=True)
                 known = self.ledger.signatures(inbox.name)
-                new = [found for found in self.inboxes.files(inbox, self.results()) if known.get(found.name) != found.signature]
-                new = [found for found in new if found.name not in self.library.style_pictures]
+                there = list(self.inboxes.files(inbox, self.results()))
+                new = [found for found in there if known.get(found.name) != found.signature and found.name not in self.library.style_pictures]
+                seen.update(found.name for found in new)
+                read = [(found, digest) for found in new if (digest := self._read(found, inbox.name)) is not None]
                 with self.ledger.all_at_once():
-                    for found in new:
-                        seen.add(found.name)
-                        self._consider(found, inbox.name, events)
+                    self.ledger.gone(inbox.name, known.keys() - {found.name for found in there})
+                    for found, digest in read:
+                        self._enter(found, digest, inbox.name, events)
         self.problems.set("events", self.hints.problem)
         for name in self.pending.keys() - seen:
             del self.pending[name]
@@ -112,7 +116,7 @@ class Watcher:
                     self._welcomed.add(name)
                 if self._in_force.get(name) is not preset:
                     self.ledger.give_recipe(preset)
-            for name in self.ledger.presets_queued() - self.library.presets.keys() - self.library.errors.keys():
+            for name in self.ledger.presets_queued() - self.library.presets.keys() - self.library.errors.keys() - self.library.waiting:
                 self.ledger.hold(name)
         self._in_force = dict(self.library.presets)
 
@@ -122,52 +126,54 @@ class Watcher:
         except OSError as e:
             self.problems.add(f"The Inbox {folder} cannot be made ({e.strerror}): mend the rights, or take away what has its name.")
 
-    def _consider(self, found: Found, preset: str, events: list[Event]) -> None:
+    def _read(self, found: Found, preset: str) -> str | None:
+        """The digest of a file that is complete; None while it is not, or is gone. Outside of any transaction: it may take long."""
         before = self.pending.get(found.name)
         now = time.monotonic()
         if before is None or before.signature != found.signature:
             self.pending[found.name] = Pending(found.signature, now, "the end of its writing")
-        elif now - before.since >= complete.SETTLE and now < self._enter_until:
-            with complete.silently():
-                waits_for = self._enter(found, preset, events)
-                if waits_for is None:
-                    del self.pending[found.name]
-                else:
-                    self.pending[found.name] = Pending(found.signature, before.since, waits_for)
+            return None
+        if now - before.since < complete.SETTLE or now >= self._enter_until:
+            return None
+        digest, waits_for = None, "the end of its writing"
+        with complete.silently():
+            if preset in self.library.waiting:
+                waits_for = "the end of its style picture's writing"
+            elif (digest := self._digest(found)) is None:
+                waits_for = "its writer, who has it open still"
+            elif complete.look(found.path) != found.signature:
+                digest = None
+        self.pending[found.name] = Pending(found.signature, before.since, waits_for)
+        return digest
 
-    def _enter(self, found: Found, name: str, events: list[Event]) -> str | None:
-        """Into the Ledger; or what it waits for, where it has a writer or changed while it was read."""
-        path, signature = found.path, found.signature
-        recipe, reason = self.library.presets.get(name), found.refusal
-        if reason is not None:
-            digest = f"{REFUSED}{signature.inode}:{signature.ctime_ns}"
-        else:
-            try:
-                free = complete.digest_if_free(path)
-            except FileNotFoundError:
-                raise
-            except OSError:  # no permission, a failing disk: the worker will say which
-                free = complete.unreadable_digest(signature)
-            if free is None:
-                return "its writer, who has it open still"
-            digest = free
-            reason = self._why_not(digest, name)
-        if complete.look(path) != signature:
-            return "the end of its writing"
+    def _digest(self, found: Found) -> str | None:
+        if found.refusal is not None:
+            return f"{REFUSED}{found.signature.inode}:{found.signature.ctime_ns}"
+        try:
+            return complete.digest_if_free(found.path, self.beat)
+        except FileNotFoundError:
+            raise
+        except OSError:  # no permission, a failing disk: the worker will say which
+            return complete.unreadable_digest(found.signature)
+
+    def _enter(self, found: Found, digest: str, name: str, events: list[Event]) -> None:
+        """Into the Ledger."""
+        path, signature, recipe = found.path, found.signature, self.library.presets.get(name)
+        reason = found.refusal or self._why_not(digest, name)
         job = self.ledger.add(path, name, recipe, digest, signature, reason=reason)
         if job is None and self._has_lost_its_result(path, name, digest):
             job = self.ledger.add(path, name, recipe, digest, signature, reason=reason, anew=True)
+        del self.pending[found.name]
         if job is not None and job.state == "failed":
             events.append(JobFailed(job))
         elif job is not None and self.adopt is not None and (result := self.adopt(job)) is not None:
             self.ledger.adopt(job, result)
         elif job is not None:
             events.append(JobQueued(job))
-        return None
 
     def _has_lost_its_result(self, path: Path, preset: str, digest: str) -> bool:
         known = self.ledger.find(path, preset, digest)
-        return known is not None and known.state == "done" and known.result is not None and not known.result.exists()
+        return known is not None and known.state == "done" and known.result is not None and _is_gone(known.result)
 
     def _why_not(self, digest: str, preset: str) -> str | None:
         if preset not in self.library.presets:
@@ -182,3 +188,14 @@ def _astray(names: list[str]) -> str | None:
         return None
     others = f" and {len(names) - 1} more lie" if len(names) > 1 else " lies"
     return f"{places.printable(names[0])}{others} beside the folders, where nothing is styled: drop photos into one of them, such as oil."
+
+
+def _is_gone(path: Path) -> bool:
+    """Not where its folder is closed to us, or its disk fails."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from daemon.events import CurvePoint
-from stylecore.errors import DeviceError, NoRoom, PhotoGone, ResultError, StylefolderError, WeightsError
+from stylecore.errors import DeviceError, NoRoom, PhotoError, PhotoGone, ResultError, StylefolderError, WeightsError
 from stylecore.preset import Preset
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def _obey(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
         raise
     except Cancelled:
         return Finished(order.job, "cancelled")
-    except PhotoGone:
+    except PhotoGone as e:
+        if os.path.lexists(order.photo):  # a style picture, then
+            return Finished(order.job, "failed", reason=f"{e} Touch the photo: then it is styled by the preset as it is now.")
         return Finished(order.job, "cancelled", reason="The photo was taken away before its turn.")
     except (DeviceError, WeightsError, ResultError) as e:
         return Finished(order.job, "failed", reason=str(e), mendable=True)
@@ -165,7 +167,7 @@ def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
     from daemon.complete import look
     from stylecore.decode import load_photo
     from stylecore.device import choose_device
-    from stylecore.result import EXTENSIONS, Result, encode, output_format
+    from stylecore.result import EXTENSIONS, LARGEST_EDGE, Result, encode, output_format
     from stylecore.transfer import stylize, working_sizes
 
     clock = time.monotonic()
@@ -177,6 +179,8 @@ def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
     except FileNotFoundError as e:
         raise PhotoGone(str(order.photo)) from e
     kind = output_format(photo.format, order.preset.output, order.target)
+    if (edge := max(photo.size)) > LARGEST_EDGE.get(kind, edge):  # before hours of work, and for good
+        raise PhotoError(f"{kind} holds {LARGEST_EDGE[kind]} pixels a side, and the photo has {edge}: choose tiff or png in the preset's output.")
     chosen = choose_device(device)
     pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, order.preset, chosen)[-1]))
     told = shown = 0.0
