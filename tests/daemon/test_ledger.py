@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.database import LedgerDamaged
-from daemon.job import MAX_ATTEMPTS, Signature
+from daemon.job import MAX_ATTEMPTS, Job, Signature
 from daemon.ledger import Ledger
 from stylecore.preset import Preset
 
@@ -159,3 +159,59 @@ def test_a_root_may_be_moved(tmp_path: Path, quick: Preset) -> None:
     assert job is not None
     assert job.photo == new / "oil" / "a.jpg"
     moved.close()
+
+
+def test_a_photo_that_came_back_is_looked_at_anew(ledger: Ledger, quick: Preset) -> None:
+    """What was cancelled for want of it is queued; what is done stays done."""
+    for name in ("lost.jpg", "done.jpg"):
+        ledger.add(Path("/oil") / name, "oil", quick, name, SEEN)
+    lost, done = ledger.take(), ledger.take()
+    assert lost is not None
+    assert done is not None
+    ledger.dropped(lost, "The photo was taken away before its turn.")
+    ledger.done(done, Path("/oil/styled/done.jpg"))
+    ledger.gone("oil", ["/oil/lost.jpg", "/oil/done.jpg"])
+    assert ledger.signatures("oil") == {}
+    again = ledger.add(lost.photo, "oil", quick, "lost.jpg", SEEN)
+    assert again is not None
+    assert again.state == "queued"
+    assert ledger.add(done.photo, "oil", quick, "done.jpg", SEEN) is None
+    assert ledger.signatures("oil") == {"/oil/lost.jpg": SEEN, "/oil/done.jpg": SEEN}
+
+
+def test_bytes_that_return_while_they_wait_are_painted_once(ledger: Ledger, quick: Preset) -> None:
+    """One, two, one again, and only then its turn."""
+    photo = Path("/oil/a.jpg")
+    ledger.add(photo, "oil", quick, "one", SEEN)
+    ledger.add(photo, "oil", quick, "two", Signature(11, 21, 26, 31))
+    assert ledger.add(photo, "oil", quick, "one", SEEN) is None
+    assert ledger.signatures("oil") == {str(photo): SEEN}
+    one = ledger.take()
+    assert one is not None
+    assert (one.digest, one.signature) == ("one", SEEN)
+    ledger.done(one, Path("/oil/styled/a.jpg"))
+    assert ledger.signatures("oil") == {str(photo): SEEN}
+
+
+def test_what_a_result_may_take_the_place_of(ledger: Ledger, quick: Preset, tmp_path: Path) -> None:
+    """That of an earlier version of the same photo; not of one that was taken away, not of another, not anyone's file."""
+    result, photo = tmp_path / "a.jpg", tmp_path / "in" / "a.jpg"
+
+    def begun(digest: str) -> Job:
+        ledger.add(photo, "oil", quick, digest, SEEN)
+        job = ledger.take()
+        assert job is not None
+        return job
+
+    one = begun("one")
+    assert ledger.may_write(result, one)
+    result.write_text("someone's own")
+    assert not ledger.may_write(result, one)
+    ledger.done(one, result)
+    two = begun("two")
+    assert ledger.may_write(result, two)
+    ledger.done(two, result)
+    ledger.gone("oil", [str(photo)])
+    three = begun("three")
+    assert not ledger.may_write(result, three)
+    assert ledger.may_write(tmp_path / "a-2.jpg", three)

@@ -114,10 +114,22 @@ def test_a_result_copied_back_into_its_inbox(shared: Daemon, inbox: Path, small:
 def test_the_same_photo_under_another_name_is_copied(shared: Daemon, inbox: Path, small: Image.Image) -> None:
     small.save(inbox / "a.png")
     wait_for((inbox / "styled" / "a.png").exists)
-    shutil.copy(inbox / "a.png", inbox / "b.png")
-    wait_for((inbox / "styled" / "b.png").exists)
-    assert (inbox / "styled" / "b.png").read_bytes() == (inbox / "styled" / "a.png").read_bytes()
-    wait_for(lambda: [e for e in shared.events() if e["event"] == "JobDone" and e["copied"] and e["job"]["photo"] == str(inbox / "b.png")])
+    small.rotate(90).save(inbox / "c.jpg")
+    wait_for((inbox / "styled" / "c.jpg").exists)
+    for one, other in (("a.png", "b.png"), ("c.jpg", "d.jpeg"), ("c.jpg", "e.JPG")):
+        shutil.copy(inbox / one, inbox / other)
+        wait_for((inbox / "styled" / other).exists)
+        assert (inbox / "styled" / other).read_bytes() == (inbox / "styled" / one).read_bytes()
+        wait_for(lambda other=other: [e for e in shared.events() if e["event"] == "JobDone" and e["copied"] and e["job"]["photo"] == str(inbox / other)])
+
+
+def test_longer_than_the_format_holds(daemon: Daemon, fast: str) -> None:
+    """Known before the work, and no fault that time mends."""
+    inbox = daemon.preset("one", fast + "output: {format: webp}\n")
+    Image.new("RGB", (16_400, 40), "teal").save(inbox / "wide.jpg")
+    daemon.start()
+    assert "webp holds 16383 pixels a side, and the photo has 16400: choose tiff or png" in daemon.reason(inbox / "wide.jpg")
+    assert "JobStepped" not in {e["event"] for e in daemon.events()}
 
 
 def test_touch_and_chmod_compute_nothing_again(shared: Daemon, inbox: Path, small: Image.Image) -> None:

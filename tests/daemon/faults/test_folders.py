@@ -263,3 +263,77 @@ def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small
     daemon.start()
     wait_for((inbox / "originals" / "a.png").exists)
     assert not (inbox / "a.png").exists()
+
+
+@pytest.mark.parametrize("choice", ["keep", "move"])
+def test_another_photo_of_the_same_name(daemon: Daemon, fast: str, small: Image.Image, choice: str) -> None:
+    """After the first was taken away: its Result stays, and so does what else lies there."""
+    daemon.settings(f"originals: {choice}\n")
+    inbox = daemon.preset("one", fast)
+    styled = inbox / "styled"
+    styled.mkdir()
+    (styled / "b.png").write_text("my own")
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    first = (styled / "a.png").read_bytes()
+    if choice == "keep":
+        (inbox / "a.png").unlink()
+        wait_for(lambda: daemon.jobs("inode < 0"))
+    wait_for(lambda: not (inbox / "a.png").exists())
+    small.rotate(180).save(inbox / "a.png")
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 3)
+    assert (styled / "a.png").read_bytes() == first
+    assert (styled / "b.png").read_text() == "my own"
+    assert is_picture(styled / "a-2.png")
+    assert is_picture(styled / "b-2.png")
+
+
+def test_a_folder_moved_out_and_back(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """Its Jobs are cancelled when their turn comes, and queued when it is back."""
+    inbox = daemon.preset("one", fast)
+    (inbox / "trip").mkdir()
+    for i in range(3):
+        small.rotate(90 * i).save(inbox / "trip" / f"{i}.png")
+    daemon.start()
+    daemon.run("pause")
+    wait_for(lambda: len(daemon.jobs()) == 3)
+    (inbox / "trip").rename(daemon.home / "trip")
+    daemon.run("resume")
+    wait_for(lambda: not daemon.jobs("state IN ('queued', 'running')"))
+    assert daemon.jobs("state = 'cancelled'")
+    (daemon.home / "trip").rename(inbox / "trip")
+    wait_for(lambda: len([path for path in (inbox / "styled" / "trip").glob("*") if is_picture(path)]) == 3)
+
+
+def test_a_style_picture_with_a_slow_writer(daemon: Daemon, small: Image.Image, cat: Image.Image) -> None:
+    """Photos beside it wait for its end; one that is cut off is named as it is."""
+    daemon.start()
+    folder = daemon.root / "mine"
+    folder.mkdir()
+    cat.save(daemon.home / "whole.jpg")
+    data = (daemon.home / "whole.jpg").read_bytes()
+    with (folder / "style.jpg").open("wb") as writer:
+        writer.write(data[: len(data) // 2])
+        writer.flush()
+        small.save(folder / "a.png")
+        wait_for(lambda: "the end of its style picture's writing" in [p["waits_for"] for p in daemon.status()["pending"]])
+        assert not daemon.jobs()
+    wait_for(lambda: any(f"{folder / 'style.jpg'} is damaged or cut off" in problem for problem in daemon.status()["problems"]))
+    daemon.run("pause")
+    (folder / "style.jpg").write_bytes(data)
+    wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["queued"])
+
+
+def test_another_folder_for_results(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """Those in the old one are no photos."""
+    inbox = daemon.preset("one", fast)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for((inbox / "styled" / "a.png").exists)
+    daemon.settings("results: painted\n")
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
+    assert is_picture(inbox / "painted" / "b.png")
+    assert len(daemon.jobs()) == 2

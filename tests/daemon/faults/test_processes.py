@@ -115,6 +115,11 @@ def test_the_worker_hangs(daemon: Daemon, slow: str, small: Image.Image) -> None
     worker.suspend()
     wait_for(lambda: begun(daemon, inbox / "a.png") == 2 and daemon.running())
     assert not worker.is_running()
+    daemon.workers()[0].suspend()  # and one that someone cancels meanwhile is cancelled
+    daemon.run("cancel", 1)
+    wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobCancelled"])
+    assert daemon.status()["running"] == []
+    assert [row["state"] for row in daemon.jobs()] == ["cancelled"]
 
 
 @pytest.mark.slow
