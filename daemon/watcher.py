@@ -86,8 +86,9 @@ class Watcher:
             self.hints.watch(folder, recursive=True)
         seen: set[str] = set()
         events: list[Event] = []
-        self.problems.set("loose", _astray(self.inboxes.loose()))
         with self.problems.of("inboxes"):
+            if says := _astray(self.inboxes.loose()):
+                self.problems.add(says)
             for inbox in self.inboxes.folders():
                 self.hints.watch(inbox, recursive=True)
                 known = self.ledger.signatures(inbox.name)
