@@ -191,7 +191,8 @@ def resume() -> None:
 def cancel(job: Annotated[int, typer.Argument(help="A Job's number.")]) -> None:
     """Cancel a Job; one that runs stops before its next step."""
     found = _ask("DELETE", f"/v1/jobs/{job}")
-    typer.echo(f"Job {job} is {found['state']}; `stylefolder retry {job}` takes it up again.")
+    again = f"; `stylefolder retry {job}` takes it up again" if found["state"] == "cancelled" else ""
+    typer.echo(f"Job {job} is {found['state']}{again}.")
 
 
 @app.command()

@@ -212,7 +212,7 @@ def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.I
     daemon.start()
     assert daemon.status()["state"] == "paused", "also after a start"
     first = daemon.jobs()[0]["id"]
-    assert daemon.run("cancel", first).stdout == f"Job {first} is cancelled.\n"
+    assert daemon.run("cancel", first).stdout == f"Job {first} is cancelled; `stylefolder retry {first}` takes it up again.\n"
     assert daemon.run("resume").returncode == 0
     wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
     assert not (inbox / "styled" / "a.png").exists()
