@@ -24,7 +24,7 @@ from stylecore.errors import StylefolderError
 from stylecore.files import write_whole
 from stylecore.preset import Output, Preset
 
-EDGE = 320  # pixels: enough to judge, quick to paint
+EDGE = 288  # pixels: enough to judge, quick to paint
 GAP, LABEL = 12, 30
 PAPER, INK = "#f6f4f0", "#222222"
 PAGE = Path(__file__).with_name("sheet.html")
