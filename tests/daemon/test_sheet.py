@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from daemon.sheet import EDGE
 from tests.daemon.conftest import Daemon
 
 CHROMIUM = os.environ.get("STYLEFOLDER_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -34,13 +35,13 @@ def test_a_contact_sheet(two: tuple[Daemon, Path, str], cat: Image.Image) -> Non
     assert "one" in done.stdout and "done in" in done.stdout
     with Image.open(daemon.home / "my <cat>-sheet.jpg") as sheet:
         pixels = np.asarray(sheet.convert("RGB")).astype(int)
-    height = round(320 * cat.height / cat.width)
-    columns = (pixels.shape[1] - 12) // 332
+    height = round(EDGE * cat.height / cat.width)
+    columns = (pixels.shape[1] - 12) // (EDGE + 12)
     assert -(-3 // columns) == (pixels.shape[0] - 12) // (height + 30), "the photo and two paintings"
-    places = [(12 + i // columns * (height + 30), 12 + i % columns * 332) for i in range(3)]
-    pictures = [pixels[y : y + height, x : x + 320] for y, x in places]
+    places = [(12 + i // columns * (height + 30), 12 + i % columns * (EDGE + 12)) for i in range(3)]
+    pictures = [pixels[y : y + height, x : x + EDGE] for y, x in places]
     assert all(np.abs(a - b).mean() > 5 for a, b in ((pictures[0], pictures[1]), (pictures[1], pictures[2])))
-    labels = [pixels[y + height : y + height + 30, x : x + 320] for y, x in places]
+    labels = [pixels[y + height : y + height + 30, x : x + EDGE] for y, x in places]
     assert all(label.min() < 120 for label in labels), "names beneath"
 
 
