@@ -165,12 +165,16 @@ class Engine:
         return None
 
     def _listen(self, wait: float) -> None:
-        try:
-            while self._pipe is not None and self._finished is None and self._pipe.poll(wait):
-                self._hear(self._pipe.recv())
-                wait = 0
-        except (EOFError, OSError):  # also in the middle of a message
-            self._bury()
+        while self._pipe is not None and self._finished is None:
+            try:
+                if not self._pipe.poll(wait):
+                    return
+                message = self._pipe.recv()
+            except (EOFError, OSError):  # also in the middle of a message
+                self._bury()
+                return
+            self._hear(message)
+            wait = 0
 
     def _hear(self, message: Message) -> None:
         self._heard = time.monotonic()
