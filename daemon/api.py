@@ -48,8 +48,9 @@ from daemon.wire import (
     RunningOut,
     StatusOut,
     job_out,
+    utf8,
 )
-from stylecore.preset import MAX_STEPS, Preset
+from stylecore.preset import MAX_STEPS, Colour, Preset
 
 MAX_ID = 2**63 - 1
 VERSION = importlib.metadata.version("stylefolder")
@@ -187,7 +188,7 @@ def _route_new_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
         size: Annotated[PixelSize | Literal["full"] | None, Query(description="Long edge at which the optimiser works; full: the picture's own.")] = None,
         steps: Annotated[int | None, Query(ge=1, le=MAX_STEPS, description="In all.")] = None,
         seed: Annotated[int | None, Query(ge=0, lt=2**32, description="Another painting of the same picture.")] = None,
-        colour: Annotated[Literal["style", "photo"] | None, Query()] = None,
+        colour: Annotated[Colour | None, Query(description="Whose colours.")] = None,
         format: Annotated[Literal["same", "jpeg", "png", "tiff", "webp", "avif", "heic"] | None, Query(description="Of the Result.")] = None,
         quality: Annotated[int | None, Query(ge=1, le=100)] = None,
         width: Annotated[int | None, Query(ge=1, le=100_000, description="Of raw pixels; as are height, channels and bits.")] = None,
@@ -279,7 +280,7 @@ def _route_jobs(app: FastAPI, inside: Inside, at: _At) -> None:
 
         def closed() -> None:
             if cancel_on_close:
-                at.cancel(number)
+                at.leases.grant(number, 0)
 
         return EventStream(inside.hub, previews, number, beat, JOB_BEAT, closed)
 
@@ -322,6 +323,7 @@ def _with_options(recipe: Preset, steps: int | None, given: Mapping[str, Any], o
 
 
 def _preset_out(name: str, preset: Preset | None, problem: str | None) -> PresetOut:
+    name, problem = utf8(name), problem and utf8(problem)
     if preset is None:
         return PresetOut(name=name, description="", size=None, strength=None, colour=None, problem=problem)
     return PresetOut(

@@ -19,6 +19,7 @@ from daemon.ledger import Ledger
 from daemon.library import get_preset
 from daemon.lifetime import stoppable
 from daemon.sending import send
+from daemon.settings import load_settings
 from stylecore.errors import StylefolderError
 from stylecore.preset import Output, Preset
 from stylecore.result import EXTENSIONS, output_format
@@ -72,7 +73,7 @@ def apply(photos: Sequence[Path], recipe: Recipe, out: Path | None, device: str,
     """``curve``: a plot of the losses, for one photo. ``out``: a file for one photo, a folder for several; None: beside each photo. ``client``: of a running daemon,
     which does it where it has a preset of that name. Returns how many failed.
 
-    Raises UsageError where ``out`` does not fit, PresetError.
+    Raises UsageError where ``out`` does not fit, PresetError, SettingsError.
     """
     place = _place(photos, out)
     left = list(dict.fromkeys(photo.absolute() for photo in photos))
@@ -97,10 +98,11 @@ def apply(photos: Sequence[Path], recipe: Recipe, out: Path | None, device: str,
 
 def _apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, tell: Show) -> None:
     """Through a Ledger in memory. Raises KeyboardInterrupt where ctrl-C left some."""
+    patience = load_settings(places.settings_file()).patience
     with stoppable() as stopped, contextlib.closing(Ledger(":memory:")) as ledger:
         for photo in photos:
             _enter(ledger, photo, preset, out.named(), tell)
-        engine = Engine(ledger, device, out.names, tell)
+        engine = Engine(ledger, device, out.names, tell, patience=lambda: patience)
         try:
             while not stopped() and ledger.count("queued", "running"):
                 engine.turn(TICK)

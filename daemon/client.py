@@ -55,11 +55,11 @@ class Client:
 
     def ask(self, method: str, path: str, body: bytes | IO[bytes] | None = None, **query: Any) -> Any:
         """The answer's JSON; None where it has none."""
-        answer = self._send(method, path, body, query, ANSWER_WITHIN).read()
+        answer = self._read(method, path, body, query)
         return json.loads(answer) if answer else None
 
     def fetch(self, path: str) -> bytes:
-        return self._send("GET", path, None, {}, ANSWER_WITHIN).read()
+        return self._read("GET", path, None, {})
 
     def events(self, **query: Any) -> Iterator[dict[str, Any]]:
         """As they happen; the first is None-like ``{}``, when the stream stands. Ends when the daemon does."""
@@ -74,6 +74,12 @@ class Client:
             raise NoDaemon("The daemon has ended: `stylefolder watch` starts it again.") from e
         finally:
             stream.close()
+
+    def _read(self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any]) -> bytes:
+        try:
+            return self._send(method, path, body, query, ANSWER_WITHIN).read()
+        except (OSError, http.client.HTTPException) as e:
+            raise NoDaemon("The daemon ended in the middle of its answer: `stylefolder watch` starts it again.") from e
 
     def _send(self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any], timeout: float) -> http.client.HTTPResponse:
         given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items() if value is not None}

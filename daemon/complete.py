@@ -22,7 +22,8 @@ def look(path: Path) -> Signature:
 
 
 def signature(stat: os.stat_result) -> Signature:
-    return Signature(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    """Each number cut to the 63 bits that SQLite has: times may lie after the year 2262, inodes be hashes."""
+    return Signature(*(number & (2**63 - 1) for number in (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)))
 
 
 def digest_if_free(path: Path, beat: Callable[[], None] = lambda: None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from daemon import places
@@ -31,7 +32,7 @@ def copy_of_twin(ledger: Ledger, job: Job, names: dict[str, Path]) -> Finished |
         data = result.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest:
             return None
-        write_whole(target, data)
+        write_whole(target, data, replace=job.target is not None or os.path.lexists(target))
     except (OSError, ResultError):
         return None
     return Finished(job.id, "done", target, digest, copied=True)

@@ -28,6 +28,10 @@ class LedgerDamaged(LedgerError):
     """The file is no sound database."""
 
 
+class LedgerOld(LedgerError):
+    """Of an older stylefolder, in another shape."""
+
+
 class LedgerGone(LedgerError):
     """The file was taken away, with its folder perhaps."""
 
@@ -57,6 +61,8 @@ class Database:
         if known > version:
             raise LedgerError(f"The Ledger {self.path} was written by a newer stylefolder: bring this one up to date.")
         empty = not self.sql("SELECT 1 FROM sqlite_master LIMIT 1")
+        if 0 < known < version:
+            raise LedgerOld(f"The Ledger {self.path} was written by an older stylefolder.")
         if not empty and (known < version or self.sql("PRAGMA quick_check(1)")[0][0] != "ok"):
             raise LedgerDamaged(f"The Ledger {self.path} is damaged.")
         if empty:

@@ -23,6 +23,8 @@ from stylecore.files import clear_parts
 STOP_WITHIN = 5.0  # seconds for a worker to end by itself
 IDLE_FOR = 300.0  # seconds without a Job after which the worker, and the device's memory with it, is let go
 MAX_STARTS = 3
+SLOWER = 20  # a scale's first step is two evaluations of four times the pixels; so often its slowest step before a Job may take
+SILENT = "it gave no sign of life"
 
 
 class WorkerError(StylefolderError):
@@ -53,6 +55,7 @@ class Engine:
         self._ready = False
         self._starts = 0  # since a worker was ready
         self._heard = 0.0  # when the worker last gave a sign of life
+        self._slowest = 0.0  # seconds between two steps that this Job told of
         self._finished: Finished | None = None
         self._names: dict[str, Path] = {}  # the Job's
         self._device_lost = False  # since the last rest: what is computed on `auto` meanwhile is computed on the CPU
@@ -132,10 +135,13 @@ class Engine:
         if self._pipe is not None:
             self._listen(0)
         self._settle()
+        self._dismiss()
+        if self.job is not None:
+            self._finished = self._written(self.job)  # while it was asked to end
+            self._settle()
         if self.job is not None:
             self.ledger.put_back(self.job)
             self.job = None
-        self._dismiss()
 
     def abandon(self) -> None:
         """End the worker, with no word to a Ledger that cannot be used: it will find out by itself."""
@@ -150,7 +156,7 @@ class Engine:
         if job.recipe is None:
             raise AssertionError("a queued Job has a recipe")
         self.job, self.waits_for = job, None
-        self._heard = time.monotonic()
+        self._heard, self._slowest = time.monotonic(), 0.0
         self.tell(JobStarted(job))
         names = self._names = {} if job.target else self.names(job)
         copy = copy_of_twin(self.ledger, job, names)
@@ -177,7 +183,7 @@ class Engine:
             wait = 0
 
     def _hear(self, message: Message) -> None:
-        self._heard = time.monotonic()
+        silent, self._heard = time.monotonic() - self._heard, time.monotonic()
         if isinstance(message, Ready):
             self._ready, self._starts = True, 0
             return
@@ -189,6 +195,8 @@ class Engine:
             case Chosen():
                 self.tell(JobChosen(job, message.device, message.size))
             case Stepped():
+                if message.step > 1:  # before the first the network is loaded
+                    self._slowest = max(self._slowest, silent)
                 self.tell(JobStepped(job, message.step, message.steps, message.scale, message.scales, message.loss, message.share, message.seconds))
             case Preview():
                 self.tell(JobPreview(job, message.jpeg))
@@ -203,7 +211,7 @@ class Engine:
             return
         event: Event | None
         if finished.outcome == "again" and self.ledger.state(job) == "cancelled":
-            event = JobCancelled(self.ledger.dropped(job, None))
+            event = _cancelled(self.ledger.dropped(job, None))
         elif finished.outcome == "again" and job.attempts < MAX_ATTEMPTS:
             self.ledger.put_back(job, counts=True)
             event = Note(f"{job.photo.name}: {finished.reason}; it is tried again{self._elsewhere()}.", warning=True)
@@ -213,27 +221,31 @@ class Engine:
             ended = self.ledger.done(job, finished.result, finished.digest, original)
             event = JobDone(ended, finished.notes, finished.curve, finished.timings, finished.copied)
         elif finished.outcome == "cancelled":
-            event = JobCancelled(self.ledger.dropped(job, finished.reason))
+            event = _cancelled(self.ledger.dropped(job, finished.reason))
         else:
             reason = finished.reason or ""
             if finished.outcome == "again":
-                reason = f"{reason}, {job.attempts} times: memory may be short; try a smaller --size."
-            event = JobFailed(self.ledger.failed(job, reason, mendable=finished.mendable))
+                remedy = "raise `patience` in the settings, or try" if SILENT in reason else "memory may be short; try"
+                reason = f"{reason}, {job.attempts} times: {remedy} a smaller --size."
+            failed = self.ledger.failed(job, reason, mendable=finished.mendable)
+            event = None if failed is None else JobFailed(failed)
         self.job = self._finished = self.waits_for = None
         if self.controls.cancelled.value == job.id:
             self.controls.cancelled.value = 0  # it may be retried
         if finished.ends:
             self._dismiss()
-        self.tell(event)
+        if event is not None:
+            self.tell(event)
 
     def _elsewhere(self) -> str:
         return " on the CPU" if self._device_lost and self.device == "auto" else ""
 
     def _watch_over(self) -> None:
         """A worker that gives no sign of life is killed, which counts as its death."""
-        if self._process is not None and not self.idle and time.monotonic() - self._heard > self.patience():
+        silent = time.monotonic() - self._heard
+        if self._process is not None and not self.idle and silent > max(self.patience(), SLOWER * self._slowest):
             self._process.kill()
-            self._bury(f"it gave no sign of life for {self.patience():.0f} s")
+            self._bury(f"{SILENT} for {silent:.0f} s")
 
     def _bury(self, cause: str | None = None) -> None:
         """The worker died: its Job is queued again, or after so many deaths failed and named."""
@@ -244,15 +256,18 @@ class Engine:
         job = self.job
         if job is None:
             return
+        cause = cause or (f"signal {-code}" if code is not None and code < 0 else f"exit status {code}")
+        self._finished = self._written(job) or Finished(job.id, "again", reason=f"The worker died of it ({cause})")
+
+    def _written(self, job: Job) -> Finished | None:
+        """By a worker that is no more, and could not say so; what it was writing is taken away."""
         targets = [job.target] if job.target else list(self._names.values())
         for folder in {path.parent for path in targets}:
             clear_parts(folder)
         with contextlib.suppress(OSError):
-            if (path := whole_result(self.ledger, job, targets)) is not None:  # it died before it could say so
-                self._finished = Finished(job.id, "done", path, sha256(path))
-                return
-        cause = cause or (f"signal {-code}" if code is not None and code < 0 else f"exit status {code}")
-        self._finished = Finished(job.id, "again", reason=f"The worker died of it ({cause})")
+            if (path := whole_result(self.ledger, job, targets)) is not None:
+                return Finished(job.id, "done", path, sha256(path))
+        return None
 
     def _dismiss(self) -> None:
         """A closed pipe ends the worker at its next step; one that does not hear is killed."""
@@ -265,3 +280,8 @@ class Engine:
                 self._process.join()
         self._pipe = self._process = None
         self._ready = False
+
+
+def _cancelled(job: Job | None) -> Event | None:
+    """None where it was queued again meanwhile."""
+    return None if job is None else JobCancelled(job)

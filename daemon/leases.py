@@ -18,7 +18,7 @@ class Leases:
         self._timers: dict[int, asyncio.TimerHandle] = {}
 
     def grant(self, job: int, seconds: float) -> None:
-        """From now on; a stream that holds the Job ends the time."""
+        """From now on; a stream that holds the Job ends the time. With 0 it lapses at once."""
         self.hold(job)
         self._timers[job] = asyncio.get_running_loop().call_later(seconds, self._lapse, job)
 

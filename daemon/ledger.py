@@ -12,17 +12,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from daemon.complete import sha256
 from daemon.database import Database, LedgerGone
 from daemon.history import History
 from daemon.job import MAX_ATTEMPTS, REFUSED, Job, Original, Signature, Source, State
 from daemon.recipes import TABLE, Recipes
 from stylecore.preset import Preset
 
-VERSION = 4
+VERSION = 5
 GONE, OUTDATED = -1, -2  # for an inode: the photo is no longer there; other bytes are, or it must be looked at anew
 SCHEMA = f"""{TABLE.strip()};
 CREATE TABLE jobs (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is given twice: someone may hold it yet
     source TEXT NOT NULL CHECK (source IN {get_args(Source)}),
     photo BLOB NOT NULL,                 -- paths: within the Root relative to it
     preset BLOB NOT NULL,                -- a folder's name
@@ -38,7 +39,8 @@ CREATE TABLE jobs (
     result_digest TEXT,                  -- sha256 of the Result's bytes
     leased INTEGER NOT NULL DEFAULT 0,   -- nobody wants it when who asked for it is gone
     original TEXT,                       -- what is still to be done with the photo: move or trash
-    queued_at REAL NOT NULL, started_at REAL, finished_at REAL
+    queued_at REAL NOT NULL, started_at REAL,
+    finished_at REAL                     -- of a cancelled one NULL until the worker has left it
 );
 CREATE TABLE switches (name TEXT PRIMARY KEY);
 CREATE UNIQUE INDEX one_job ON jobs (photo, preset, digest) WHERE source = 'folder';
@@ -126,7 +128,7 @@ class Ledger:
                 return self._job(rows[0])
             self._sql(
                 "DELETE FROM jobs WHERE photo = ?1 AND preset = ?2 AND digest = ?3 AND source = 'folder'"
-                " AND state NOT IN ('waiting', 'queued', 'running')"
+                " AND finished_at IS NOT NULL"
                 " AND (?4 OR state <> 'done' OR id < (SELECT max(id) FROM jobs WHERE photo = ?1 AND preset = ?2 AND source = 'folder'))",
                 (*key, anew),
             )
@@ -134,7 +136,8 @@ class Ledger:
             if not rows:
                 self._sql(
                     "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?"
-                    " WHERE photo = ? AND preset = ? AND digest = ? AND source = 'folder'",
+                    " WHERE photo = ? AND preset = ? AND digest = ? AND source = 'folder'"
+                    " AND (state <> 'cancelled' OR finished_at IS NOT NULL)",
                     (*signature, *key),
                 )
         return self._job(rows[0]) if rows else None
@@ -232,29 +235,34 @@ class Ledger:
         return (self._path(rows[0][0]), rows[0][1]) if rows else None
 
     def done(self, job: Job, result: Path, result_digest: str | None = None, original: Original = "keep") -> Job:
-        """Also where it was cancelled meanwhile: the Result is there. ``original``: what is to be done with the photo yet."""
-        return self._finish(job, "done", self.key(result), None, False, result_digest, None if original == "keep" else original)
-
-    def failed(self, job: Job, reason: str, *, mendable: bool = False) -> Job:
-        """``mendable``: through no fault of the photo (no device, no weights, no room); ``recover`` tries it again."""
-        return self._finish(job, "failed", None, _text(reason), mendable)
-
-    def dropped(self, job: Job, reason: str | None) -> Job:
-        """Cancelled by someone; or, with a ``reason``, by what happened to the photo, which is looked at anew if it is there."""
-        if reason is not None:
-            self._sql("UPDATE jobs SET inode = ? WHERE id = ? AND inode >= 0", (OUTDATED, job.id))
-        return self._finish(job, "cancelled", None, reason and _text(reason), False)
-
-    def _finish(
-        self, job: Job, state: State, result: bytes | None, reason: str | None, mendable: bool,
-        result_digest: str | None = None, original: str | None = None,
-    ) -> Job:  # fmt: skip
+        """Also where it was cancelled, or queued again, meanwhile: the Result is there. ``original``: what is to be done with the photo yet."""
         rows = self._sql(
-            "UPDATE jobs SET state = ?, result = ?, reason = ?, mendable = ?, result_digest = ?, original = ?, finished_at = ?"
+            "UPDATE jobs SET state = 'done', result = ?, reason = NULL, mendable = 0, result_digest = ?, original = ?, finished_at = ?"
             " WHERE id = ? RETURNING *",
-            (state, result, reason, mendable, result_digest, original, time.time(), job.id),
+            (self.key(result), result_digest, None if original == "keep" else original, time.time(), job.id),
         )
         return self._job(rows[0])
+
+    def failed(self, job: Job, reason: str, *, mendable: bool = False) -> Job | None:
+        """``mendable``: through no fault of the photo (no device, no weights, no room); ``recover`` tries it again. None where
+        it was queued again meanwhile."""
+        return self._finish(job, "failed", _text(reason), mendable)
+
+    def dropped(self, job: Job, reason: str | None) -> Job | None:
+        """Cancelled by someone; or, with a ``reason``, by what happened to the photo, which is looked at anew if it is there.
+        None where it was queued again meanwhile."""
+        if reason is not None:
+            self._sql("UPDATE jobs SET inode = ? WHERE id = ? AND inode >= 0", (OUTDATED, job.id))
+        return self._finish(job, "cancelled", reason and _text(reason), False)
+
+    def _finish(self, job: Job, state: State, reason: str | None, mendable: bool) -> Job | None:
+        """Without a Result."""
+        rows = self._sql(
+            "UPDATE jobs SET state = ?, result = NULL, reason = ?, mendable = ?, result_digest = NULL, original = NULL, finished_at = ?"
+            " WHERE id = ? AND state IN ('running', 'cancelled') RETURNING *",
+            (state, reason, mendable, time.time(), job.id),
+        )
+        return self._job(rows[0]) if rows else None
 
     def put_back(self, job: Job, *, counts: bool = False) -> None:
         """Queue a running Job again. Stopped through no fault of its own, this start does not count as an attempt."""
@@ -271,6 +279,7 @@ class Ledger:
         )
         with self._db.transaction():
             self._sql("UPDATE jobs SET state = 'cancelled' WHERE leased AND state IN ('queued', 'running')")
+            self._sql("UPDATE jobs SET finished_at = ? WHERE state = 'cancelled' AND finished_at IS NULL", (time.time(),))
             self._sql(
                 "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, started_at = NULL, finished_at = NULL"
                 " WHERE state = 'failed' AND mendable AND NOT leased"
@@ -281,6 +290,10 @@ class Ledger:
             )
             self._sql("UPDATE jobs SET state = 'queued', started_at = NULL WHERE state = 'running'")
         return [self._job(row) for row in rows]
+
+    def original_due(self, job: Job, original: Original) -> Job:
+        """A photo that is done was dropped again."""
+        return self._job(self._sql("UPDATE jobs SET original = ? WHERE id = ? RETURNING *", (original, job.id))[0])
 
     def original_settled(self, job: Job, *, gone: bool) -> None:
         self._sql("UPDATE jobs SET original = NULL WHERE id = ?", (job.id,))
@@ -295,7 +308,7 @@ class Ledger:
     def cancel(self, number: int) -> Job | None:
         """None where it is finished already, or there is none."""
         rows = self._sql(
-            "UPDATE jobs SET state = 'cancelled', reason = NULL, finished_at = ? WHERE id = ?"
+            "UPDATE jobs SET state = 'cancelled', reason = NULL, finished_at = CASE state WHEN 'running' THEN NULL ELSE ? END WHERE id = ?"
             " AND state IN ('waiting', 'queued', 'running') RETURNING *",
             (time.time(), number),
         )
@@ -358,11 +371,19 @@ class Ledger:
 
     def may_write(self, path: Path, job: Job) -> bool:
         """Whether this Job's Result may have that name: nothing lies there, or the Result of an earlier version of this
-        photo, of which it takes the place. Not that of a photo that was taken away, nor a file of someone else's."""
+        photo, of which it takes the place. Not that of a photo that was taken away, nor one that someone has worked on
+        since, nor a file of someone else's."""
         if self.is_anothers_result(path, job):
             return False
-        own = self._sql("SELECT inode FROM jobs WHERE result = ? AND state = 'done'", (self.key(path),))
-        return not os.path.lexists(path) or (bool(own) and all(inode != GONE for inode, in own))
+        if not os.path.lexists(path):
+            return True
+        own = self._sql("SELECT inode, result_digest FROM jobs WHERE result = ? AND state = 'done'", (self.key(path),))
+        if not own or any(inode == GONE for inode, _ in own):
+            return False
+        digests = {digest for _, digest in own}
+        with contextlib.suppress(OSError):  # what cannot be read is not ours to replace
+            return None in digests or sha256(path) in digests  # of an adopted one it is not known
+        return False
 
     def is_anothers_result(self, path: Path, job: Job) -> bool:
         """Whether another photo's Result has that name."""

@@ -61,7 +61,8 @@ class Library:
                 self.waiting.add(name)
             except (PresetError, ResultError, OSError) as e:
                 errors[name] = f"{e}" + (" Its last good version stays in force." if name in presets else "")
-        self.style_pictures = {str(picture) for pictures in self._pictures.values() for picture in pictures}
+        resolved = {picture for pictures in self._pictures.values() for picture in pictures}
+        self.style_pictures = {*map(self._as_scanned, resolved), *(str(path) for path in found.values() if path.suffix not in YAML)}
         self.presets, self.errors = dict(sorted(presets.items())), errors
 
     def why_not(self, name: str) -> str:
@@ -86,6 +87,11 @@ class Library:
                 write_whole(copy, data)
             pictures.append(StylePicture(picture=copy, weight=style.weight))
         return preset.model_copy(update={"style": tuple(pictures)})
+
+    def _as_scanned(self, picture: Path) -> str:
+        """The path under the Root by which the watcher finds it: a Root may lie behind a symbolic link."""
+        real = self.root.resolve()
+        return str(self.root / picture.relative_to(real) if picture.is_relative_to(real) else picture)
 
     def _stamps(self, name: str, path: Path) -> tuple[object, ...]:
         stamps: list[object] = [path]
@@ -122,8 +128,9 @@ def find(root: Path) -> dict[str, Path]:
     ``style.*`` in a folder of the Root, which is a preset with the defaults."""
     found: dict[str, Path] = {}
     for picture in root.glob("*/[sS]tyle.*"):
-        if picture.suffix.lower() in PICTURES and picture.is_file() and not picture.parent.name.startswith("."):
-            found.setdefault(picture.parent.name, picture)
+        folder = picture.parent.name
+        if picture.suffix.lower() in PICTURES and picture.is_file() and not folder.startswith(".") and folder != places.PRESETS:
+            found.setdefault(folder, picture)
     return {**found, **find_presets(places.preset_folders(root))}
 
 

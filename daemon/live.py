@@ -51,7 +51,7 @@ class Follower:
         self._stale, self._asked = False, now
         try:
             self._take(StatusOut.model_validate(self.client.ask("GET", "/v1/status")))
-        except NoDaemon:
+        except (NoDaemon, Refused):
             self.gone.set()
 
     def _take(self, status: StatusOut) -> None:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from daemon.ledger import Ledger
-from daemon.wire import RunningOut, StatusOut, ThroughputOut, job_out
+from daemon.wire import RunningOut, StatusOut, ThroughputOut, job_out, text, utf8
 
 if TYPE_CHECKING:
     from daemon.api import Inside
@@ -24,7 +24,7 @@ def overview(inside: Inside, ledger: Ledger, version: str) -> StatusOut:
     throughput = past.throughput(now)
     return StatusOut(
         stylefolder=version, state="paused" if ledger.paused() else "degraded" if problems else "healthy",
-        problems=problems, root=os.fsencode(inside.root).decode("utf-8", "backslashreplace"), pid=os.getpid(),
+        problems=[utf8(problem) for problem in problems], root=text(inside.root), pid=os.getpid(),
         running=[_with_time_left(running, ledger) for running in inside.running()], pending=inside.pending(), inboxes=counts,
         done_today=past.done_since(midnight),
         drain={name: seconds * counts[name].get("queued", 0) for name, seconds in took.items() if name in counts},

@@ -32,7 +32,10 @@ def send(
         for fields in _until_it_ends(client):
             photo = sent.get(fields["job"]["id"]) if "job" in fields else None
             if photo is not None:
-                event = _brought_home(client, event_in(fields), photo, target)
+                try:
+                    event = _brought_home(client, event_in(fields), photo, target)
+                except NoDaemon:
+                    break
                 show(event)
                 if fields["event"] in ("JobDone", "JobFailed", "JobCancelled"):
                     ended.add(photo)
@@ -74,7 +77,8 @@ def _forget(client: Client, number: int) -> None:
 
 
 def _brought_home(client: Client, event: Event, photo: Path, target: Callable[[Path, str], Path]) -> Event:
-    """The event with the names that the user knows; of a Job that is done the Result is fetched and written there."""
+    """The event with the names that the user knows; of a Job that is done the Result is fetched and written there. Raises
+    NoDaemon where it ends meanwhile."""
     if isinstance(event, (Note, Heartbeat)):
         return event
     job = dataclasses.replace(event.job, photo=photo)
@@ -84,6 +88,8 @@ def _brought_home(client: Client, event: Event, photo: Path, target: Callable[[P
     path = target(photo, event.job.result.suffix)
     try:
         write_whole(path, client.fetch(f"/v1/jobs/{job.id}/result"))
+    except NoDaemon:
+        raise
     except StylefolderError as e:
         return JobFailed(_with(job, None, str(e)))
     return dataclasses.replace(event, job=_with(job, path, None))

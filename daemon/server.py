@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from daemon.client import Address, read_address
 from daemon.events import Event, Note
 from stylecore.errors import ResultError, StylefolderError
@@ -49,9 +51,11 @@ def serving(inside: Inside, file: Path, copies: Sequence[Path], tell: Callable[[
     )  # fmt: skip
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="stylefolder-api", daemon=True)
     thread.start()
+    before = None
     try:
         _until_started(server, thread)
         said = json.dumps(asdict(address)).encode()
+        before = read_address(file)
         write_whole(file, said, private=True)
         for copy in copies:
             try:
@@ -62,8 +66,11 @@ def serving(inside: Inside, file: Path, copies: Sequence[Path], tell: Callable[[
     finally:
         for written in (file, *copies):
             if read_address(written) == address:  # another daemon, of another Root, may have written its own
-                with contextlib.suppress(OSError):  # then it names a process that is gone
-                    written.unlink(missing_ok=True)
+                with contextlib.suppress(OSError, ResultError):  # then it names a process that is gone
+                    if before is not None and psutil.pid_exists(before.pid):  # it was there first, and is found again
+                        write_whole(written, json.dumps(asdict(before)).encode(), private=True)
+                    else:
+                        written.unlink(missing_ok=True)
         server.should_exit = True
         inside.hub.close()
         thread.join(5)

@@ -59,12 +59,14 @@ def install(root: Path | None) -> Path:
     if sys.platform == "darwin":
         keep = {"SuccessfulExit": False}
         write_whole(path, plistlib.dumps({"Label": LABEL, "ProgramArguments": command, "RunAtLoad": True, "KeepAlive": keep, "ProcessType": "Background"}))
+        subprocess.run([tool, "bootout", f"gui/{os.getuid()}/{LABEL}"], capture_output=True)  # one of before, perhaps
         _run([tool, "bootstrap", f"gui/{os.getuid()}", str(path)])
     else:
         quoted = " ".join(shlex.quote(part).replace("%", "%%").replace("$", "$$") for part in command)
         write_whole(path, SYSTEMD.format(command=quoted, watchdog=WATCHDOG).encode())
         _run([tool, "--user", "daemon-reload"])
-        _run([tool, "--user", "enable", "--now", UNIT])
+        _run([tool, "--user", "enable", UNIT])
+        _run([tool, "--user", "restart", UNIT])  # one of before goes on with its own Root otherwise
     return path
 
 

@@ -40,7 +40,11 @@ class Settings(BaseModel):
     def _one_folder(cls, value: str) -> str:
         if "\0" in value:
             raise ValueError("a folder's name holds no zero byte")
-        if not Path(value).expanduser().is_absolute() and (
+        try:
+            folder = Path(value).expanduser()
+        except RuntimeError as e:
+            raise ValueError(f"there is no user of that name ({value.partition('/')[0]}); ~/ is your own folder") from e
+        if not folder.is_absolute() and (
             Path(value).name != value or value in ("failed", "originals", "presets", "..") or value.startswith(".")
         ):
             raise ValueError("give a plain folder name, or a whole path")

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from daemon import complete
+from daemon import complete, places
 from daemon.engine import Engine
 from daemon.events import Event, Heartbeat, JobDone, Note
 from daemon.ledger import Ledger
 from daemon.lifetime import stoppable
+from daemon.settings import load_settings
 from stylecore.decode import load_photo
 from stylecore.errors import StylefolderError
 from stylecore.files import write_whole
@@ -44,16 +45,18 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
     kind = out.suffix.lower()
     if kind not in (*PICTURES, ".html"):
         raise SheetError(f"{out}: a sheet is a picture ({', '.join(PICTURES)}) or a page (.html): end its name so.")
+    if out.exists() and out.samefile(photo):
+        raise SheetError(f"{out} is the photo itself, which is never changed: give another name after -o.")
     small = _small(photo)
     with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:
         paintings = _paint(photo, small, presets, Path(folder), device, show)
     if not paintings:
         raise SheetError("No preset could be painted: the reasons are above.")
     if kind == ".html":
-        write_whole(out, _page(photo.name, small, paintings).encode())
+        write_whole(out, _page(places.printable(photo.name), small, paintings).encode())
     else:
         buffer = io.BytesIO()
-        contact_sheet([(photo.stem, small), *paintings]).save(buffer, {".jpg": "JPEG", ".jpeg": "JPEG"}.get(kind, kind[1:].upper()), quality=92)
+        contact_sheet([(places.printable(photo.stem), small), *paintings]).save(buffer, {".jpg": "JPEG", ".jpeg": "JPEG"}.get(kind, kind[1:].upper()), quality=92)
         write_whole(out, buffer.getvalue())
     return len(presets) - len(paintings)
 
@@ -84,23 +87,24 @@ def _small(photo: Path) -> Image.Image:
 def _paint(photo: Path, small: Image.Image, presets: Sequence[Preset], folder: Path, device: str, show: Callable[[Event], None]) -> list[tuple[str, Image.Image]]:
     copy = folder / "photo.png"
     small.save(copy)
-    names: dict[int, str] = {}
-    results: dict[str, Path] = {}
+    asked: list[tuple[int, str]] = []  # Jobs, with their presets' names
+    results: dict[int, Path] = {}
 
     def tell(event: Event) -> None:
         if isinstance(event, JobDone) and event.job.result is not None:
-            results[names[event.job.id]] = event.job.result
+            results[event.job.id] = event.job.result
             event = dataclasses.replace(event, curve=())
         if not isinstance(event, (Note, Heartbeat)):  # of the copies that nobody keeps nothing is told
             event = dataclasses.replace(event, job=dataclasses.replace(event.job, photo=photo, result=None))
         show(event)
 
+    patience = load_settings(places.settings_file()).patience
     with stoppable() as stopped, contextlib.closing(Ledger(":memory:")) as ledger:
         for i, preset in enumerate(presets):
             recipe = preset.model_copy(update={"size": EDGE, "output": Output(format="png")})
             job = ledger.ask("command", copy, recipe, complete.sha256(copy), complete.look(copy), folder / f"{i}.png")
-            names[job.id] = preset.name
-        engine = Engine(ledger, device, lambda _: {}, tell)
+            asked.append((job.id, preset.name))
+        engine = Engine(ledger, device, lambda _: {}, tell, patience=lambda: patience)
         try:
             while not stopped() and ledger.count("queued", "running"):
                 engine.turn(TICK)
@@ -109,10 +113,10 @@ def _paint(photo: Path, small: Image.Image, presets: Sequence[Preset], folder: P
         if ledger.count("queued"):
             raise KeyboardInterrupt
     found = []
-    for preset in presets:
-        if preset.name in results:
-            with Image.open(results[preset.name]) as image:
-                found.append((preset.name, image.convert("RGB")))
+    for number, name in asked:
+        if number in results:
+            with Image.open(results[number]) as image:
+                found.append((name, image.convert("RGB")))
     return found
 
 

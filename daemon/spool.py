@@ -111,7 +111,7 @@ def _write(file: object, data: bytes, digest: object) -> None:
 
 def _plain(name: str) -> str:
     """A file's name without folders, of at most 200 bytes, that says what it did."""
-    plain = "".join(c for c in name.replace("\\", "/").rpartition("/")[2] if c.isprintable())
+    plain = "".join(c for c in name.replace("\\", "/").rpartition("/")[2] if c.isprintable() and c != ":")  # D:x is another drive's
     raw = plain.encode("utf-8", "replace")
     if len(raw) > 200:
         stem, dot, suffix = plain.rpartition(".")

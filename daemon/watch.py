@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon import gimp, originals, places, service, spool
 from daemon.api import Inside
-from daemon.database import LedgerDamaged, LedgerFull, LedgerGone, set_aside
+from daemon.database import LedgerDamaged, LedgerFull, LedgerGone, LedgerOld, set_aside
 from daemon.engine import Engine, WorkerError
 from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.gauges import gauges
@@ -54,11 +54,12 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
     _make_root(root)
     welcome(root)
     settings = LiveSettings(places.settings_file(), root)
-    failed = 0
+    failed, damaged = 0, False
     with stoppable() as stopped:
         while True:
             try:
-                with only_one(root), _Watch(root, device, show, settings) as running:
+                with only_one(root), _Watch(root, device, show, settings, damaged) as running:
+                    damaged = False
                     if api:
                         running.tell(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
                     try:
@@ -78,13 +79,14 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
                 if stopped():
                     return failed
             except LedgerDamaged as e:
-                show(Note(str(e), warning=True))  # it is set aside when it is opened again
+                show(Note(str(e), warning=True))
+                damaged = True  # what was found in use may be found by no check at its opening
 
 
 class _Watch:
     """The parts, joined; ``until`` is the loop. A context: leaving it ends the parts."""
 
-    def __init__(self, root: Path, device: str, show: Show, settings: LiveSettings) -> None:
+    def __init__(self, root: Path, device: str, show: Show, settings: LiveSettings, damaged: bool) -> None:
         self.root = root
         self.show = show
         self.settings = settings
@@ -96,7 +98,7 @@ class _Watch:
         self.outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()  # what other threads have to tell
         self.working = Running()
         self.problems = Problems(lambda sentence: self.tell(Note(sentence, warning=True)))
-        self.ledger, rebuilt = self._open_ledger()
+        self.ledger, rebuilt = self._open_ledger(damaged)
         self.library = Library(root, places.style_store(root))
         self.engine = Engine(
             self.ledger, device, lambda job: result_names(root, self.ledger, job, self._results()), self.tell,
@@ -107,7 +109,8 @@ class _Watch:
         self.hints = Hints(self.wake, lambda path: places.is_ours(root, path, self._results()))
         self.watcher = Watcher(
             root, self.ledger, self.library, self.hints, self.problems, self.tell,
-            results=self._results, adopt=Adoption(root, self._results) if rebuilt else None, beat=self._sign_of_life,
+            results=self._results, adopt=Adoption(root, self._results) if rebuilt else None,
+            original=lambda: self.settings.current.originals, beat=self._sign_of_life,
         )  # fmt: skip
 
     def __enter__(self) -> _Watch:
@@ -118,8 +121,10 @@ class _Watch:
         try:
             self.engine.stop()
         except StylefolderError:  # a Ledger that cannot be used finds out at the next start
+            pass
+        finally:
             self.engine.abandon()
-        self.ledger.close()
+            self.ledger.close()
 
     def until(self, stopped: Callable[[], bool], once: bool, each_turn: Callable[[Ledger], bool] | None) -> None:
         while not stopped():
@@ -213,15 +218,19 @@ class _Watch:
             raise StylefolderError(f"{left} photos are left: work is paused; `stylefolder watch` and `stylefolder resume` let it go on.")
         return not left
 
-    def _open_ledger(self) -> tuple[Ledger, bool]:
+    def _open_ledger(self, damaged: bool) -> tuple[Ledger, bool]:
         """And whether it had to be made again."""
-        path = places.ledger_file(self.root)
-        try:
-            return Ledger(path, self.root), False
-        except LedgerDamaged:
-            aside = set_aside(path)
-            self.show(Note(f"The Ledger was damaged and is set aside as {aside}: it is made again from what lies in the folders.", warning=True))
-            return Ledger(path, self.root), True
+        path, why = places.ledger_file(self.root), "was damaged"
+        if not damaged:
+            try:
+                return Ledger(path, self.root), False
+            except LedgerOld:
+                why = "is of an older stylefolder"
+            except LedgerDamaged:
+                pass
+        aside = set_aside(path)
+        self.show(Note(f"The Ledger {why} and is set aside as {aside}: it is made again from what lies in the folders.", warning=True))
+        return Ledger(path, self.root), True
 
     def _recover(self) -> None:
         results = self._results()

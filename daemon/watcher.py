@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import complete, places
+from daemon import complete, originals, places
 from daemon.events import Event, JobFailed, JobQueued
 from daemon.hints import Hints
 from daemon.inboxes import Found, Inboxes
-from daemon.job import REFUSED, Job, Signature
+from daemon.job import REFUSED, Job, Original, Signature
 from daemon.ledger import Ledger
 from daemon.library import Library
 from daemon.problems import Problems
@@ -37,13 +37,13 @@ class Pending:
 
 
 class Watcher:
-    """``results()`` is the settings' folder for Results; ``adopt`` finds the Result that a photo has already, after the
+    """``results()`` is the settings' folder for Results, ``original()`` what is done with a photo at last; ``adopt`` finds the Result that a photo has already, after the
     loss of a Ledger."""
 
     def __init__(
         self, root: Path, ledger: Ledger, library: Library, hints: Hints, problems: Problems, tell: Callable[[Event], None],
         *, results: Callable[[], str], adopt: Callable[[Job], Path | None] | None = None,
-        beat: Callable[[], None] = lambda: None,
+        original: Callable[[], Original] = lambda: "keep", beat: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.root = root
         self.ledger = ledger
@@ -53,6 +53,7 @@ class Watcher:
         self.tell = tell
         self.results = results
         self.adopt = adopt
+        self.original = original
         self.beat = beat
         self.pending: dict[str, Pending] = {}  # by path, as in Found
         self.inboxes = Inboxes(root, problems)
@@ -86,6 +87,7 @@ class Watcher:
             self.hints.watch(folder, recursive=True)
         seen: set[str] = set()
         events: list[Event] = []
+        dropped_again: list[Job] = []
         with self.problems.of("inboxes"):
             if says := _astray(self.inboxes.loose()):
                 self.problems.add(says)
@@ -99,12 +101,14 @@ class Watcher:
                 with self.ledger.all_at_once():
                     self.ledger.gone(inbox.name, known.keys() - {found.name for found in there})
                     for found, digest in read:
-                        self._enter(found, digest, inbox.name, events)
+                        self._enter(found, digest, inbox.name, events, dropped_again)
         self.problems.set("events", self.hints.problem)
         for name in self.pending.keys() - seen:
             del self.pending[name]
         for event in events:  # when the Ledger has it
             self.tell(event)
+        for job in dropped_again:
+            originals.settle(self.ledger, self.root, job, self.tell)
 
     def _look_at_presets(self) -> None:
         self.library.refresh()
@@ -157,13 +161,17 @@ class Watcher:
         except OSError:  # no permission, a failing disk: the worker will say which
             return complete.unreadable_digest(found.signature)
 
-    def _enter(self, found: Found, digest: str, name: str, events: list[Event]) -> None:
+    def _enter(self, found: Found, digest: str, name: str, events: list[Event], dropped_again: list[Job]) -> None:
         """Into the Ledger."""
         path, signature, recipe = found.path, found.signature, self.library.presets.get(name)
         reason = found.refusal or self._why_not(digest, name)
         job = self.ledger.add(path, name, recipe, digest, signature, reason=reason)
-        if job is None and self._has_lost_its_result(path, name, digest):
-            job = self.ledger.add(path, name, recipe, digest, signature, reason=reason, anew=True)
+        known = None if job is not None else self.ledger.find(path, name, digest)
+        if known is not None and known.state == "done" and known.result is not None:
+            if _is_gone(known.result):
+                job = self.ledger.add(path, name, recipe, digest, signature, reason=reason, anew=True)
+            elif (original := self.original()) != "keep":
+                dropped_again.append(self.ledger.original_due(known, original))
         del self.pending[found.name]
         if job is not None and job.state == "failed":
             events.append(JobFailed(job))
@@ -171,10 +179,6 @@ class Watcher:
             self.ledger.adopt(job, result)
         elif job is not None:
             events.append(JobQueued(job))
-
-    def _has_lost_its_result(self, path: Path, preset: str, digest: str) -> bool:
-        known = self.ledger.find(path, preset, digest)
-        return known is not None and known.state == "done" and known.result is not None and _is_gone(known.result)
 
     def _why_not(self, digest: str, preset: str) -> str | None:
         if preset not in self.library.presets:

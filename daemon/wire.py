@@ -139,7 +139,7 @@ def text(path: Path) -> str:
 
 def job_out(job: Job, ahead: int | None = None) -> JobOut:
     return JobOut(
-        id=job.id, source=job.source, photo=text(job.photo), preset=_utf8(job.preset), state=job.state, attempts=job.attempts,
+        id=job.id, source=job.source, photo=text(job.photo), preset=utf8(job.preset), state=job.state, attempts=job.attempts,
         reason=job.reason, result=text(job.result) if job.result else None, queued_at=job.queued_at,
         started_at=job.started_at, finished_at=job.finished_at, seconds=job.seconds, ahead=ahead,
     )  # fmt: skip
@@ -155,7 +155,7 @@ def event_out(event: Event) -> dict[str, Any]:
         elif isinstance(value, bytes):
             value = base64.b64encode(value).decode()
         elif isinstance(value, str):
-            value = _utf8(value)
+            value = utf8(value)
         fields[field.name] = value
     return fields
 
@@ -185,5 +185,6 @@ def _job_in(out: JobOut) -> Job:
     )  # fmt: skip
 
 
-def _utf8(string: str) -> str:
+def utf8(string: str) -> str:
+    """As ``text``, of a name or a sentence with one."""
     return os.fsencode(string).decode("utf-8", "backslashreplace") if not string.isascii() else string

@@ -33,8 +33,9 @@ ROOM_EVERY = 2.0  # seconds between two tries where the disk is full
 
 @dataclass(frozen=True)
 class Order:
-    """Style ``photo``, which had this ``signature``; the Result goes to ``target``, or, where that is None, to the path
-    that ``names`` gives by its extension. ``waits``: for room, where the disk is full."""
+    """Style ``photo``, which had this ``signature``; the Result goes to ``target``, whatever is there, or, where that is
+    None, to the path that ``names`` gives by its extension: in the place of what is there now, and of nothing that comes
+    meanwhile. ``waits``: for room, where the disk is full."""
 
     job: int
     photo: Path
@@ -181,6 +182,7 @@ def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
     kind = output_format(photo.format, order.preset.output, order.target)
     if (edge := max(photo.size)) > LARGEST_EDGE.get(kind, edge):  # before hours of work, and for good
         raise PhotoError(f"{kind} holds {LARGEST_EDGE[kind]} pixels a side, and the photo has {edge}: choose tiff or png in the preset's output.")
+    replaced = {path for path in order.names.values() if os.path.lexists(path)}
     chosen = choose_device(device)
     pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, order.preset, chosen)[-1]))
     told = shown = 0.0
@@ -191,7 +193,7 @@ def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Fi
             timings["enlarge"], clock = event.seconds - timings["optimise"], time.monotonic()
             target = order.target or order.names[EXTENSIONS[kind]]
             data, notes = encode(event, kind, order.preset.output.quality)
-            _save(data, target, order, pipe, controls)
+            target = _save(data, target, target in replaced or order.target is not None, order, pipe, controls)
             digest = hashlib.sha256(data).hexdigest()
             timings["write"] = time.monotonic() - clock
             return Finished(order.job, "done", target, digest, notes=(*photo.notes, *notes), curve=tuple(curve), timings=timings)
@@ -215,13 +217,18 @@ def _go_on(order: Order, pipe: Connection, controls: Controls) -> None:
         raise Cancelled
 
 
-def _save(data: bytes, target: Path, order: Order, pipe: Connection, controls: Controls) -> None:
-    """Where the disk is full, the finished Result is kept in memory until there is room: it cost minutes."""
-    from stylecore.files import write_whole
+def _save(data: bytes, target: Path, replace: bool, order: Order, pipe: Connection, controls: Controls) -> Path:
+    """Returns the path at last. Where the disk is full, the finished Result is kept in memory until there is room: it cost
+    minutes."""
+    from daemon import places
+    from stylecore.files import Taken, write_whole
 
     while True:
         try:
-            return write_whole(target, data)
+            write_whole(target, data, replace=replace)
+            return target
+        except Taken:
+            target = places.free(target, os.path.lexists)
         except NoRoom as e:
             if not order.waits:  # someone is there who can be told
                 raise

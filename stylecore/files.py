@@ -16,11 +16,16 @@ PART_PREFIX, PART_SUFFIX = ".stylefolder-", ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_whole(path: Path, data: bytes | bytearray | memoryview, *, private: bool = False) -> None:
+class Taken(ResultError):
+    """Something lies there."""
+
+
+def write_whole(path: Path, data: bytes | bytearray | memoryview, *, private: bool = False, replace: bool = True) -> None:
     """Into a temporary name beside ``path``, fsync, rename: a reader sees the whole file or none. ``private``: only
     the user may read it. What a kill leaves, ``clear_parts`` takes away.
 
-    Raises NoRoom (disk full) or ResultError (folder read-only, ...); then nothing is left behind.
+    Raises NoRoom (disk full), Taken (not to ``replace`` what is there) or ResultError (folder read-only, ...); then
+    nothing is left behind.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,15 +36,34 @@ def write_whole(path: Path, data: bytes | bytearray | memoryview, *, private: bo
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(part, 0o600 if private else 0o666 & ~_umask())
-            os.replace(part, path)
+            if replace:
+                os.replace(part, path)
+            else:
+                _rename_to_nothing(part, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(part)
             raise
         _sync_folder(path.parent)
+    except FileExistsError as e:
+        raise Taken(f"{path} is there already: name another.") from e
     except OSError as e:
         kind = NoRoom if e.errno in FULL else ResultError
         raise kind(f"{path} cannot be written ({e.strerror}): make room or mend the folder's rights.") from e
+
+
+def _rename_to_nothing(part: str, path: Path) -> None:
+    """A rename that replaces nothing: a second name, then the first is taken away. Raises FileExistsError."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        os.replace(part, path)
+    else:
+        os.unlink(part)
 
 
 def clear_parts(folder: Path) -> None:

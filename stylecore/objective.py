@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylecore.colour import Colours, Palette, palette_of, sample
+from stylecore.colour import Colours, Floats, Palette, palette_of, sample, with_palette
 from stylecore.decode import load_style_picture
 from stylecore.layers import block_of
 from stylecore.losses import TINY, Moments, Pull, gram_error, style_gradient, style_loss, sums, total_variation
@@ -48,11 +48,20 @@ def style_targets(
     network: Network, pictures: tuple[StylePicture, ...], fingerprint: str, long_edge: int, layers: tuple[str, ...]
 ) -> StyleTargets:
     """Computed once for a preset and size, and kept; ``fingerprint`` (of the pictures' bytes) makes an edit count."""
+    return targets_of(network, pictures, long_edge, layers)
+
+
+def targets_of(
+    network: Network, pictures: tuple[StylePicture, ...], long_edge: int, layers: tuple[str, ...], palette: Palette | None = None
+) -> StyleTargets:
+    """Of the style pictures at this size, their colours exchanged for those of the ``palette``, if there is one."""
     found: dict[str, Moments] = {}
     activations: dict[str, float] = {}
     whole = sum(p.weight for p in pictures)
     for picture in pictures:
         pixels = load_style_picture(picture.picture, long_edge)
+        if palette is not None:
+            pixels = with_palette(pixels, palette)
         style = to_tensor(pixels, network.device)
         height, width = style.shape[2:]
         share = picture.weight / whole
@@ -87,6 +96,12 @@ def to_tensor(pixels: object, device: torch.device) -> Tensor:
     return torch.as_tensor(pixels, dtype=torch.float32, device=device).permute(2, 0, 1)[None].contiguous()
 
 
+def to_pixels(picture: Tensor) -> Floats:
+    """A picture (1, 3, height, width) to pixels (height, width, 3), of the same range."""
+    out: Floats = picture[0].permute(1, 2, 0).cpu().numpy()
+    return out
+
+
 class Objective:
     """``objective(picture)`` gives the losses and the gradient with respect to the picture.
 
@@ -101,7 +116,10 @@ class Objective:
         self.layers = tuple(dict.fromkeys([*preset.content_layers, *preset.style_layers]))
         reference = max(photo.shape[2:]) if preset.strokes == "picture" else PIXEL_STROKES / 2**coarser
         long_edge = max(SMALLEST_STYLE, round(reference * preset.style_size))
-        self.style = style_targets(network, preset.style, fingerprint, long_edge, self.layers)
+        if preset.colour == "palette":
+            self.style = targets_of(network, preset.style, long_edge, self.layers, palette_of([to_pixels(photo)], [1]))
+        else:
+            self.style = style_targets(network, preset.style, fingerprint, long_edge, self.layers)
         self.means = preset.statistic != "gram"
         self.photo = photo
         self._divide(tile)

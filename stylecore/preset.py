@@ -58,6 +58,7 @@ def _known_layers(value: dict[str, float]) -> dict[str, float]:
     return {name: weight for name, weight in value.items() if weight}
 
 
+Colour = Literal["style", "photo", "palette"]
 Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
@@ -119,7 +120,11 @@ class Preset(BaseModel):
     recolour: bool = Field(
         True, description="The photo begins with its colours matched to the style's, and they are matched anew at each scale."
     )
-    colour: Literal["style", "photo"] = Field("style", description="photo: the photo's own colours, the style's strokes.")
+    colour: Colour = Field(
+        "style",
+        description="style: the style's colours; photo: the photo's own, only light and dark are painted; palette: the style's colours are"
+        " exchanged for the photo's beforehand, and each stroke may have any of those.",
+    )
     strength: float = Field(100, ge=0, le=100, description="Per cent of the painting in the Result, over the photo.")
     detail: float = Field(
         0.8, ge=0, le=2, description="How much of the photo's fine detail guides the enlarging to full size; 0: none."

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylecore.colour import Colours, Floats, grading, with_palette
+from stylecore.colour import Colours, Floats, grading, sample, with_palette
 from stylecore.device import Device, choose_device
 from stylecore.enlarge import enlarge
 from stylecore.memory import free_memory, tile_and_pairs
 from stylecore.network import Network
-from stylecore.objective import Losses, Objective, style_colours, style_palette, to_tensor
+from stylecore.objective import COLOURS, Losses, Objective, style_colours, style_palette, to_pixels, to_tensor
 from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
 from stylecore.photo import Photo
 from stylecore.preset import Preset
@@ -67,16 +67,17 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
         network = load_network(preset.weights, device)
         for scale, ((width, height), count) in enumerate(zip(sizes, preset.steps, strict=True), 1):
             small = photo.resized(width, height)
-            if preset.recolour:
+            if preset.recolour and preset.colour != "palette":
                 small = with_palette(small, style_palette(preset.style, preset.digest))
             target = to_tensor(small, device.torch)
-            del small
             if picture is None:
                 first = _start(target, preset.seed)
             else:
                 first = _resized(picture, width, height)
-                if preset.recolour and preset.colour == "style":
-                    first = _graded(first, style_colours(preset.style, preset.digest))
+                if preset.recolour and preset.colour != "photo":
+                    own = preset.colour == "palette"
+                    first = _graded(first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest))
+            del small
             tile, pairs = tile_and_pairs(device, width, height, free_memory(device))
             optimiser = _optimiser(preset, first, Objective(network, preset, target, preset.digest, tile, len(sizes) - scale), pairs)
             del target
@@ -86,11 +87,11 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                 picture, loss = optimiser.picture, losses.total
                 yield Progress(
                     done, steps, scale, len(sizes), (width, height), losses,
-                    worked / whole, time.perf_counter() - start, functools.partial(_to_pixels, picture),
+                    worked / whole, time.perf_counter() - start, functools.partial(to_pixels, picture),
                 )  # fmt: skip
     pixels = photo.pixels  # at strength 0, to the last bit
     if picture is not None:
-        pixels = enlarge(_to_pixels(picture), photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
+        pixels = enlarge(to_pixels(picture), photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
 
@@ -126,7 +127,7 @@ def _start(photo: Tensor, seed: int | None) -> Tensor:
 def _graded(picture: Tensor, wanted: Colours) -> Tensor:
     """With the colours of the style: the statistics of features that follow pull at the first two moments only."""
     small = torch.nn.functional.interpolate(picture, scale_factor=min(1.0, GRADED_EDGE / max(picture.shape[2:])), mode="nearest")
-    table = torch.from_numpy(grading(_to_pixels(small).reshape(-1, 3), wanted)).to(picture.device)
+    table = torch.from_numpy(grading(to_pixels(small).reshape(-1, 3), wanted)).to(picture.device)
     at = picture[0].flip(0).permute(1, 2, 0)[None, None] * 2 - 1  # (1, 1, height, width, 3), blue first: the table's last axis
     out = torch.nn.functional.grid_sample(table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True)
     return out[:, :, 0].contiguous()
@@ -134,8 +135,3 @@ def _graded(picture: Tensor, wanted: Colours) -> Tensor:
 
 def _resized(picture: Tensor, width: int, height: int) -> Tensor:
     return torch.nn.functional.interpolate(picture, (height, width), mode="bicubic", align_corners=False).clamp(0, 1)
-
-
-def _to_pixels(picture: Tensor) -> Floats:
-    out: Floats = picture[0].permute(1, 2, 0).cpu().numpy()
-    return out

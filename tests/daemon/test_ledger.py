@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon.database import LedgerDamaged
+from daemon.complete import sha256
+from daemon.database import LedgerDamaged, LedgerOld
 from daemon.job import MAX_ATTEMPTS, Job, Signature
 from daemon.ledger import Ledger
 from stylecore.preset import Preset
@@ -207,11 +210,53 @@ def test_what_a_result_may_take_the_place_of(ledger: Ledger, quick: Preset, tmp_
     assert ledger.may_write(result, one)
     result.write_text("someone's own")
     assert not ledger.may_write(result, one)
-    ledger.done(one, result)
+    ledger.done(one, result, sha256(result))
     two = begun("two")
     assert ledger.may_write(result, two)
-    ledger.done(two, result)
+    result.write_text("retouched")
+    assert not ledger.may_write(result, two), "someone has worked on it since"
+    ledger.done(two, result, sha256(result))
     ledger.gone("oil", [str(photo)])
     three = begun("three")
     assert not ledger.may_write(result, three)
     assert ledger.may_write(tmp_path / "a-2.jpg", three)
+
+
+def test_a_touch_while_the_worker_is_about_to_leave_it(ledger: Ledger, quick: Preset) -> None:
+    """Cancelled in mid-step and touched at once: looked at again when the worker has left it, and then queued."""
+    photo, touched = Path("/oil/a.jpg"), Signature(10, 99, 99, 30)
+    ledger.add(photo, "oil", quick, "one", SEEN)
+    taken = ledger.take()
+    assert taken is not None
+    cancelled = ledger.cancel(taken.id)
+    assert cancelled is not None
+    assert (cancelled.state, cancelled.finished_at) == ("cancelled", None)
+    assert ledger.add(photo, "oil", quick, "one", touched) is None
+    assert ledger.signatures("oil") == {str(photo): SEEN}
+    left = ledger.dropped(taken, None)
+    assert left is not None and left.finished_at is not None
+    again = ledger.add(photo, "oil", quick, "one", touched)
+    assert again is not None
+    assert again.state == "queued"
+    assert again.id > taken.id, "no number is given twice"
+
+
+def test_a_retry_while_the_worker_is_about_to_leave_it(ledger: Ledger, quick: Preset) -> None:
+    ledger.add(Path("/oil/a.jpg"), "oil", quick, "one", SEEN)
+    taken = ledger.take()
+    assert taken is not None
+    ledger.cancel(taken.id)
+    assert [job.id for job in ledger.retry(taken.id)] == [taken.id]
+    assert ledger.dropped(taken, None) is None
+    assert ledger.failed(taken, "Why") is None
+    assert ledger.state(taken) == "queued"
+    assert ledger.done(taken, Path("/oil/styled/a.jpg")).state == "done", "where it came to an end all the same"
+
+
+def test_a_ledger_of_an_older_stylefolder(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    Ledger(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 1")
+    with pytest.raises(LedgerOld, match="was written by an older stylefolder"):
+        Ledger(path)

@@ -12,6 +12,7 @@ from daemon import places
 from daemon.inboxes import ignored
 from daemon.job import Job, Signature
 from daemon.ledger import Ledger
+from daemon.settings import SettingsError, load_settings
 from daemon.watch import result_names
 from stylecore.preset import Preset
 
@@ -62,3 +63,11 @@ def test_names_are_harmless_on_a_terminal() -> None:
 def test_what_is_no_photo_isignored(name: str) -> None:
     assert ignored(name)
     assert not ignored("x.jpg")
+
+
+@pytest.mark.parametrize("results", ["~painted", "a/b", "..", ".hidden", "presets", "''"])
+def test_folders_for_results_that_are_refused(tmp_path: Path, results: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"originals: keep\nresults: {results}\n")
+    with pytest.raises(SettingsError, match=r"settings.yaml:2: results: "):
+        load_settings(path)

@@ -49,6 +49,7 @@ def test_wrong_wishes(two: tuple[Daemon, Path, str]) -> None:
     daemon, photo, _ = two
     for given, says in (
         (["--presets", "oli"], "There is no preset 'oli': did you mean 'oil'?"),
+        (["-o", photo], f"{photo} is the photo itself, which is never changed: give another name after -o."),
         (["-o", "sheet.doc"], "sheet.doc: a sheet is a picture (.jpg, .jpeg, .png, .webp) or a page (.html): end its name so."),
     ):
         done = daemon.run("sheet", photo, *given)

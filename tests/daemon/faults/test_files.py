@@ -87,7 +87,7 @@ def test_what_systems_leave_is_passed_over(shared: Daemon, inbox: Path, small: I
     assert len([row for row in shared.jobs() if row["preset"] == inbox.name.encode()]) == 1
 
 
-@pytest.mark.parametrize("mtime", [0, 4_000_000_000])
+@pytest.mark.parametrize("mtime", [0, 4_000_000_000, 10_500_000_000])
 def test_times_in_1970_and_in_the_future(shared: Daemon, inbox: Path, small: Image.Image, mtime: int) -> None:
     small.save(shared.home / "t.png")
     os.utime(shared.home / "t.png", (mtime, mtime))
@@ -149,3 +149,18 @@ def test_a_result_taken_away_and_the_photo_touched_is_made_again(shared: Daemon,
     (inbox / "styled" / "a.png").unlink()
     (inbox / "a.png").touch()
     wait_for((inbox / "styled" / "a.png").exists)
+
+
+@pytest.mark.slow
+def test_a_file_that_comes_where_the_result_would_lie(daemon: Daemon, slow: str, small: Image.Image) -> None:
+    """While the photo is painted: it stays, and the Result takes the next name."""
+    inbox = daemon.preset("long", slow.replace("5000", "150"))
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(daemon.running)
+    (inbox / "styled").mkdir()
+    (inbox / "styled" / "a.png").write_text("my own")
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    assert (inbox / "styled" / "a.png").read_text() == "my own"
+    assert is_picture(inbox / "styled" / "a-2.png")
+    assert daemon.jobs()[0]["result"] == b"long/styled/a-2.png"

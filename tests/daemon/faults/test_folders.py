@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 
@@ -245,8 +247,11 @@ def test_originals(daemon: Daemon, fast: str, small: Image.Image, choice: str) -
         trashed = [p for folder in (daemon.home, *daemon.root.parents) for p in folder.glob(".[tT]rash*/**/a.png")]
         trashed += list((daemon.home / "data").rglob("a.png"))
         assert data in [p.read_bytes() for p in trashed]
-    time.sleep(1)
+    (inbox / "trip").mkdir(exist_ok=True)
+    (inbox / "trip" / "a.png").write_bytes(data)  # dropped again
+    wait_for(lambda: not (inbox / "trip" / "a.png").exists())
     assert len(daemon.jobs()) == 2
+    assert begun(daemon, inbox / "trip" / "a.png") == 1
 
 
 def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small: Image.Image) -> None:
@@ -304,7 +309,7 @@ def test_a_folder_moved_out_and_back(daemon: Daemon, fast: str, small: Image.Ima
     wait_for(lambda: not daemon.jobs("state IN ('queued', 'running')"))
     assert daemon.jobs("state = 'cancelled'")
     (daemon.home / "trip").rename(inbox / "trip")
-    wait_for(lambda: len([path for path in (inbox / "styled" / "trip").glob("*") if is_picture(path)]) == 3)
+    wait_for(lambda: len([path for path in (inbox / "styled" / "trip").glob("[0-9].png") if is_picture(path)]) == 3)
 
 
 def test_a_style_picture_with_a_slow_writer(daemon: Daemon, small: Image.Image, cat: Image.Image) -> None:
@@ -337,3 +342,67 @@ def test_another_folder_for_results(daemon: Daemon, fast: str, small: Image.Imag
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
     assert is_picture(inbox / "painted" / "b.png")
     assert len(daemon.jobs()) == 2
+
+
+@pytest.mark.slow
+def test_an_index_of_the_ledger_is_damaged(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """What no check at its opening finds, and every write stumbles over: set aside as well, and work goes on."""
+    inbox = daemon.preset("one", fast)
+    daemon.start()
+    daemon.run("pause")
+    small.save(inbox / "a.png")
+    wait_for(lambda: daemon.jobs("state = 'queued'"))
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        (row,) = database.execute("SELECT * FROM sqlite_master WHERE name = 'by_state'").fetchall()
+        database.execute("DELETE FROM sqlite_master WHERE name = 'by_state'")
+        version = database.execute("PRAGMA schema_version").fetchone()[0]
+        database.execute(f"PRAGMA schema_version = {version + 1}")
+    with contextlib.closing(sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)) as database:
+        database.execute("UPDATE jobs SET state = 'failed'")
+        database.execute("UPDATE jobs SET state = 'queued', id = id + 1000")
+        database.execute("DELETE FROM switches")
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+        database.execute(f"PRAGMA schema_version = {version + 2}")
+    daemon.start()
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    assert "The Ledger was damaged and is set aside as" in daemon.said()
+    assert len(list((daemon.root / ".stylefolder").glob("ledger.sqlite3.damaged-*"))) >= 1
+
+
+@pytest.mark.slow
+def test_a_root_behind_a_symbolic_link(daemon: Daemon, small: Image.Image, cat: Image.Image) -> None:
+    """The style picture in its folder is no photo, and stays where it is."""
+    daemon.settings("originals: move\n")
+    real, daemon.root = daemon.root, daemon.home / "link"
+    daemon.root.symlink_to(real)
+    folder = daemon.root / "mine"
+    folder.mkdir()
+    cat.save(folder / "style.jpg")
+    small.save(folder / "a.png")
+    daemon.start()
+    wait_for((folder / "originals" / "a.png").exists)
+    time.sleep(1)
+    assert (folder / "style.jpg").exists()
+    assert len(daemon.jobs()) == 1
+
+
+def test_a_folder_whose_name_is_not_utf8(shared: Daemon, cat: Image.Image) -> None:
+    """It is told of in every view, in escapes."""
+    folder = Path(os.fsdecode(os.fsencode(shared.root) + b"/caf\xe9"))
+    folder.mkdir()
+    try:
+        (folder / "style.jpg").write_bytes(b"words")
+        wait_for(lambda: "caf\\xe9" in problems(shared))
+        assert "caf\\xe9" in [preset["name"] for preset in shared.client.ask("GET", "/v1/presets")["presets"]]
+        assert shared.run("status", "--once").returncode == 0
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_style_picture_beside_the_presets_is_no_preset(shared: Daemon, cat: Image.Image) -> None:
+    cat.save(shared.root / "presets" / "style.jpg")
+    time.sleep(2)
+    assert problems(shared) == ""

@@ -244,3 +244,31 @@ def test_what_someone_waits_for_goes_ahead(daemon: Daemon, fast: str, small: Ima
     wait_for(lambda: daemon.client.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 21)
     assert next(e["job"]["id"] for e in daemon.events() if e["event"] == "JobStarted") == job["id"]
+
+
+@pytest.mark.slow
+def test_sigterm_while_it_writes(daemon: Daemon, fast: str) -> None:
+    """The optimiser is done, the large Result is being encoded: done at last, or begun anew, but once."""
+    inbox = daemon.preset("one", fast)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (2500, 3500, 3), np.uint8)).save(inbox / "a.png", compress_level=0)
+    daemon.start()
+    wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobStepped"])
+    assert daemon.stop() == 0
+    ended = {row["state"] for row in daemon.jobs()}
+    assert ended == ({"done"} if (inbox / "styled" / "a.png").exists() else {"queued"})
+    daemon.start()
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    assert [path.name for path in (inbox / "styled").iterdir()] == ["a.png"]
+    assert begun(daemon, inbox / "a.png") == (1 if ended == {"done"} else 2)
+
+
+def test_a_second_daemon_on_another_root_leaves_the_first_to_be_found(shared: Daemon, tmp_path: Path) -> None:
+    second = Daemon(tmp_path / "Other", shared.home)
+    second.root.mkdir()
+    first = shared.pid
+    process = subprocess.Popen([*STYLEFOLDER, "watch", str(second.root), "--plain"], env=shared.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: shared.pid == process.pid)
+    process.terminate()
+    assert process.wait(20) == 0
+    assert shared.pid == first
+    assert shared.run("status", "--once").returncode == 0
