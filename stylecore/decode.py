@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
+import tokenize
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,9 @@ from stylecore.errors import PhotoError, PhotoGone
 from stylecore.photo import Photo
 
 MAX_PIXELS = 400_000_000
+MOST_PAGES = 64  # of a TIFF that are looked at
+MOST_DPI = 100_000
+SRGB_GAMMA = (2.4, 12.92)  # exponent and slope at the toe; LibRaw's own default is BT.709's
 RAW_SUFFIXES = (
     ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mos",
     ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f",
@@ -87,6 +92,7 @@ def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
             _check_still(path, image)
             if image.format == "PNG" and head[24] == 16:
                 raw, alpha = _split_samples(_deep_png(path))
+                image.load()  # what stands behind the pixels is read then
             else:
                 image.load()
                 raw, alpha = _split(path, image)
@@ -99,7 +105,7 @@ def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
             xmp = image.info.get("xmp")
             if isinstance(xmp, str):
                 xmp = xmp.encode()
-            return _photo(path, FORMATS[image.format or ""], raw, alpha, image.info.get("icc_profile"), block, xmp, turn)
+            return _photo(path, FORMATS[image.format or ""], raw, alpha, image.info.get("icc_profile"), block, xmp, turn, image.info.get("dpi"))
 
 
 def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
@@ -110,10 +116,10 @@ def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
         with tifffile.TiffFile(path) as tiff:
             page: Any = tiff.pages.first
             _check_size(path, page.imagewidth, page.imagelength, max_pixels)
-            every: Any = tiff.pages
-            pages = sum(not p.is_reduced for p in every)  # cameras add small previews
-            if pages > 1:
-                raise PhotoError(f"{path.name} has {pages} pages: save the one you want as a picture of its own.")
+            every: Any = tiff.pages  # without end in a damaged file, whose directories point at each other
+            whole = (p for p in itertools.islice(every, MOST_PAGES) if not p.is_reduced)  # cameras add small previews
+            if len(list(itertools.islice(whole, 2))) > 1:
+                raise PhotoError(f"{path.name} has several pages: save the one you want as a picture of its own.")
             photometric = getattr(page.photometric, "name", str(page.photometric))
             plain = photometric in ("RGB", "MINISBLACK") and page.compression not in (6, 7)  # JPEG: its own colours
             if page.bitspersample == 1 or (page.dtype == np.uint8 and not (plain and page.bitspersample == 8)):
@@ -126,6 +132,10 @@ def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
             if int(page.planarconfig) == 2 and samples.ndim == 3:
                 samples = np.moveaxis(samples, 0, -1)
             raw, alpha = _split_samples(np.ascontiguousarray(samples))
+            raw, alpha = (_to_16_bits(part, page.bitspersample) for part in (raw, alpha))
+            if alpha is not None and tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples[:1]:
+                raw = _straight(raw, alpha)
+            dpi = _tiffs_dpi(page)
             xmp, profile, turn = page.tags.valueof(700), page.iccprofile, page.tags.valueof(274)
     except PhotoError:
         raise
@@ -133,13 +143,16 @@ def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
         raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
     with path.open("rb") as file:
         block = exif.from_tiff(file)
-    return _photo(path, "tiff", raw, alpha, profile, block, xmp, turn if turn in range(1, 9) else 1)
+    return _photo(path, "tiff", raw, alpha, profile, block, xmp, turn if turn in range(1, 9) else 1, dpi)
 
 
 def _photo(
-    path: Path, kind: str, raw: Pixels, alpha: Pixels | None, profile: bytes | None, block: bytes | None, xmp: Any, turn: int
-) -> Photo:
+    path: Path, kind: str, raw: Pixels, alpha: Pixels | None, profile: bytes | None, block: bytes | None, xmp: Any, turn: int,
+    dpi: Any = None,
+) -> Photo:  # fmt: skip
     pixels, kept, notes = _to_srgb(raw, profile)
+    if dpi is not None:
+        dpi = (float(dpi[0]), float(dpi[1])) if all(0 < edge < MOST_DPI for edge in dpi) else None
     return Photo(
         path=path,
         pixels=_upright(pixels, turn),
@@ -148,8 +161,32 @@ def _photo(
         profile=kept,
         exif=block,
         xmp=xmp if isinstance(xmp, bytes) else None,
+        dpi=dpi[::-1] if dpi and turn >= 5 else dpi,
         notes=notes,
     )
+
+
+def _to_16_bits(samples: Any, bits: int) -> Any:
+    """Of samples of 9 to 15 bits, which lie in 16; others stay."""
+    if samples is None or samples.dtype != np.uint16 or bits == 16:
+        return samples
+    return (samples.astype(np.uint32) * 65535 // (2**bits - 1)).clip(0, 65535).astype(np.uint16)
+
+
+def _straight(raw: Pixels, alpha: Pixels) -> Any:
+    """Colours that were multiplied with their alpha (TIFF 6.0, associated alpha), as they were before."""
+    top = np.iinfo(raw.dtype).max
+    share = np.maximum(alpha, 1).astype(np.float32)[..., None] / np.float32(top)
+    return np.rint(raw / share).clip(0, top).astype(raw.dtype)
+
+
+def _tiffs_dpi(page: Any) -> tuple[float, float] | None:
+    """Pixels an inch, across and down."""
+    unit = {2: 1.0, 3: 2.54}.get(int(page.tags.valueof(296, default=2)))  # inch, centimetre
+    across, down = page.tags.valueof(282), page.tags.valueof(283)
+    if unit is None or not across or not down or not (across[1] and down[1]):
+        return None
+    return across[0] / across[1] * unit, down[0] / down[1] * unit
 
 
 def _to_srgb(raw: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
@@ -229,7 +266,7 @@ def _check_end(path: Path) -> None:
 def _load_samples(path: Path, max_pixels: int) -> Photo:
     try:
         samples: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as e:
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as e:
         raise PhotoError(f"{path.name} holds no samples that can be read ({e}).") from e
     if samples.dtype not in (np.uint8, np.uint16) or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
         raise PhotoError(f"{path.name} holds {samples.dtype} of the shape {samples.shape}, where (height, width, 1 to 4) of 8 or 16 bits is read.")
@@ -246,7 +283,7 @@ def _load_raw(path: Path, max_pixels: int) -> Photo:
     try:
         with rawpy.imread(str(path)) as raw:
             _check_size(path, raw.sizes.width, raw.sizes.height, max_pixels)
-            pixels: Any = raw.postprocess(use_camera_wb=True, output_bps=16)
+            pixels: Any = raw.postprocess(use_camera_wb=True, output_bps=16, gamma=SRGB_GAMMA)
     except rawpy.LibRawError as e:
         raise PhotoError(f"{path.name} is a RAW file that cannot be read ({e}): convert it to TIFF or JPEG.") from e
     with path.open("rb") as file:

@@ -31,6 +31,9 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
     share over the photo. Where the painting has the photo's size already, there is no detail to add.
     """
     width, height = photo.size
+    for axis, edge in enumerate((height, width)):  # of a very thin photo it is the thicker one
+        if painting.shape[axis] > edge:
+            painting = _stretch(painting, edge, axis)
     h, w = painting.shape[:2]
     top = np.iinfo(photo.pixels.dtype).max
     wide = None

@@ -17,9 +17,11 @@ from PIL import Image
 
 ORIENTATION, EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x112, 0x8769, 0x8825, 0xA005
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
+MAKERS_NOTES = 0x927C
+RESOLUTION = 0x11A, 0x11B  # pixels a unit, across and down
 THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x201, 0x202
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-DESCRIPTIVE = (0x10E, 0x10F, 0x110, 0x131, 0x132, 0x13B, 0x8298, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
+DESCRIPTIVE = (0x10E, 0x10F, 0x110, *RESOLUTION, 0x128, 0x131, 0x132, 0x13B, 0x8298, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 """Tags of the main directory that say something of the photo, not of how its pixels are stored."""
 SHORT, LONG = 3, 4
 MAX_BYTES = 1 << 25  # of values in all: many entries may point at the same bytes
@@ -95,7 +97,7 @@ class Reader:
 
 
 def made_true(block: bytes, width: int, height: int, thumbnail: Callable[[], Image.Image] | None) -> bytes:
-    """The block for a Result of this size: orientation upright, dimensions right, the thumbnail the Result's own.
+    """The block for a Result of this size: orientation upright, dimensions and resolutions right, the thumbnail the Result's own.
 
     A new thumbnail takes the old one's place; where it does not fit, or ``thumbnail`` is None, there is none.
     """
@@ -111,11 +113,14 @@ def made_true(block: bytes, width: int, height: int, thumbnail: Callable[[], Ima
 
     details = reader.child(reader.main, EXIF_IFD)
     second = reader.directory(reader.next) if reader.next else {}
+    across, down = (reader.main.get(tag) for tag in RESOLUTION)
+    if orientation(block) >= 5 and across and down and len(across.data) == len(down.data) == 8:
+        patched[across.at : across.at + 8], patched[down.at : down.at + 8] = down.data, across.data
     patch(reader.main, ORIENTATION, 1)
     patch(second, ORIENTATION, 1)
-    for directory, across, down in ((reader.main, 0x100, 0x101), (details, PIXEL_WIDTH, PIXEL_HEIGHT)):
-        patch(directory, across, width)
-        patch(directory, down, height)
+    for directory, wide, high in ((reader.main, 0x100, 0x101), (details, PIXEL_WIDTH, PIXEL_HEIGHT)):
+        patch(directory, wide, width)
+        patch(directory, high, height)
     at, room = reader.number(second, THUMBNAIL_OFFSET), reader.number(second, THUMBNAIL_LENGTH)
     if at and room and at + room <= len(patched):
         new = _fitting(thumbnail(), room) if thumbnail else b""
@@ -144,10 +149,13 @@ def orientation(block: bytes) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def from_tiff(file: BinaryIO) -> bytes | None:
-    """The EXIF of a TIFF file (or of a RAW file built like one) as a block of its own; None where there is none."""
+def from_tiff(file: BinaryIO, *, makers_notes: bool = True) -> bytes | None:
+    """The EXIF of a TIFF file (or of a RAW file built like one, or of a block) as a block of its own; None where there is
+    none. ``makers_notes``: those as well, which may be large."""
     reader = Reader(file)
     details, gps = reader.child(reader.main, EXIF_IFD), reader.child(reader.main, GPS_IFD)
+    if not makers_notes:
+        details.pop(MAKERS_NOTES, None)
     main = {tag: reader.main[tag] for tag in (*DESCRIPTIVE, ORIENTATION) if tag in reader.main}
     if not (main or details or gps):
         return None

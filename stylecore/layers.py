@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 
 CONVOLUTIONS = tuple(
@@ -22,6 +24,30 @@ LAYERS = _names()
 """Index = index in ``torchvision.models.vgg19().features``."""
 
 
+def maps_of(name: str) -> int:
+    """How many feature maps a layer has."""
+    return min(512, 32 << _block_number(name))
+
+
+def margin_of(layers: Iterable[str]) -> int:
+    """Pixels beyond its own that a position of the deepest layer sees: each convolution's reach, up to a multiple of
+    ``stride_of``. 80 through relu5_1."""
+    last, reach = max(LAYERS.index(name) for name in layers), 0
+    for name in LAYERS[: last + 1]:
+        reach += 1 << block_of(name) if name.startswith("conv") else 0
+    stride = stride_of(layers)
+    return -(-reach // stride) * stride
+
+
+def stride_of(layers: Iterable[str]) -> int:
+    """Pixels from one position of the deepest layer to the next. 16 through relu5_1."""
+    return 1 << max(block_of(name) for name in layers)
+
+
 def block_of(name: str) -> int:
     """How many poolings are before a layer: ``relu4_2`` is in block 4, after three."""
-    return int(name.removeprefix("conv").removeprefix("relu").removeprefix("pool")[0]) - (0 if name.startswith("pool") else 1)
+    return _block_number(name) - (0 if name.startswith("pool") else 1)
+
+
+def _block_number(name: str) -> int:
+    return int(name[4:].partition("_")[0])  # after conv, relu or pool

@@ -22,6 +22,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 Statistic = Literal["gram", "covariance", "wasserstein"]
 TINY = 1e-12
@@ -34,14 +35,21 @@ class Moments:
     second: Tensor
     mean: Tensor
 
+    @functools.cached_property
     def covariance(self) -> Tensor:
         """(N, N)"""
         return self.second - torch.outer(self.mean, self.mean)
 
     @functools.cached_property
+    def sizes(self) -> tuple[float, float, float]:
+        """||S||^2, ||C||^2 and ||m||^2, none of them 0: for a target, brought to the host once."""
+        found = torch.stack([x.square().sum() for x in (self.second, self.covariance, self.mean)]).tolist()
+        return max(found[0], TINY), max(found[1], TINY), max(found[2], TINY)
+
+    @functools.cached_property
     def root(self) -> tuple[Tensor, Tensor]:
         """The square root of the covariance, and its largest eigenvalue: for a target, found once."""
-        values, vectors = torch.linalg.eigh(_symmetric(self.covariance()))
+        values, vectors = _eigh(self.covariance)
         return (vectors * values.clamp_min(0).sqrt()) @ vectors.T, values[-1].clamp_min(TINY)
 
 
@@ -75,7 +83,7 @@ def style_loss(statistic: Statistic, found: Moments, target: Moments) -> Pull:
     """As a share of the target: 0 the style's own, about 1 as far from it as silence is. So it has one scale in all
     layers, for every picture size and source of weights. (The paper's formula lets the deep layers rule.)"""
     if statistic == "gram":
-        return gram_error(found, target).scaled(1 / _norm(target.second))
+        return gram_error(found, target).scaled(1 / target.sizes[0])
     return covariance_loss(found, target) if statistic == "covariance" else wasserstein_loss(found, target)
 
 
@@ -88,19 +96,19 @@ def gram_error(found: Moments, target: Moments) -> Pull:
 def covariance_loss(found: Moments, target: Moments) -> Pull:
     """||C - C*||^2 / ||C*||^2 + ||m - m*||^2 / ||m*||^2 with C = S - m m^T (as in Li et al., "Demystifying Neural Style
     Transfer", 2017: matching moments)."""
-    wanted = target.covariance()
-    by_c = (found.covariance() - wanted) * (2 / _norm(wanted))
-    by_m = (found.mean - target.mean) * (2 / _norm(target.mean))
-    value = (by_c.square().sum() * _norm(wanted) + by_m.square().sum() * _norm(target.mean)) / 4
+    _, c_size, m_size = target.sizes
+    by_c = (found.covariance - target.covariance) * (2 / c_size)
+    by_m = (found.mean - target.mean) * (2 / m_size)
+    value = (by_c.square().sum() * c_size + by_m.square().sum() * m_size) / 4
     return Pull(value, by_c, by_m - 2 * (by_c @ found.mean))
 
 
 def wasserstein_loss(found: Moments, target: Moments) -> Pull:
     """The squared 2-Wasserstein distance of two Gaussians, ||m - m*||^2 + tr(C + C* - 2 (R C R)^(1/2)) with R = C*^(1/2)
     (Dowson & Landau 1982), over ||m*||^2 + tr C*. The gradient by C is 1 - R (R C R)^(-1/2) R."""
-    wanted, covariance = target.covariance(), found.covariance()
+    wanted, covariance = target.covariance, found.covariance
     r, largest = target.root
-    values, vectors = torch.linalg.eigh(_symmetric(r @ covariance @ r))
+    values, vectors = _eigh(r @ covariance @ r)
     # A root of t is taken as t / sqrt(t + rounding): what the number type cannot tell from nothing has no inverse root.
     rounding = largest**2 * (8 * torch.finfo(values.dtype).eps)
     values = values.clamp_min(0)
@@ -109,7 +117,8 @@ def wasserstein_loss(found: Moments, target: Moments) -> Pull:
     shift = found.mean - target.mean
     value = shift.square().sum() + covariance.trace() + wanted.trace() - 2 * roots.sum()
     whole = Pull(value, by_c, 2 * shift - 2 * (by_c @ found.mean))
-    return whole.scaled(1 / float((target.mean.square().sum() + wanted.trace()).clamp_min(TINY)))
+    size = (target.mean.square().sum() + wanted.trace()).clamp_min(TINY)
+    return Pull(whole.value / size, whole.second / size, whole.mean / size)
 
 
 def style_gradient(features: Tensor, pull: Pull, count: int) -> Tensor:
@@ -148,8 +157,15 @@ def _symmetric(matrix: Tensor) -> Tensor:
     return (matrix + matrix.T) / 2
 
 
-def _norm(x: Tensor) -> float:
-    return max(float(x.square().sum()), TINY)
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and -vectors; on the CPU where the device has no such function, in float64 where float32 finds none."""
+    matrix = _symmetric(matrix)
+    there = matrix.cpu() if matrix.device.type == "mps" else matrix
+    try:
+        values, vectors = torch.linalg.eigh(there)
+    except LinAlgError:  # eigenvalues all alike, as of one colour
+        values, vectors = torch.linalg.eigh(there.double().cpu())
+    return values.to(matrix), vectors.to(matrix)
 
 
 def _wide(x: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def targets_of(
         style = to_tensor(pixels, network.device)
         height, width = style.shape[2:]
         share = picture.weight / whole
-        for tile in tiles_of(height, width, STYLE_TILE):
+        for tile in tiles_of(height, width, STYLE_TILE, layers):
             with torch.no_grad():
                 features_of = network(tile.see(style), layers)
             for name, features in features_of.items():
@@ -122,7 +122,8 @@ class Objective:
             self.style = style_targets(network, preset.style, fingerprint, long_edge, self.layers)
         self.means = preset.statistic != "gram"
         self.photo = photo
-        self._divide(tile)
+        self.edge = tile or max(self.height, self.width)
+        self._divide()
 
     def __call__(self, picture: Tensor) -> tuple[Losses, Tensor]:
         """Where memory runs out, tiles of half the edge are tried, and kept. Raises RuntimeError where none will do."""
@@ -130,18 +131,29 @@ class Objective:
             try:
                 return self._evaluate(picture)
             except RuntimeError as e:
-                if not is_out_of_memory(e) or self.edge // 2 < SMALLEST:
-                    raise
-            if self.network.device.type == "cuda":
-                torch.cuda.empty_cache()
-            self._divide(self.edge // 2)
+                self._halve(e)
+            self._divide()
 
-    def _divide(self, tile: int | None) -> None:
-        self.edge = tile or max(self.height, self.width)
-        self.tiles = tiles_of(self.height, self.width, tile)
-        self.content = [self._content_of(self.photo, tile) for tile in self.tiles]
+    def _divide(self) -> None:
+        """Into tiles of this edge, or, where not even their content has room, of a smaller one."""
+        while True:
+            self.tiles = tiles_of(self.height, self.width, self.edge, self.layers)
+            try:
+                self.content = [self._content_of(self.photo, tile) for tile in self.tiles]
+                break
+            except RuntimeError as e:
+                self._halve(e)
         layers = self.preset.content_layers.items()
         self.content_factors = {name: self._content_factor(name, weight) for name, weight in layers}
+
+    def _halve(self, error: RuntimeError) -> None:
+        """Raises the error where it is another one, or the tiles are the smallest."""
+        if not is_out_of_memory(error) or self.edge // 2 < SMALLEST:
+            raise error
+        self.edge //= 2
+        self.content = []
+        if self.network.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _evaluate(self, picture: Tensor) -> tuple[Losses, Tensor]:
         """Untiled, one pass there and back. Tiled, a pass gathers the moments of all tiles; in a second each tile's

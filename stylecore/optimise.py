@@ -19,6 +19,7 @@ from stylecore.objective import Losses
 Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
 
 LARGEST_RISE = 1.2  # of the total loss in one step; L-BFGS without a line search does rise now and then
+NOTHING = 1e-6  # a loss below which rounding rules: a rise there is none
 LOWEST_SHARE = 1e-6  # of the full rate, at which hope is given up
 LBFGS_RATE, ADAM_RATE = 1.0, 0.02  # Adam's in units of the pixel range: 5 of 255
 FIRST_STEP = 0.02  # mean change of a pixel in L-BFGS's first step, when it knows no curvature
@@ -51,7 +52,7 @@ class Lbfgs:
             return self.losses
         s, y = candidate - self.picture, gradient - self.gradient
         curvature = torch.sum(s * y)
-        if float(curvature) > 1e-10 * float(y.norm() * s.norm()):
+        if bool(curvature > 1e-10 * y.norm() * s.norm()):
             self.pairs.append((s, y, curvature))
             del self.pairs[: -self.history]
         self.picture, self.gradient, self.losses = candidate, gradient, losses
@@ -75,18 +76,21 @@ class Lbfgs:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015)."""
+    """Adam (Kingma & Ba 2015). With an ``average`` above 0, ``picture`` is the running mean of the iterates with that
+    decay, unbiased as Adam's own moments are (Polyak & Juditsky 1992); the losses are the iterate's."""
 
-    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = ADAM_RATE) -> None:
+    def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = ADAM_RATE, average: float = 0.0) -> None:
         self.evaluate = evaluate
-        self.picture = picture
+        self.picture = self.iterate = picture
         self.full_rate = rate
+        self.average = average
+        self.averaged = 0
         self._restart(rate)
         self.losses, self.gradient = _start(picture, evaluate)
 
     def _restart(self, rate: float) -> None:
         self.rate = rate
-        self.parameter = self.picture.clone()
+        self.parameter = self.iterate.clone()
         self.adam = torch.optim.Adam([self.parameter], lr=rate)
 
     def step(self) -> Losses:
@@ -97,7 +101,9 @@ class Adam:
         if not _sound(losses, gradient, self.losses.total * 2):  # its first steps rise further than L-BFGS's
             self._restart(_lower(self.rate, self.full_rate))
             return self.losses
-        self.picture, self.gradient, self.losses = candidate, gradient, losses
+        self.iterate, self.gradient, self.losses = candidate, gradient, losses
+        self.averaged += 1
+        self.picture = torch.lerp(self.picture, candidate, (1 - self.average) / (1 - self.average**self.averaged))
         self.rate = self.adam.param_groups[0]["lr"] = min(self.full_rate, self.rate * 2)
         return losses
 
@@ -110,7 +116,7 @@ def _start(picture: Tensor, evaluate: Evaluate) -> tuple[Losses, Tensor]:
 
 
 def _sound(losses: Losses, gradient: Tensor, before: float) -> bool:
-    return math.isfinite(losses.total) and losses.total <= LARGEST_RISE * before and bool(gradient.isfinite().all())
+    return math.isfinite(losses.total) and losses.total <= LARGEST_RISE * before + NOTHING and bool(gradient.isfinite().all())
 
 
 def _lower(rate: float, full: float) -> float:

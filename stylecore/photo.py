@@ -15,7 +15,7 @@ from stylecore.colour import Floats, Pixels
 class Photo:
     """``pixels``: (height, width, 3), uint8 or uint16, sRGB, upright. ``alpha``: (height, width), same type, or None.
 
-    ``profile``: the RGB ICC profile to go back to; ``exif``: a TIFF block; ``xmp``: a packet; ``format``: jpeg, png,
+    ``profile``: the RGB ICC profile to go back to; ``exif``: a TIFF block; ``xmp``: a packet; ``dpi``: pixels an inch in print, across and down; ``format``: jpeg, png,
     tiff, webp, avif, heic, gif, bmp, raw or npy (bare samples); ``notes``: sentences on what could not be kept.
     """
 
@@ -26,6 +26,7 @@ class Photo:
     profile: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -35,22 +36,16 @@ class Photo:
 
     def resized(self, width: int, height: int) -> Floats:
         """The pixels at another size, float32 in 0..1, (height, width, 3); transparent places are white."""
-        return resize(_on_white(self.pixels, self.alpha), width, height)
-
-
-def resize(pixels: Pixels, width: int, height: int) -> Floats:
-    """Lanczos with antialiasing, to float32 in 0..1; one channel at a time, which bounds the memory."""
-    top = 1.0 if pixels.dtype == np.float32 else float(np.iinfo(pixels.dtype).max)
-    channels = []
-    for i in range(pixels.shape[2]):
-        channel = Image.fromarray(np.ascontiguousarray(pixels[..., i], np.float32))
-        channels.append(np.asarray(channel.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=4.0)))
-    return np.clip(np.stack(channels, -1) / np.float32(top), 0, 1)
-
-
-def _on_white(pixels: Pixels, alpha: Pixels | None) -> Pixels:
-    if alpha is None:
-        return pixels
-    top = np.iinfo(pixels.dtype).max
-    share = (alpha.astype(np.float32) / top)[..., None]
-    return (pixels * share + top * (1 - share)).round().astype(pixels.dtype)
+        """Lanczos with antialiasing; one channel at a time, which bounds the memory."""
+        top = np.float32(np.iinfo(self.pixels.dtype).max)
+        channels = []
+        for i in range(3):
+            channel = np.ascontiguousarray(self.pixels[..., i], np.float32)
+            if self.alpha is not None:  # on white
+                channel -= top
+                channel *= self.alpha
+                channel /= top
+                channel += top
+            small = Image.fromarray(channel).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=4.0)
+            channels.append(np.asarray(small))
+        return np.clip(np.stack(channels, -1) / top, 0, 1)

@@ -105,6 +105,10 @@ class Preset(BaseModel):
     rate: float | None = Field(
         None, gt=0, le=10, description="The optimiser's rate; by default 1 for lbfgs, 0.02 (of the pixel range) for adam."
     )
+    average: float = Field(
+        0.0, ge=0, lt=1, description="Of adam alone: the Result is a running mean of the pictures after each step, with this decay:"
+        " calmer, with less noise; 0: none.",
+    )
     steps: Annotated[tuple[Steps, ...], BeforeValidator(_as_steps)] = Field(
         default=(60, 40, 25), min_length=1, max_length=8,
         description="Steps at each scale, coarse to fine; each scale has twice the size of the one before.",
@@ -148,6 +152,8 @@ class Preset(BaseModel):
     def _check_statistic(self) -> Preset:
         if self.weighting == "article" and self.statistic != "gram":
             raise ValueError("`statistic` is gram where `weighting` is article")
+        if self.average and self.optimiser != "adam":
+            raise ValueError("`average` is for the optimiser adam")
         return self
 
     def with_steps(self, total: int) -> Preset:

@@ -7,7 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ READ_ONLY = {"raw": "jpeg", "gif": "png", "bmp": "png"}
 LARGEST_EDGE = {"jpeg": 65_535, "webp": 16_383, "avif": 65_535, "heic": 16_384}
 DEEP = ("png", "tiff", "npy")
 JPEG_SEGMENT = 65_533 - 6
+ENCODER_ERRORS = (OSError, ValueError, RuntimeError, TypeError, SyntaxError, KeyError)  # some read the EXIF that they are given
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,23 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
     xmp = _true_xmp(photo.xmp, width, height) if photo.xmp else None
     if kind == "jpeg":
         if block and len(block) > JPEG_SEGMENT:
+            notes.append("Its maker's notes are larger than a JPEG holds and were left out.")
+            block = exif.from_tiff(io.BytesIO(block), makers_notes=False)
+        if block and len(block) > JPEG_SEGMENT:
             notes.append("Its EXIF is larger than a JPEG holds and was left out.")
             block = None
         if xmp and len(xmp) > JPEG_SEGMENT - 29:
             notes.append("Its XMP is larger than a JPEG holds and was left out.")
             xmp = None
+    about = About(block, xmp, photo.profile, photo.dpi)
     try:
-        return _ENCODERS[kind](pixels, quality, block, xmp, photo.profile), notes
-    except (OSError, ValueError, RuntimeError) as e:
+        return _ENCODERS[kind](pixels, quality, about), notes
+    except ENCODER_ERRORS as e:
+        if block is None:
+            raise ResultError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
+    try:
+        return _ENCODERS[kind](pixels, quality, replace(about, exif=None)), [*notes, f"Its EXIF is damaged, {kind} does not take it, and it was left out."]
+    except ENCODER_ERRORS as e:
         raise ResultError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
 
 
@@ -125,16 +135,28 @@ def _true_xmp(packet: bytes, width: int, height: int) -> bytes:
     return packet[:start] + packet[end + len(b"</xmp:Thumbnails>") :] if 0 <= start < end else packet
 
 
-Metadata = bytes | None
+@dataclass(frozen=True)
+class About:
+    """What goes with the pixels into a file, as in Photo."""
+
+    exif: bytes | None
+    xmp: bytes | None
+    profile: bytes | None
+    dpi: tuple[float, float] | None
 
 
-def _pillow(kind: str, **options: Any) -> Callable[[Pixels, int, Metadata, Metadata, Metadata], bytes]:
-    def encode_with(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile: Metadata) -> bytes:
+Encoder = Callable[[Pixels, int, About], bytes]
+
+
+def _pillow(kind: str, **options: Any) -> Encoder:
+    def encode_with(pixels: Pixels, quality: int, about: About) -> bytes:
         if kind == "HEIF":
             import pillow_heif
 
             pillow_heif.register_heif_opener()
-        given = {"exif": block and b"Exif\0\0" + block, "xmp": xmp, "icc_profile": profile}
+        given: dict[str, Any] = {"exif": about.exif and b"Exif\0\0" + about.exif, "xmp": about.xmp, "icc_profile": about.profile}
+        if kind == "JPEG":
+            given["dpi"] = about.dpi
         out = io.BytesIO()
         image = Image.fromarray(np.ascontiguousarray(pixels))
         image.save(out, kind, quality=quality, **options, **{k: v for k, v in given.items() if v})
@@ -143,18 +165,20 @@ def _pillow(kind: str, **options: Any) -> Callable[[Pixels, int, Metadata, Metad
     return encode_with
 
 
-def _png(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile: Metadata) -> bytes:
-    """8 or 16 bits; the chunks iCCP, eXIf and iTXt stand before the pixels (PNG specification, third edition)."""
+def _png(pixels: Pixels, quality: int, about: About) -> bytes:
+    """8 or 16 bits; the chunks iCCP, pHYs, eXIf and iTXt stand before the pixels (PNG specification, third edition)."""
     import imagecodecs
 
     data = bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=4))
     chunks = b""
-    if profile:
-        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
-    if block:
-        chunks += _chunk(b"eXIf", block)
-    if xmp:
-        chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    if about.profile:
+        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(about.profile))
+    if about.dpi:
+        chunks += _chunk(b"pHYs", struct.pack(">IIB", *(round(edge / 0.0254) for edge in about.dpi), 1))  # pixels a metre
+    if about.exif:
+        chunks += _chunk(b"eXIf", about.exif)
+    if about.xmp:
+        chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + about.xmp)
     after_header = 8 + 25
     return data[:after_header] + chunks + data[after_header:]
 
@@ -163,7 +187,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def _tiff(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile: Metadata) -> bytes:
+def _tiff(pixels: Pixels, quality: int, about: About) -> bytes:
     import tifffile
 
     out = io.BytesIO()
@@ -175,24 +199,26 @@ def _tiff(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile:
         predictor=True,
         rowsperstrip=64,
         extrasamples=["unassalpha"] if pixels.shape[2] == 4 else None,
-        iccprofile=profile,
+        iccprofile=about.profile,
+        resolution=about.dpi,
+        resolutionunit="inch" if about.dpi else None,
         metadata=None,
         software=False,
-        extratags=[(700, 1, len(xmp), xmp, True)] if xmp else None,
+        extratags=[(700, 1, len(about.xmp), about.xmp, True)] if about.xmp else None,
     )
     data = bytearray(out.getbuffer())
-    if block:
-        exif.append_to_tiff(data, block)
+    if about.exif:
+        exif.append_to_tiff(data, about.exif)
     return bytes(data)
 
 
-def _npy(pixels: Pixels, quality: int, block: Metadata, xmp: Metadata, profile: Metadata) -> bytes:
+def _npy(pixels: Pixels, quality: int, about: About) -> bytes:
     out = io.BytesIO()
     np.save(out, pixels, allow_pickle=False)
     return out.getvalue()
 
 
-_ENCODERS: dict[str, Callable[[Pixels, int, Metadata, Metadata, Metadata], bytes]] = {
+_ENCODERS: dict[str, Encoder] = {
     "jpeg": _pillow("JPEG", subsampling=0),
     "webp": _pillow("WEBP", method=4),
     "avif": _pillow("AVIF", subsampling="4:4:4"),

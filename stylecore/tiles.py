@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-STRIDE = 16  # pixels: of a position of block 5
-MARGIN = 80  # half of relu5_1's receptive field, up to a multiple of the stride: exact
+from stylecore.layers import margin_of, stride_of
+
 SMALLEST = 128  # edge
 
 
@@ -35,23 +36,24 @@ class Tile:
         return features[:, :, rows, columns]
 
 
-def tiles_of(height: int, width: int, edge: int | None) -> list[Tile]:
-    """Tiles of about ``edge`` pixels; None: one, the whole."""
+def tiles_of(height: int, width: int, edge: int | None, layers: Sequence[str]) -> list[Tile]:
+    """Tiles of about ``edge`` pixels, with the margin that these ``layers`` see: exact. None: one, the whole."""
+    margin, stride = margin_of(layers), stride_of(layers)
     return [
         Tile((rows[0], columns[0]), (rows[1], columns[1]))
-        for rows in _parts(height, edge)
-        for columns in _parts(width, edge)
+        for rows in _parts(height, edge, margin, stride)
+        for columns in _parts(width, edge, margin, stride)
     ]
 
 
-def _parts(length: int, edge: int | None) -> list[tuple[slice, slice]]:
+def _parts(length: int, edge: int | None, margin: int, stride: int) -> list[tuple[slice, slice]]:
     """(outer, inner) along one side, of equal lengths as far as the stride lets them be."""
     if edge is None or length <= edge:
         return [(slice(0, length), slice(0, length))]
     count = -(-length // edge)
-    step = -(-length // count // STRIDE) * STRIDE
-    bounds = [*range(0, length - STRIDE, step), length]
+    step = -(-length // count // stride) * stride
+    bounds = [*range(0, length - stride, step), length]
     return [
-        (slice(max(0, start - MARGIN), min(length, stop + MARGIN)), slice(start, stop))
+        (slice(max(0, start - margin), min(length, stop + margin)), slice(start, stop))
         for start, stop in itertools.pairwise(bounds)
     ]

@@ -59,7 +59,7 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
     sizes = working_sizes(photo.size, preset, device)
     steps = sum(preset.steps) if preset.strength > 0 else 0
     if steps:
-        tile_and_pairs(device, *sizes[-1], free_memory(device))  # too large: now, not after the coarse scales
+        tile_and_pairs(device, preset, *sizes[-1], free_memory(device))  # too large: now, not after the coarse scales
     costs = [width * height + STEP_COST for width, height in sizes]
     whole = sum(cost * count for cost, count in zip(costs, preset.steps, strict=True))
     done, worked, loss, picture = 0, 0, None, None
@@ -78,7 +78,7 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                     own = preset.colour == "palette"
                     first = _graded(first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest))
             del small
-            tile, pairs = tile_and_pairs(device, width, height, free_memory(device))
+            tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
             optimiser = _optimiser(preset, first, Objective(network, preset, target, preset.digest, tile, len(sizes) - scale), pairs)
             del target
             for _ in range(count):
@@ -112,7 +112,7 @@ def load_network(weights: str, device: Device) -> Network:
 
 def _optimiser(preset: Preset, first: Tensor, objective: Objective, pairs: int) -> Lbfgs | Adam:
     if preset.optimiser == "adam":
-        return Adam(first, objective, preset.rate or ADAM_RATE)
+        return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
     return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
 
 
@@ -126,11 +126,12 @@ def _start(photo: Tensor, seed: int | None) -> Tensor:
 
 def _graded(picture: Tensor, wanted: Colours) -> Tensor:
     """With the colours of the style: the statistics of features that follow pull at the first two moments only."""
-    small = torch.nn.functional.interpolate(picture, scale_factor=min(1.0, GRADED_EDGE / max(picture.shape[2:])), mode="nearest")
-    table = torch.from_numpy(grading(to_pixels(small).reshape(-1, 3), wanted)).to(picture.device)
-    at = picture[0].flip(0).permute(1, 2, 0)[None, None] * 2 - 1  # (1, 1, height, width, 3), blue first: the table's last axis
+    share = min(1.0, GRADED_EDGE / max(picture.shape[2:]))
+    small = torch.nn.functional.interpolate(picture, [max(1, round(edge * share)) for edge in picture.shape[2:]], mode="nearest")
+    table = torch.from_numpy(grading(to_pixels(small).reshape(-1, 3), wanted))
+    at = picture.cpu()[0].flip(0).permute(1, 2, 0)[None, None] * 2 - 1  # (1, 1, height, width, 3), blue first: the table's last axis
     out = torch.nn.functional.grid_sample(table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True)
-    return out[:, :, 0].contiguous()
+    return out[:, :, 0].contiguous().to(picture.device)  # Apple's GPUs cannot do it
 
 
 def _resized(picture: Tensor, width: int, height: int) -> Tensor:

@@ -141,7 +141,7 @@ from stylecore.preset import load_preset
 from stylecore.transfer import load_network
 device, preset = choose_device("auto"), load_preset(Path(sys.argv[1]))
 width, height, free = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) << 30
-tile, pairs = tile_and_pairs(device, width, height, min(free, free_memory(device)))
+tile, pairs = tile_and_pairs(device, preset, width, height, min(free, free_memory(device)))
 picture = torch.rand(1, 3, height, width, device=device.torch)
 optimiser = Lbfgs(picture, Objective(load_network("oxford", device), preset, picture, preset.digest, tile), history=pairs)
 optimiser.step()

@@ -98,3 +98,15 @@ def test_soft_transparent_edges_keep_their_colour(detail: float) -> None:
     seen = alpha > 25
     assert np.abs(out.astype(int) - pixels)[seen].max() < 12
     assert np.array_equal(enlarge(photo.resized(30, 20), photo, detail=1, colour="style", strength=0), pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 300_000), (300_000, 1)])
+def test_a_very_thin_picture_takes_no_more_memory(shape: tuple[int, int]) -> None:
+    """Its painting is thicker than it is: 32 pixels at least."""
+    photo = Photo(Path("thin.png"), np.zeros((*shape, 3), np.uint8), "png")
+    painting = np.zeros((max(32, shape[0] // 1000), max(32, shape[1] // 1000), 3))
+    tracemalloc.start()
+    assert enlarged(painting, photo).shape == (*shape, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 250 * 300_000

@@ -88,7 +88,7 @@ def test_what_is_no_photo_is_refused_by_name(tmp_path: Path, small: Image.Image)
     assert "animated (3 frames)" in refused("moving.gif", out.getvalue())
     out = io.BytesIO()
     small.save(out, "TIFF", save_all=True, append_images=[small])
-    assert "2 pages" in refused("pages.tif", out.getvalue())
+    assert "several pages" in refused("pages.tif", out.getvalue())
     out = io.BytesIO()
     tifffile.imwrite(out, np.ones((20, 20, 3), np.float32), photometric="rgb")
     assert "RGB, float32" in refused("float.tif", out.getvalue())
@@ -132,3 +132,25 @@ def test_no_permission_and_no_file(tmp_path: Path, small: Image.Image) -> None:
             os.seteuid(0)
     with pytest.raises(PhotoError, match="No such file"):
         load_photo(tmp_path / "gone.png")
+
+
+def test_a_tiff_whose_directories_go_round(tmp_path: Path, small: Image.Image) -> None:
+    """The next one is the first: read to no end, were it not bounded."""
+    small.save(tmp_path / "a.tif")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    start = struct.unpack("<I", data[4:8])[0]
+    count = struct.unpack("<H", data[start : start + 2])[0]
+    struct.pack_into("<I", data, start + 2 + 12 * count, start)
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    begin = time.monotonic()
+    with pytest.raises(PhotoError, match=r"several pages|damaged"):
+        load_photo(tmp_path / "a.tif")
+    assert time.monotonic() - begin < 20
+
+
+def test_samples_whose_header_is_damaged(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 4, 3), np.uint8))
+    data = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(data.replace(b"'shape': (", b"'shape': (\n\t((("))
+    with pytest.raises(PhotoError, match="holds no samples that can be read"):
+        load_photo(tmp_path / "a.npy")

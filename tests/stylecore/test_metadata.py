@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -13,7 +15,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 from stylecore import exif
 from stylecore.decode import load_photo
 from stylecore.preset import Output
-from stylecore.result import save_result
+from stylecore.result import EXTENSIONS, _chunk, save_result
 from tests.conftest import difference
 from tests.stylecore.photos import FORMATS, LOSSLESS, adobe_rgb, check_upright, result_of, rich_exif, write_photo
 
@@ -111,3 +113,52 @@ def test_a_linear_profile_that_calls_itself_srgb(tmp_path: Path, small: Image.Im
     assert difference(photo.pixels, small) > 20
     save_result(result_of(photo), tmp_path / "out.png", Output())
     assert difference(Image.open(tmp_path / "out.png"), small) < 2
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+@pytest.mark.parametrize(("kind", "other"), [("jpeg", "png"), ("png", "jpeg"), ("png", "tiff"), ("tiff", "tiff"), ("tiff", "jpeg")])
+def test_the_resolution_in_print_travels(tmp_path: Path, small: Image.Image, kind: str, other: str, turn: int) -> None:
+    """Pixels an inch, across and down: by the format's own field. A TIFF is turned by its tag, a picture by its EXIF."""
+    path = tmp_path / f"photo{EXTENSIONS[kind]}"
+    block = Image.Exif()
+    block[ExifTags.Base.Orientation] = turn
+    small.save(path, dpi=(300, 150), exif=block)
+    target = tmp_path / f"result{EXTENSIONS[other]}"
+    save_result(result_of(load_photo(path)), target, Output())
+    with Image.open(target) as out:
+        assert [float(edge) for edge in out.info["dpi"]] == pytest.approx([300, 150] if turn == 1 else [150, 300], abs=0.6)
+
+
+def test_what_stands_behind_the_pixels_of_a_16_bit_png(tmp_path: Path) -> None:
+    """The specification allows EXIF there: orientation 6 is heeded, the block comes along."""
+    samples = np.random.default_rng(0).integers(0, 65536, (40, 60, 3), dtype=np.uint16)
+    data = bytes(imagecodecs.png_encode(samples))
+    block = rich_exif(6, thumbnail=False)
+    (tmp_path / "a.png").write_bytes(data[:-12] + _chunk(b"eXIf", block) + data[-12:])
+    photo = load_photo(tmp_path / "a.png")
+    assert photo.size == (40, 60)
+    assert photo.exif == block
+
+
+def test_an_exif_that_avif_does_not_take_is_left_out(tmp_path: Path, small: Image.Image) -> None:
+    block = bytearray(rich_exif(1, thumbnail=False))
+    reader = exif.Reader(io.BytesIO(bytes(block)))
+    struct.pack_into(reader.order + "H", block, 10 + 2, 13)  # a type that Pillow's writer does not know
+    photo = replace(load_photo(write_photo(tmp_path, small, "png")), exif=bytes(block))
+    notes = save_result(result_of(photo), tmp_path / "out.avif", Output())
+    assert difference(Image.open(tmp_path / "out.avif").convert("RGB"), small) < 6
+    assert all("was left out" in note for note in notes)
+
+
+def test_makers_notes_that_a_jpeg_does_not_hold(tmp_path: Path, small: Image.Image) -> None:
+    block = Image.Exif()
+    block[ExifTags.Base.Make] = "Stylefolder"
+    details = block.get_ifd(ExifTags.IFD.Exif)
+    details[ExifTags.Base.MakerNote], details[ExifTags.Base.DateTimeOriginal] = bytes(90_000), "2026:11:23 10:00:00"
+    small.save(tmp_path / "a.png", exif=block)
+    notes = save_result(result_of(load_photo(tmp_path / "a.png")), tmp_path / "out.jpg", Output())
+    assert notes == ["Its maker's notes are larger than a JPEG holds and were left out."]
+    with Image.open(tmp_path / "out.jpg") as out:
+        kept = out.getexif()
+    assert kept[ExifTags.Base.Make] == "Stylefolder"
+    assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "2026:11:23 10:00:00"

@@ -84,3 +84,12 @@ def test_a_hopeless_objective_is_said(kind: type[Lbfgs | Adam]) -> None:
     with pytest.raises(Diverged, match="however small"):
         for _ in range(50):
             optimiser.step()
+
+
+def test_the_average_is_the_unbiased_running_mean() -> None:
+    optimiser = Adam(torch.full_like(TARGET, 0.5), bowl, average=0.8)
+    total, weight = torch.zeros_like(TARGET), 0.0
+    for _ in range(7):
+        optimiser.step()
+        total, weight = 0.8 * total + 0.2 * optimiser.iterate, 0.8 * weight + 0.2
+        assert torch.allclose(optimiser.picture, total / weight, atol=1e-6)

@@ -137,3 +137,33 @@ def test_formats_that_cannot_hold_it(tmp_path: Path) -> None:
         save_result(result_of(wide), tmp_path / "wide.webp", Output())
     with pytest.raises(ResultError, match="no format is known"):
         save_result(result_of(wide), tmp_path / "wide.bmp", Output())
+
+
+def test_tiffs_of_12_bits(tmp_path: Path) -> None:
+    """White is white: samples of 9 to 15 bits are brought to 16."""
+    samples = np.linspace(0, 4095, 64 * 96).astype(np.uint16).reshape(64, 96)
+    tifffile.imwrite(tmp_path / "a.tif", data=iter([imagecodecs.packints_encode(samples.ravel(), 12)]), shape=samples.shape, dtype=np.uint16, bitspersample=12, photometric="minisblack", rowsperstrip=64)
+    photo = load_photo(tmp_path / "a.tif")
+    assert photo.pixels.dtype == np.uint16
+    assert np.abs(photo.pixels[..., 0].astype(int) - samples.astype(int) * 65535 // 4095).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_tiffs_whose_alpha_is_multiplied_in(tmp_path: Path, kind: type) -> None:
+    top = np.iinfo(kind).max
+    alpha = np.linspace(top // 4, top, 64 * 96).astype(kind).reshape(64, 96)
+    colour = np.array([0.9, 0.5, 0.2])
+    samples = np.dstack([np.rint(colour * alpha[..., None]).astype(kind), alpha])
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["assocalpha"])
+    photo = load_photo(tmp_path / "a.tif")
+    assert np.array_equal(photo.alpha, alpha)
+    assert np.abs(photo.pixels / top - colour).max() < 0.01
+
+
+def test_transparent_places_are_white_for_the_network(tmp_path: Path) -> None:
+    pixels = np.full((40, 60, 3), (20, 60, 90), np.uint8)
+    photo = Photo(tmp_path / "a.png", pixels, "png", alpha=np.repeat([[0, 128, 255]], 40, 0).repeat(20, 1).astype(np.uint8))
+    seen = photo.resized(60, 40)[20] * 255
+    assert np.abs(seen[5] - 255).max() < 1
+    assert np.abs(seen[30] - (255 + (np.array([20, 60, 90]) - 255.0) * 128 / 255)).max() < 1
+    assert np.abs(seen[55] - (20, 60, 90)).max() < 1

@@ -18,33 +18,36 @@ from stylecore.losses import Statistic
 from stylecore.memory import TooLarge, tile_and_pairs
 from stylecore.objective import Objective, to_tensor
 from stylecore.preset import Preset
-from stylecore.tiles import MARGIN, STRIDE, tiles_of
+from stylecore.tiles import tiles_of
 from stylecore.transfer import Progress, load_network, working_sizes
 from tests.conftest import REPOSITORY
 
 EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 
 
+@pytest.mark.parametrize(("layer", "margin", "stride"), [("relu5_1", 80, 16), ("relu5_4", 128, 16), ("pool5", 128, 32), ("relu1_1", 1, 1)])
 @pytest.mark.parametrize(("height", "width", "edge"), [(400, 600, 128), (333, 517, 160), (64, 900, 256), (145, 145, 128)])
-def test_tiles_cover_the_picture_once(height: int, width: int, edge: int) -> None:
+def test_tiles_cover_the_picture_once(height: int, width: int, edge: int, layer: str, margin: int, stride: int) -> None:
     count = torch.zeros(1, 1, height, width)
-    for tile in tiles_of(height, width, edge):
+    for tile in tiles_of(height, width, edge, (layer, "conv1_1")):
         count[:, :, tile.inner[0], tile.inner[1]] += 1
         for inner, outer, length in zip(tile.inner, tile.outer, (height, width), strict=True):
-            assert inner.start % STRIDE == outer.start % STRIDE == 0
-            assert inner.start - outer.start in (0, MARGIN)
-            assert outer.stop in (length, inner.stop + MARGIN)
+            assert inner.start % stride == outer.start % stride == 0
+            assert inner.start - outer.start in (0, min(margin, inner.start))
+            assert outer.stop in (length, inner.stop + margin)
     assert bool((count == 1).all())
 
 
 @pytest.mark.parametrize(
-    ("weighting", "statistic"), [("article", "gram"), *(("relative", statistic) for statistic in get_args(Statistic))]
+    ("weighting", "statistic", "deepest"),
+    [("article", "gram", "relu5_1"), *(("relative", statistic, "relu5_1") for statistic in get_args(Statistic)), ("relative", "covariance", "pool5")],
 )
-def test_the_gradient_is_that_of_the_whole(cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str) -> None:
+def test_the_gradient_is_that_of_the_whole(cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str, deepest: str) -> None:
     """In float32, at borders and seams too; the sides are no multiples of anything."""
     cat.save(tmp_path / "cat.png")
     photo = to_tensor(load_photo(tmp_path / "cat.png").resized(397, 261), EXACT.torch)
-    preset = oil.model_copy(update={"statistic": statistic, "weighting": weighting, "tv_weight": 0.01, "style_size": 0.5})
+    layers = {**oil.style_layers, deepest: 0.2}
+    preset = oil.model_copy(update={"statistic": statistic, "weighting": weighting, "tv_weight": 0.01, "style_size": 0.5, "style_layers": layers})
     picture = (photo.roll(37, 3) * 0.7 + 0.1).contiguous()
     network = load_network("oxford", EXACT)
     whole, expected = Objective(network, preset, photo, preset.digest)(picture)
@@ -93,17 +96,20 @@ def test_out_of_memory_halves_the_tiles_and_goes_on() -> None:
     assert again == pytest.approx(loss, rel=1e-4)
 
 
-def test_what_fits() -> None:
+def test_what_fits(oil: Preset) -> None:
     """As a whole, by tiles, with few pairs, not at all: said with a size that would fit."""
-    assert tile_and_pairs(EXACT, 512, 384, 8 << 30) == (None, 20)
-    tile, pairs = tile_and_pairs(EXACT, 6000, 4000, 16 << 30)
+    assert tile_and_pairs(EXACT, oil, 512, 384, 8 << 30) == (None, 20)
+    tile, pairs = tile_and_pairs(EXACT, oil, 6000, 4000, 16 << 30)
     assert tile is not None
     assert 128 <= tile < 2000
     assert 3 <= pairs < 20
     with pytest.raises(TooLarge, match="a long edge of") as refused:
-        tile_and_pairs(EXACT, 30_000, 20_000, 8 << 30)
+        tile_and_pairs(EXACT, oil, 30_000, 20_000, 8 << 30)
     fits = int(str(refused.value).split("long edge of ")[1].split()[0])
-    tile_and_pairs(EXACT, fits, fits * 2 // 3, 8 << 30)
+    tile_and_pairs(EXACT, oil, fits, fits * 2 // 3, 8 << 30)
+    early = oil.model_copy(update={"content_layers": {"relu1_2": 1.0}})
+    with pytest.raises(TooLarge):
+        tile_and_pairs(EXACT, early, fits, fits * 2 // 3, 8 << 30)
 
 
 def test_full_size_has_no_enlarging(cat: Image.Image, oil: Preset, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stylecore import Photo, Preset, Progress, Result, load_preset, stylize
-from stylecore.colour import luma
+from stylecore import Photo, Preset, Progress, Result, load_photo, load_preset, stylize
+from stylecore.colour import luma, palette_of
 from stylecore.device import Device, choose_device
 from stylecore.errors import DeviceError
 from stylecore.objective import Objective, to_tensor
@@ -218,3 +218,38 @@ def test_devices() -> None:
     for name in ("tpu", "cuda:99", "cpu:1"):
         with pytest.raises(DeviceError, match="There is no device"):
             choose_device(name)
+
+
+def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Preset) -> None:
+    """Beforehand the style's colours are exchanged for the photo's: mean and covariance stay near them; of a grey photo, grey."""
+    _, other = run(photo, quick.model_copy(update={"steps": (20, 10)}))
+    _, kept = run(photo, quick.model_copy(update={"steps": (20, 10), "colour": "palette"}))
+
+    def apart(result: Result) -> float:
+        a, b = (palette_of([pixels.astype(np.float32) / 255], [1]) for pixels in (result.pixels, photo.pixels))
+        return float(np.abs(a.mean - b.mean).max() + np.abs(a.covariance - b.covariance).max())
+
+    assert apart(kept) < 0.04 < apart(other)
+    assert difference(kept.pixels, photo.pixels) > 4, "and it is painted"
+    grey = Photo(photo.path, np.repeat(np.asarray(Image.fromarray(photo.pixels).convert("L"))[..., None], 3, 2), "png")
+    _, result = run(grey, quick.model_copy(update={"steps": (20, 10), "colour": "palette"}))
+    assert float(np.ptp(result.pixels.astype(int), axis=2).mean()) < 12
+
+
+def test_a_photo_that_is_the_style_already(quick: Preset) -> None:
+    """Nothing is left to do: no step is better, and none is worse."""
+    style = load_photo(quick.style[0].picture)
+    progress, _ = run(style, quick.model_copy(update={"recolour": False, "steps": (15,), "style_size": 1.0}), CPU32)
+    assert len(progress) == 15
+    assert np.abs(progress[-1].preview() - style.resized(*progress[-1].size)).max() < 0.01
+
+
+def test_adam_with_an_average_is_calmer(photo: Photo) -> None:
+    """Steps that are too long: the mean of them has less noise than the last."""
+    classic = load_preset(REPOSITORY / "presets" / "classic.yaml").model_copy(update={"size": 96, "steps": (25,), "rate": 0.1})
+    noise = {}
+    for average in (0.0, 0.9):
+        _, result = run(photo, classic.model_copy(update={"average": average}))
+        small = Photo(Path("small"), result.pixels, "png").resized(96, 64)
+        noise[average] = float(np.abs(np.diff(small, axis=1)).mean())
+    assert noise[0.9] < 0.9 * noise[0.0]
