@@ -24,7 +24,7 @@ KEYS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "content_layers": ("oil", [{"content_layers": {"relu2_2": 1.0}}, {"content_layers": {"relu3_1": 1.0}}, {"content_layers": {"relu4_2": 1.0}}]),
     "statistic": ("gouache", [{"statistic": "gram"}, {"statistic": "covariance"}, {"statistic": "wasserstein"}]),
     "recolour": ("stained-glass", [{"recolour": False}, {"recolour": True}]),
-    "colour": ("oil", [{"colour": "style"}, {"colour": "photo"}]),
+    "colour": ("night", [{"colour": "style"}, {"colour": "photo"}, {"colour": "palette"}]),
     "strength": ("woodblock", [{"strength": 40}, {"strength": 70}, {"strength": 100}]),
     "steps": ("oil", [{"steps": (10, 6, 4)}, {"steps": (60, 40, 25)}, {"steps": (200, 120, 80)}]),
     "tv_weight": ("pointillist", [{"tv_weight": 0.0}, {"tv_weight": 20.0}, {"tv_weight": 100.0}]),

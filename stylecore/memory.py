@@ -18,6 +18,8 @@ BYTES_SEEN = {torch.bfloat16: 1250, torch.float32: 2400}  # a pixel of a tile, o
 BYTES_KEPT = 84  # a pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
 BYTES_PAIR = 24  # a pixel, for each pair that L-BFGS remembers
 MOST_PAIRS, FEWEST_PAIRS = 20, 3
+CPU_MOST = 5_000_000_000  # bytes for one evaluation on the CPU, whose memory others want, too
+CPU_TILE = 1024  # edge; larger ones are no quicker there
 SAID_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
 
 
@@ -50,9 +52,11 @@ def tile_and_pairs(device: Device, preset: Preset, width: int, height: int, free
         )
     pairs = int(min(MOST_PAIRS, FEWEST_PAIRS + left / 2 / (pixels * BYTES_PAIR)))
     left -= (pairs - FEWEST_PAIRS) * pixels * BYTES_PAIR
-    if pixels * seen <= left:
+    on_cpu = device.torch.type == "cpu"
+    if pixels * seen <= (min(left, CPU_MOST) if on_cpu else left):
         return None, pairs
-    return max(SMALLEST, int(math.sqrt(left / seen)) - 2 * margin), pairs
+    edge = max(SMALLEST, int(math.sqrt(left / seen)) - 2 * margin)
+    return min(edge, CPU_TILE) if on_cpu else edge, pairs
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -101,7 +101,7 @@ def test_what_fits(oil: Preset) -> None:
     assert tile_and_pairs(EXACT, oil, 512, 384, 8 << 30) == (None, 20)
     tile, pairs = tile_and_pairs(EXACT, oil, 6000, 4000, 16 << 30)
     assert tile is not None
-    assert 128 <= tile < 2000
+    assert 128 <= tile <= 1024
     assert 3 <= pairs < 20
     with pytest.raises(TooLarge, match="a long edge of") as refused:
         tile_and_pairs(EXACT, oil, 30_000, 20_000, 8 << 30)
