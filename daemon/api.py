@@ -290,6 +290,8 @@ def _route_controls(app: FastAPI, inside: Inside, at: _At) -> None:
     async def retry(number: JobId) -> JobOut:
         """Queue a failed or cancelled Job again."""
         job = at.job(number)
+        if job.source == "upload" and not job.photo.exists():
+            raise HTTPException(409, f"What was sent for Job {number} is no longer here: send it again.")
         again = at.ledger.retry(number)
         if not again:
             raise HTTPException(409, f"Job {number} is {job.state}" + (f": {job.reason}" if job.reason else "; only what failed or was cancelled is tried again."))

@@ -18,6 +18,7 @@ from daemon.job import Job, Signature
 from daemon.ledger import Ledger
 from daemon.library import get_preset
 from daemon.lifetime import stoppable
+from daemon.places import canonical
 from daemon.sending import send
 from daemon.settings import load_settings
 from stylecore.errors import StylefolderError
@@ -117,6 +118,8 @@ def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None, tel
     try:
         signature = complete.look(photo)
         digest = complete.sha256(photo)
+    except IsADirectoryError:
+        reason = "It is a folder: name the photos in it, or drop it into an Inbox."
     except OSError as e:
         reason = f"It cannot be read ({e.strerror}): check its name, and that you may read it."
     job = ledger.ask("command", photo, preset, digest, signature, target, reason=reason)
@@ -130,6 +133,8 @@ def _place(photos: Sequence[Path], out: Path | None) -> Out:
         raise UsageError(f"{out} is a file, and there are {len(photos)} photos: name a folder after -o.")
     if out is not None and folder and not out.exists() and out.suffix.lower() in EXTENSIONS.values():
         raise UsageError(f"{out} is the name of one picture, and there are {len(photos)} photos: name a folder after -o.")
+    if out is not None and not folder and canonical(out.suffix) not in EXTENSIONS.values():
+        raise UsageError(f"{out.name}: no format is known by {out.suffix!r}: end the name in {', '.join(EXTENSIONS.values())}, or name a folder.")
     there = next((p for p in (out, *out.absolute().parents) if p.is_dir()), None) if out is not None else None
     if there is not None and not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"The folder {there} cannot be written to: mend its rights, or name another after -o.")

@@ -191,8 +191,10 @@ def resume() -> None:
 def cancel(job: Annotated[int, typer.Argument(help="A Job's number.")]) -> None:
     """Cancel a Job; one that runs stops before its next step."""
     found = _ask("DELETE", f"/v1/jobs/{job}")
-    again = f"; `stylefolder retry {job}` takes it up again" if found["state"] == "cancelled" else ""
-    typer.echo(f"Job {job} is {found['state']}{again}.")
+    if found["state"] == "cancelled":
+        typer.echo(f"Job {job} is cancelled; `stylefolder retry {job}` takes it up again.")
+    else:
+        typer.echo(f"Job {job} {'has failed' if found['state'] == 'failed' else 'is done'} already: there is nothing to cancel.")
 
 
 @app.command()
@@ -263,7 +265,7 @@ def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml 
     from daemon.library import get_preset
 
     preset = get_preset(name, places.default_root())
-    typer.echo(f"{name} is right: preset {preset.name!r} with {len(preset.style)} style picture(s).")
+    typer.echo(f"{name} is right: preset {preset.name!r} after {', '.join(style.picture.name for style in preset.style)}.")
 
 
 @presets_app.command()
@@ -281,6 +283,8 @@ def new(
 
     path = write_preset(name, style, places.config_folder() / places.PRESETS)
     typer.echo(f"{path} is written; edit it as you like, and drop photos into the Inbox {name!r}.")
+    if (places.SHIPPED / path.name).exists():
+        typer.echo(f"It takes the place of the preset {name!r} that ships; without the file that is back.")
     if sample:
         try:
             photo = packaged_photograph()

@@ -34,4 +34,5 @@ def edit(file: Path) -> None:
 
 def shown(file: Path) -> str:
     """What is in force, as YAML. Raises SettingsError."""
-    return yaml.safe_dump(load_settings(file).model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    found = {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in load_settings(file).model_dump(mode="json").items()}
+    return yaml.safe_dump(found, sort_keys=False, allow_unicode=True)

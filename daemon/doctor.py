@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import gimp, places, service
+from daemon.client import running_daemon
 from daemon.library import Library
+from daemon.settings import SettingsError, load_settings
 from stylecore.errors import StylefolderError
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -33,8 +35,10 @@ def examine(root: Path, device: str) -> Iterator[Finding]:
     yield Finding("presets", bool(library.presets), ", ".join(library.presets) or "none found: reinstall stylefolder")
     for error in library.errors.values():
         yield Finding("preset", False, error)
+    yield _settings(root)
     yield _root(root)
     yield _disk(root)
+    yield from _daemon()
     yield from _gimp()
     yield Finding("service", *service.state())
     yield Finding("log", True, str(places.log_file()))
@@ -70,6 +74,26 @@ def _root(root: Path) -> Finding:
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("root", False, f"{there} cannot be written to: mend its rights or name another folder")
     return Finding("root", True, str(root) if there == root else f"{root} will be made at the first `stylefolder watch`")
+
+
+def _settings(root: Path) -> Finding:
+    file = places.settings_file()
+    try:
+        load_settings(file, root)
+    except SettingsError as e:
+        return Finding("settings", False, " ".join(str(e).splitlines()))
+    return Finding("settings", True, str(file) if file.exists() else "the defaults; `stylefolder config edit` changes them")
+
+
+def _daemon() -> Iterator[Finding]:
+    client = running_daemon(places.address_file())
+    if client is None:
+        yield Finding("daemon", True, "none runs; `stylefolder watch` starts one")
+        return
+    status = client.ask("GET", "/v1/status")
+    yield Finding("daemon", True, f"process {status['pid']} watches {status['root']}, {status['state']}")
+    for problem in status["problems"]:
+        yield Finding("daemon", False, problem)
 
 
 def _gimp() -> Iterator[Finding]:

@@ -64,4 +64,4 @@ class History:
 
     def ended_last(self, state: str, limit: int) -> list[Any]:
         """Rows, the newest first."""
-        return self._sql("SELECT * FROM jobs WHERE state = ? AND finished_at > 0 ORDER BY finished_at DESC LIMIT ?", (state, limit))
+        return self._sql("SELECT * FROM jobs WHERE state = ? AND finished_at > 0 AND (state <> 'failed' OR source = 'folder') ORDER BY finished_at DESC LIMIT ?", (state, limit))

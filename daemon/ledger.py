@@ -316,7 +316,7 @@ class Ledger:
 
     def retry(self, number: int | None) -> list[Job]:
         """Queue a failed or cancelled Job again; None: all that failed."""
-        which = "state = 'failed'" if number is None else "state IN ('failed', 'cancelled') AND id = ?"
+        which = "state = 'failed' AND source = 'folder'" if number is None else "state IN ('failed', 'cancelled') AND id = ?"
         rows = self._sql(
             "UPDATE jobs SET state = 'queued', attempts = 0, reason = NULL, started_at = NULL, finished_at = NULL"  # noqa: S608
             f" WHERE {which} AND recipe IS NOT NULL AND digest NOT LIKE '{REFUSED}%' RETURNING *",
@@ -349,7 +349,7 @@ class Ledger:
         return map(self._job, rows)
 
     def ended_last(self, state: State, limit: int) -> list[Job]:
-        """The newest first."""
+        """The newest first; of failures the folders': who sent a photo knows."""
         return [self._job(row) for row in self.history.ended_last(state, limit)]
 
     def recipes_in_use(self) -> list[Preset]:
@@ -396,9 +396,11 @@ class Ledger:
         return int(self._sql(f"SELECT count(*) FROM jobs WHERE state IN ({marks})", states)[0][0])  # noqa: S608
 
     def counts(self) -> dict[str, dict[State, int]]:
-        """How many Jobs of each preset are in each state."""
+        """How many Jobs of each preset are in each state: the folders', and others while they wait and run."""
         found: dict[str, dict[State, int]] = {}
-        for preset, state, n in self._sql("SELECT preset, state, count(*) FROM jobs GROUP BY preset, state"):
+        for preset, state, n in self._sql(
+            "SELECT preset, state, count(*) FROM jobs WHERE source = 'folder' OR state IN ('queued', 'running') GROUP BY preset, state"
+        ):
             found.setdefault(os.fsdecode(preset), {})[state] = n
         return found
 

@@ -60,7 +60,7 @@ class Library:
             except _Unsettled:
                 self.waiting.add(name)
             except (PresetError, ResultError, OSError) as e:
-                errors[name] = f"{e}" + (" Its last good version stays in force." if name in presets else "")
+                errors[name] = " ".join(str(e).splitlines()) + (" Its last good version stays in force." if name in presets else "")
         resolved = {picture for pictures in self._pictures.values() for picture in pictures}
         self.style_pictures = {*map(self._as_scanned, resolved), *(str(path) for path in found.values() if path.suffix not in YAML)}
         self.presets, self.errors = dict(sorted(presets.items())), errors
@@ -156,4 +156,4 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, known, 1)), None)
+    return next(iter(difflib.get_close_matches(name, known, 1, 0.7)), None)

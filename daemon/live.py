@@ -13,7 +13,7 @@ from rich.text import Text
 
 from daemon.client import Client, NoDaemon, Refused
 from daemon.panel import PICTURE_FROM, Scene, lines, name_of, picture_corner
-from daemon.pictures import half_blocks, kitty_picture, speaks_kitty
+from daemon.pictures import half_blocks, kitty_picture, open_picture, speaks_kitty
 from daemon.places import printable
 from daemon.screen import Screen, keyboard, opened
 from daemon.wire import RunningOut, StatusOut
@@ -166,13 +166,10 @@ class _View:
         return f"{len(client.ask('POST', '/v1/retry')['jobs'])} queued again."
 
     def _open(self, client: Client, status: StatusOut) -> str:
-        import typer
-
-        done = next((job for job in status.recent if job.result), None)
-        if done is None or done.result is None:
+        there = next((Path(job.result) for job in status.recent if job.source == "folder" and job.result and Path(job.result).exists()), None)
+        if there is None:
             return "Nothing is done yet."
-        typer.launch(done.result)
-        return f"Opening {name_of(done.result)}."
+        return f"Opening {name_of(str(there))}." if open_picture(there) else f"No program here opens pictures: it lies in {printable(there)}."
 
     def _scene(self, width: int, height: int) -> Scene:
         follower, now = self.follower, time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
     body = [_joined(line, beside[i] if i < len(beside) else None, column) for i, line in enumerate(work)]
     foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(status, width)]
     left = height - len(top) - len(body) - len(foot)
-    lists = _lists(status, left - 1, glyphs)
+    lists = _lists(status, width, left - 1, glyphs)
     return _fit([*top, *body, *_at_least(lists, left)[: max(left, 0)], *foot], width, height, glyphs)
 
 
@@ -73,7 +74,13 @@ def _heading(status: StatusOut, now: float, width: int, glyphs: Glyphs) -> list[
     line = Text.assemble((f"{glyphs.dot} {status.state}", f"bold {STATES[status.state]}"), f"  Stylefolder  {printable(status.root)}")
     line.truncate(max(1, width - len(clock) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
     line.append(" " * max(1, width - line.cell_len - len(clock)) + clock, "dim")
-    return [line, *(Text(f"  ! {printable(problem)}", "yellow") for problem in status.problems[:3])]
+    return [line, *(row for problem in status.problems[:3] for row in _wrapped(f"! {problem}", width, "yellow", 2))]
+
+
+def _wrapped(sentence: str, width: int, style: str, most: int) -> list[Text]:
+    """In at most so many lines, a little indented."""
+    rows = textwrap.wrap(printable(sentence), max(10, width - 2)) or [""]
+    return [Text(f"  {row}", style) for row in [*rows[: most - 1], " ".join(rows[most - 1 :])] if row]
 
 
 def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
@@ -82,7 +89,7 @@ def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
     if not status.running:
         queued = sum(counts.get("queued", 0) for counts in status.inboxes.values())
         words = f"{queued} queued." if queued else f"Nothing to do: drop a photo into a folder of {printable(status.root)}."
-        return [Text(words if status.state != "paused" else f"Paused; {queued} queued.", "dim")]
+        return [Text(row.plain.strip(), "dim") for row in _wrapped(words if status.state != "paused" else f"Paused; {queued} queued.", width, "", 2)]
     found: list[Text] = []
     for running in status.running:
         found += _one_running(running, scene.curves.get(running.job.id, []), scene.now, width, glyphs)
@@ -93,7 +100,7 @@ def _one_running(running: RunningOut, curve: list[tuple[int, float]], now: float
     job = running.job
     elapsed = now - job.started_at if job.started_at else running.seconds
     times = clock(elapsed) + (f", {clock(running.left)} left" if running.left is not None else "")
-    name = Text.assemble((name_of(job.photo), "bold"), f" [{printable(job.preset)}]")
+    name = Text.assemble((name_of(job.photo), "bold"), f" [{printable(job.preset)}]", (f"  Job {job.id}", "dim"))
     name.truncate(max(1, width - len(times) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
     first = Text.assemble(name, " " * max(2, width - name.cell_len - len(times)), times)
     share = f" {running.share:4.0%}"
@@ -124,28 +131,25 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> 
 def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
     """Its figures; its name as far as there is room."""
     device, gigabyte = status.device, 1e9
-    parts = [""]
-    if device.use is not None:
-        parts.append(f"use {device.use:.0%}")
-    if device.load is not None:
-        parts.append(f"load {device.load:.1f}")
-    parts.append(f"memory {device.memory_ours / gigabyte:.1f} GB ours, {device.memory_others / gigabyte:.1f} others', of {device.memory_total / gigabyte:.0f}")
-    if device.temperature is not None:
-        parts.append(f"{device.temperature:.0f} C")
-    figures = "   ".join(parts)
+    ours, others, whole = (memory / gigabyte for memory in (device.memory_ours, device.memory_others, device.memory_total))
+    parts = ["", *([] if device.use is None else [f"use {device.use:.0%}"]), *([] if device.load is None else [f"load {device.load:.1f}"])]
+    degrees = [] if device.temperature is None else [f"{device.temperature:.0f} C"]
+    figures = "   ".join([*parts, f"memory {ours:.1f} GB ours, {others:.1f} others', of {whole:.0f}", *degrees])
+    if len(device.name) + len(figures) > width:
+        figures = "  ".join([*parts, f"{ours:.1f} + {others:.1f} of {whole:.0f} GB", *degrees])
     name = Text(device.name, "dim")
     name.truncate(max(1, width - len(figures)), overflow="ellipsis" if glyphs is UNICODE else "crop")
     return name.append(figures)
 
 
-def _lists(status: StatusOut, room: int, glyphs: Glyphs) -> list[Text]:
+def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Text]:
     """The sections that grow, each with its share of the room: what is short leaves the rest to what is long."""
     hour = status.throughput
     paced = f", median {hour.median:.1f} s, 95th percentile {hour.p95:.1f} s" if hour.median is not None and hour.p95 is not None else ""
     sections = [
         _inboxes(status),
         [Text(f"Last hour: {hour.done} done{paced}")],
-        [Text("Failed", "bold red"), *(_failure(job) for job in status.failures)] if status.failures else [],
+        [Text("Failed", "bold red"), *(row for job in status.failures for row in _failure(job, width))] if status.failures else [],
         [Text("Not complete yet", "bold"), *(Text(f"  {name_of(p.photo)}: waits for {printable(p.waits_for)}") for p in status.pending)]
         if status.pending else [],
         [Text("Done", "bold"), *(_recent(job, glyphs) for job in status.recent)] if status.recent else [],
@@ -185,17 +189,22 @@ def _inboxes(status: StatusOut) -> list[Text]:
     return rows
 
 
-def _failure(job: JobOut) -> Text:
-    return Text.assemble("  ", (f"stylefolder retry {job.id}", "bold"), f"  {name_of(job.photo)} [{printable(job.preset)}]: {printable(job.reason or '')}")
+def _failure(job: JobOut, width: int) -> list[Text]:
+    """In a line where there is room, and else the reason beneath."""
+    line = Text.assemble("  ", (f"stylefolder retry {job.id}", "bold"), f"  {name_of(job.photo)} [{printable(job.preset)}]: ")
+    reason = printable(job.reason or "")
+    if line.cell_len + len(reason) <= width:
+        return [line.append(reason)]
+    return [line, *_wrapped(reason, width, "", 2)]
 
 
 def _recent(job: JobOut, glyphs: Glyphs) -> Text:
     at = time.strftime("%H:%M", time.localtime(job.finished_at))
     took = f"{job.seconds:.1f} s" if job.seconds is not None else ""
-    line = Text(f"  {at} {name_of(job.photo)} [{printable(job.preset)}] {took} {glyphs.arrow} ")
-    if job.result:
+    line = Text(f"  {at} {name_of(job.photo)} [{printable(job.preset)}] {took}")
+    if job.result and job.source == "folder":  # of what was sent the Result is where its sender put it
         link = Path(job.result).as_uri() if Path(job.result).is_absolute() else ""
-        line.append(name_of(job.result), f"link {link}" if link else "")
+        line.append(f" {glyphs.arrow} ").append(name_of(job.result), f"link {link}" if link else "")
     return line
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +73,18 @@ def kitty_picture(picture: bytes | Path, columns: int, rows: int) -> tuple[list[
     keys = f"a=T,f=100,i={NUMBER},p=1,c={wide},r={high},C=1,q=2,"
     said = [f"\x1b_G{'' if i else keys}m={int(i + 1 < len(chunks))};{chunk}\x1b\\" for i, chunk in enumerate(chunks)]
     return [Text(" " * wide) for _ in range(high)], "".join(said)
+
+
+def open_picture(path: Path) -> bool:
+    """In the program that the user has for it, which says nothing into our terminal. False where there is none."""
+    if sys.platform == "win32":
+        os.startfile(path)
+        return True
+    program = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
+    if program is None:
+        return False
+    subprocess.Popen([program, str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    return True
 
 
 def _small(picture: bytes | Path, width: int, height: int) -> Image | None:

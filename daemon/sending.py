@@ -43,8 +43,11 @@ def send(
                     del sent[fields["job"]["id"]]
             while waiting and len(sent) < AT_ONCE:
                 photo = waiting.popleft()
-                if (number := _post(client, photo, options)) is not None:
-                    sent[number] = photo
+                if (job := _post(client, photo, options)) is None:
+                    continue
+                if job["ahead"] and not sent:
+                    show(Note(f"{photo.name} waits for the photo that the daemon is painting." if job["ahead"] == 1 else f"{photo.name}: {job['ahead']} are ahead of it."))
+                sent[job["id"]] = photo
             if not sent and not waiting:
                 break
     finally:
@@ -60,11 +63,12 @@ def _until_it_ends(client: Client) -> Iterator[dict[str, Any]]:
         yield from client.events()
 
 
-def _post(client: Client, photo: Path, options: Mapping[str, Any]) -> int | None:
+def _post(client: Client, photo: Path, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """None where the daemon does not take it: then it is done without, or the reason for a failure is found there."""
     try:
         with photo.open("rb") as file:
-            return int(client.ask("POST", "/v1/jobs", file, name=photo.name, **options)["id"])
+            found: dict[str, Any] = client.ask("POST", "/v1/jobs", file, name=photo.name, **options)
+            return found
     except (OSError, UnicodeError, NoDaemon, Refused):
         return None
 
@@ -96,4 +100,4 @@ def _brought_home(client: Client, event: Event, photo: Path, target: Callable[[P
 
 
 def _with(job: Job, result: Path | None, reason: str | None) -> Job:
-    return dataclasses.replace(job, result=result, reason=reason)
+    return dataclasses.replace(job, result=result, reason=reason, source="command")

@@ -62,6 +62,7 @@ def install(root: Path | None) -> Path:
         subprocess.run([tool, "bootout", f"gui/{os.getuid()}/{LABEL}"], capture_output=True)  # one of before, perhaps
         _run([tool, "bootstrap", f"gui/{os.getuid()}", str(path)])
     else:
+        _run([tool, "--user", "show-environment"], "No session of systemd answers: let your system start `stylefolder watch` in its own way")
         quoted = " ".join(shlex.quote(part).replace("%", "%%").replace("$", "$$") for part in command)
         write_whole(path, SYSTEMD.format(command=quoted, watchdog=WATCHDOG).encode())
         _run([tool, "--user", "daemon-reload"])
@@ -76,12 +77,12 @@ def remove() -> Path | None:
     if not path.exists():
         return None
     if sys.platform == "darwin":
-        _run([_tool(), "bootout", f"gui/{os.getuid()}/{LABEL}"])
-        path.unlink()
+        commands = [["bootout", f"gui/{os.getuid()}/{LABEL}"]]
     else:
-        _run([_tool(), "--user", "disable", "--now", UNIT])
-        path.unlink()
-        _run([_tool(), "--user", "daemon-reload"])
+        commands = [["--user", "disable", "--now", UNIT], ["--user", "daemon-reload"]]
+    for command in commands:  # where no session answers, nothing runs
+        subprocess.run([_tool(), *command], capture_output=True)
+        path.unlink(missing_ok=True)
     return path
 
 
@@ -122,8 +123,8 @@ def _tool() -> str:
     return found
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], otherwise: str = "") -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise NoService(f"`{shlex.join(command)}` failed: {said[-1] if said else f'exit status {done.returncode}'}")
+        raise NoService(f"{otherwise or f'`{shlex.join(command)}` failed'} ({said[-1] if said else f'exit status {done.returncode}'}).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from daemon.job import Original
 from stylecore.errors import StylefolderError
-from stylecore.yamlfile import YamlFileError, read_yaml
+from stylecore.yamlfile import YamlFileError, read_yaml, words_of
 
 FILE = "settings.yaml"
 
@@ -92,7 +93,7 @@ class LiveSettings:
         try:
             self.current, self.problem = load_settings(self.path, self.root), None
         except SettingsError as e:
-            self.problem = f"{e} The settings from before stay in force."
+            self.problem = f"{' '.join(str(e).splitlines())} The settings from before stay in force."
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -105,5 +106,6 @@ class LiveSettings:
 def _sentence(path: Path, line: int, error: Any) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"{path}:{line}: {key}: there is no such setting; there are {', '.join(Settings.model_fields)}."
-    return f"{path}:{line}: {key}: {error['msg'].removeprefix('Value error, ')} (it says {error['input']!r})."
+        near = difflib.get_close_matches(key, Settings.model_fields, 1)
+        return f"{path}:{line}: {key}: there is no such setting; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(Settings.model_fields)}.")
+    return f"{path}:{line}: {key}: {words_of(error)}"

@@ -163,7 +163,9 @@ def _json(event: Event) -> None:
 def _bars() -> Iterator[Show]:
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    from daemon.panel import clock
 
     console = Console(highlight=False)
     progress = Progress(
@@ -171,8 +173,7 @@ def _bars() -> Iterator[Show]:
         BarColumn(bar_width=None),
         TextColumn("{task.fields[words]}"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         console=console,
         expand=True,
         refresh_per_second=4,
@@ -186,10 +187,11 @@ def _bars() -> Iterator[Show]:
                 name = escape(f"{printable(job.photo.name)} [{job.preset}]")
                 if job.id in bars:  # begun again after the worker's death
                     progress.remove_task(bars[job.id])
-                bars[job.id] = progress.add_task(name, total=None, words="beginning")
+                bars[job.id] = progress.add_task(name, total=None, words="beginning", left="")
                 return
-            case JobStepped(job, step, steps, _, _, loss, share, _):
-                progress.update(bars[job.id], completed=share, total=1, words=f"step {step} of {steps}, loss {loss:.4g}")
+            case JobStepped(job, step, steps, _, _, loss, share, seconds):
+                left = clock(seconds * (1 - share) / share) if share else ""
+                progress.update(bars[job.id], completed=share, total=1, words=f"step {step} of {steps}, loss {loss:.4g}", left=left and f"{left} left")
                 return
             case JobDone(job) | JobFailed(job) | JobCancelled(job):
                 if job.id in bars:

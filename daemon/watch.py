@@ -51,7 +51,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
 
     A Root that is taken away is waited for; a damaged Ledger is set aside and made again from what lies in the folders.
     """
-    _make_root(root)
+    _make_root(root, show)
     welcome(root)
     settings = LiveSettings(places.settings_file(), root)
     failed, damaged = 0, False
@@ -81,6 +81,12 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
             except LedgerDamaged as e:
                 show(Note(str(e), warning=True))
                 damaged = True  # what was found in use may be found by no check at its opening
+
+
+class RootIsNone(StylefolderError):
+    """What was named is no folder."""
+
+    exit_status = 2
 
 
 class _Watch:
@@ -154,7 +160,7 @@ class _Watch:
             self.wake.wait(wait)
             self.wake.clear()
         if left := self.ledger.count("queued", "running"):
-            self.tell(Note(f"It ends; what is left, {left} of them, goes on at the next start.", warning=True))
+            self.tell(Note(f"It ends; {'1 photo is' if left == 1 else f'{left} photos are'} left for the next start.", warning=True))
 
     def _sign_of_life(self) -> None:
         if time.monotonic() - self._signed > SIGN_EVERY:
@@ -281,11 +287,13 @@ def result_names(root: Path, ledger: Ledger, job: Job, results: str) -> dict[str
     }
 
 
-def _make_root(root: Path) -> None:
+def _make_root(root: Path, show: Show) -> None:
     try:
+        if not root.exists():
+            show(Note(f"The folder {root} was not there, and is made."))
         root.mkdir(parents=True, exist_ok=True)
         places.own_folder(root).mkdir(exist_ok=True)
     except FileExistsError as e:
-        raise StylefolderError(f"{root} is a file: name the folder to watch.") from e
+        raise RootIsNone(f"{root} is a file: name the folder to watch.") from e
     except OSError as e:
         raise StylefolderError(f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights.") from e

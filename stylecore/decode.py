@@ -285,9 +285,14 @@ def _load_raw(path: Path, max_pixels: int) -> Photo:
             _check_size(path, raw.sizes.width, raw.sizes.height, max_pixels)
             pixels: Any = raw.postprocess(use_camera_wb=True, output_bps=16, gamma=SRGB_GAMMA)
     except rawpy.LibRawError as e:
-        raise PhotoError(f"{path.name} is a RAW file that cannot be read ({e}): convert it to TIFF or JPEG.") from e
+        raise PhotoError(f"{path.name} is a RAW file that cannot be read ({_said(e)}): convert it to TIFF or JPEG.") from e
     with path.open("rb") as file:
         return Photo(path, pixels, "raw", exif=exif.from_tiff(file))
+
+
+def _said(e: Exception) -> str:
+    """LibRaw's errors are bytes."""
+    return e.args[0].decode(errors="replace") if e.args and isinstance(e.args[0], bytes) else str(e)
 
 
 def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:

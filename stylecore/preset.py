@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from stylecore.errors import PresetError
 from stylecore.layers import LAYERS
-from stylecore.yamlfile import Lines, YamlFileError, read_yaml
+from stylecore.yamlfile import Lines, YamlFileError, read_yaml, words_of
 
 RESERVED_NAMES = ("presets", "styled", "failed")
 MAX_STEPS = 20_000
@@ -185,7 +185,8 @@ def _checked(path: Path, name: str, data: dict[str, Any], lines: Lines) -> Prese
     try:
         preset = Preset.model_validate({**data, "name": name, "digest": ""})
     except ValidationError as e:
-        raise PresetError("\n".join(_sentence(path, lines, error) for error in e.errors())) from e
+        told = {_sentence(path, lines, error): lines.where(_place(error)) for error in _bare(e.errors())}
+        raise PresetError("\n".join(sorted(told, key=lambda sentence: told[sentence]))) from e
     if own:
         raise PresetError(_unknown(path, lines, (own[0],)))
     return _with_pictures(preset, path, lines)
@@ -251,14 +252,26 @@ def _with_pictures(preset: Preset, path: Path, lines: Lines) -> Preset:
     return whole
 
 
+def _bare(errors: Sequence[Any]) -> list[Any]:
+    """Without those that only follow from another: a list whose entries are wrong counts as too short."""
+    deep = {error["loc"][:-1] for error in errors if error["loc"] and isinstance(error["loc"][-1], int)}
+    return [error for error in errors if not (error["type"] == "too_short" and error["loc"] in deep)]
+
+
+def _place(error: Any) -> tuple[Any, ...]:
+    return tuple(part for part in error["loc"] if part not in ("int", "constrained-int") and "literal" not in str(part))
+
+
 def _sentence(path: Path, lines: Lines, error: Any) -> str:
-    loc = tuple(part for part in error["loc"] if part not in ("int", "constrained-int") and "literal" not in str(part))
+    loc = _place(error)
     if error["type"] == "extra_forbidden":
         return _unknown(path, lines, loc)
     if error["type"] == "missing" and len(loc) == 1:
         return f"{path}:1: {loc[0]}: is missing; a preset needs it."
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{path}:{lines.where(loc)}: {'.'.join(map(str, loc))}: {message[0].lower()}{message[1:]} (it says {error['input']!r})."
+    if loc[:1] == ("size",):  # of its two kinds each says no
+        return f"{path}:{lines.where(loc)}: size: must be a number from 32 to 16384, auto or full (it says {error['input']!r})."
+    key = ".".join(map(str, loc)) or "statistic"
+    return f"{path}:{lines.where(loc)}: {key}: {words_of(error)}"
 
 
 def _unknown(path: Path, lines: Lines, loc: tuple[Any, ...]) -> str:

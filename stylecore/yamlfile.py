@@ -61,6 +61,25 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     return data, Lines(numbers)
 
 
+def words_of(error: Any) -> str:
+    """What one of pydantic's errors says, for who wrote the file and knows no types."""
+    limits = {k: v for k, v in error.get("ctx", {}).items() if isinstance(v, (int, float, str))}
+    kind, said = error["type"], f"it says {error['input']!r}"
+    if kind.endswith("_parsing") or kind.endswith("_type"):
+        wanted = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word or a line of text", "dict": "`name: number` in braces"}
+        return f"{wanted.get(kind.partition('_')[0], 'something else')} is wanted here ({said})."
+    by_kind = {
+        "greater_than_equal": "must be {ge} or more", "greater_than": "must be more than {gt}", "less_than_equal": "must be {le} or less",
+        "less_than": "must be less than {lt}", "literal_error": "must be one of {expected}", "too_short": "needs {min_length} at least",
+        "too_long": "has room for {max_length}", "string_too_short": "must not be empty", "string_too_long": "must not be longer than {max_length} letters",
+        "finite_number": "must be a number",
+    }  # fmt: skip
+    if kind in by_kind:
+        return f"{by_kind[kind].format(**limits)} ({said})."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{message[0].lower()}{message[1:]} ({said})."
+
+
 class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):

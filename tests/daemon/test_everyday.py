@@ -111,7 +111,7 @@ def test_service(daemon: Daemon, systemctl: Path) -> None:
     done = daemon.run("service", "install", daemon.root / "50% of $HOME")
     unit = daemon.home / "config" / "systemd" / "user" / "stylefolder.service"
     assert (done.returncode, done.stdout) == (0, f"Installed and started: {unit}\n"), done.stderr
-    assert systemctl.read_text().splitlines() == ["--user daemon-reload", "--user enable --now stylefolder.service"]
+    assert systemctl.read_text().splitlines() == ["--user show-environment", "--user daemon-reload", "--user enable stylefolder.service", "--user restart stylefolder.service"]
     text = unit.read_text()
     assert f"watch --plain '{daemon.root}/50%% of $$HOME'\n" in text
     if analyse := shutil.which("systemd-analyze"):
@@ -119,7 +119,7 @@ def test_service(daemon: Daemon, systemctl: Path) -> None:
         assert "stylefolder.service" not in checked.stderr, checked.stderr
     removed = daemon.run("service", "remove")
     assert (removed.returncode, removed.stdout, unit.exists()) == (0, f"Removed {unit}\n", False)
-    assert systemctl.read_text().splitlines()[2:] == ["--user disable --now stylefolder.service", "--user daemon-reload"]
+    assert systemctl.read_text().splitlines()[4:] == ["--user disable --now stylefolder.service", "--user daemon-reload"]
     assert daemon.run("service", "remove").stdout == "It is not installed.\n"
 
 
@@ -127,3 +127,29 @@ def test_no_systemd(daemon: Daemon) -> None:
     daemon.extra = {"PATH": str(daemon.home)}
     done = daemon.run("service", "install")
     assert (done.returncode, done.stderr) == (2, "stylefolder: There is no systemctl here: start `stylefolder watch` by what your system has for that.\n")
+
+
+def test_a_systemd_without_a_session(daemon: Daemon, systemctl: Path) -> None:
+    """It says no: nothing is left behind; and what was installed before can be taken away."""
+    tool = daemon.home / "bin" / "systemctl"
+    unit = daemon.home / "config" / "systemd" / "user" / "stylefolder.service"
+    daemon.run("service", "install")
+    tool.write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n")
+    assert daemon.run("service", "remove").stdout == f"Removed {unit}\n"
+    done = daemon.run("service", "install")
+    assert (done.returncode, done.stderr) == (
+        2, "stylefolder: No session of systemd answers: let your system start `stylefolder watch` in its own way (Failed to connect to bus).\n"
+    )  # fmt: skip
+    assert not unit.exists()
+
+
+def test_doctor_looks_at_settings_and_daemon(daemon: Daemon, small: Image.Image) -> None:
+    daemon.start()
+    small.save(daemon.root / "astray.jpg")
+    wait_for(lambda: daemon.status()["problems"])
+    daemon.settings("originals: delete\n")
+    done = daemon.run("doctor", daemon.root)
+    assert done.returncode == 1
+    assert "WRONG settings: " in done.stdout and "settings.yaml:1: originals: " in done.stdout
+    assert f"ok    daemon: process {daemon.pid} watches {daemon.root}, degraded" in done.stdout
+    assert "WRONG daemon: astray.jpg lies beside the folders" in done.stdout

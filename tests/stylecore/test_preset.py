@@ -33,16 +33,19 @@ def test_there_are_classic_and_seven_others() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("style_weight: much", 2, "style_weight: input should be a valid number"),
-        ("style_weight: -1", 2, "greater than or equal to 0"),
+        ("style_weight: much", 2, "style_weight: a number is wanted here (it says 'much')"),
+        ("style_weight: -1", 2, "style_weight: must be 0 or more (it says -1)"),
         ("style_weight: .nan", 2, "style_weight"),
         ("style_wieght: 3", 2, "style_wieght: there is no such key; did you mean 'style_weight'?"),
         ("rate: 1\nrate: 2", 3, "rate: stands twice"),
         ("\ncontent_layers: {conv9_9: 1}", 3, "there is no layer 'conv9_9'"),
         ("content_layers:\n  relu4_2: 1\n  relu4_2: 2", 4, "stands twice"),
-        ("steps: [10, 0]", 2, "steps.1: input should be greater than or equal to 1"),
-        ("steps: many", 2, "steps"),
-        ("size: 31", 2, "size"),
+        ("steps: [10, 0]", 2, "steps.1: must be 1 or more (it says 0)"),
+        ("steps: many", 2, "steps.0: a whole number is wanted here (it says 'many')"),
+        ("steps: []", 2, "steps: needs 1 at least"),
+        ("size: 31", 2, "size: must be a number from 32 to 16384, auto or full (it says 31)"),
+        ("colour: red", 2, "colour: must be one of 'style', 'photo' or 'palette' (it says 'red')"),
+        ("weighting: article\nstatistic: covariance", 1, "statistic: `statistic` is gram"),
         ("output: {qualty: 3}", 2, "qualty: there is no such key; did you mean 'quality'?"),
         ("colour: *style", 2, "aliases"),
         ("name: other", 2, "name: there is no such key"),
@@ -61,10 +64,14 @@ def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, line: int,
 
 def test_every_mistake_is_told(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(f"style: {STYLE}\nrate: no\nstrength: 101\n")
+    path.write_text(f"style: {STYLE}\nsteps: [0, a]\nsize: big\nrate: soon\nstrength: 101\n")
     with pytest.raises(PresetError) as e:
         load_preset(path)
-    assert len(str(e.value).splitlines()) == 2
+    told = [line.removeprefix(f"{path}:").partition(" (")[0] for line in str(e.value).splitlines()]
+    assert told == [
+        "2: steps.0: must be 1 or more", "2: steps.1: a whole number is wanted here", "3: size: must be a number from 32 to 16384, auto or full",
+        "4: rate: a number is wanted here", "5: strength: must be 100 or less",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "1: 2", "style: \udce9", "a: " + "[" * 3000, "x: 1\n" * 30_000])

@@ -218,7 +218,7 @@ def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.I
     assert not (inbox / "styled" / "a.png").exists()
     assert daemon.run("retry", first).returncode == 0
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
-    assert daemon.run("cancel", first).stdout == f"Job {first} is done.\n"
+    assert daemon.run("cancel", first).stdout == f"Job {first} is done already: there is nothing to cancel.\n"
     missing = daemon.run("cancel", 999)
     assert (missing.returncode, missing.stderr) == (2, "stylefolder: There is no Job 999.\n")
 
