@@ -156,4 +156,4 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, known, 1, 0.7)), None)
+    return next(iter(difflib.get_close_matches(name, known, 1, 0.65)), None)

@@ -79,7 +79,7 @@ def _heading(status: StatusOut, now: float, width: int, glyphs: Glyphs) -> list[
 
 def _wrapped(sentence: str, width: int, style: str, most: int) -> list[Text]:
     """In at most so many lines, a little indented."""
-    rows = textwrap.wrap(printable(sentence), max(10, width - 2)) or [""]
+    rows = textwrap.wrap(printable(sentence), max(10, width - 2), break_on_hyphens=False) or [""]
     return [Text(f"  {row}", style) for row in [*rows[: most - 1], " ".join(rows[most - 1 :])] if row]
 
 
@@ -136,7 +136,7 @@ def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
     degrees = [] if device.temperature is None else [f"{device.temperature:.0f} C"]
     figures = "   ".join([*parts, f"memory {ours:.1f} GB ours, {others:.1f} others', of {whole:.0f}", *degrees])
     if len(device.name) + len(figures) > width:
-        figures = "  ".join([*parts, f"{ours:.1f} + {others:.1f} of {whole:.0f} GB", *degrees])
+        figures = "  ".join([*parts, f"memory {ours:.1f} + {others:.1f} of {whole:.0f} GB", *degrees])
     name = Text(device.name, "dim")
     name.truncate(max(1, width - len(figures)), overflow="ellipsis" if glyphs is UNICODE else "crop")
     return name.append(figures)

@@ -194,14 +194,14 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
         (["apply", "photo.png", "--preset", "oli"], 2, "There is no preset 'oli': did you mean 'oil'?"),
         (["apply", "photo.png", "--preset", "gone.yaml"], 2, "gone.yaml: cannot be read"),
         (["apply", "photo.png", "--preset", "oil", "-o", "photo.png"], 2, "is the photo itself"),
-        (["apply", "photo.png", "--preset", "oil", "-o", "out.xyz"], 1, "no format is known by '.xyz'"),
+        (["apply", "photo.png", "--preset", "oil", "-o", "out.xyz"], 2, "no format is known by '.xyz'"),
         (["apply", "photo.png", "--preset", "oil", "--device", "cuda:99"], 1, "There is no device 'cuda:99' here"),
         (["apply", "photo.png"], 2, "--preset"),
         (["presets", "check", "gone.yaml"], 2, "gone.yaml: cannot be read"),
         (["presets", "check", "oli"], 2, "did you mean 'oil'?"),
         (["presets", "new", "a/b", "--style", "photo.png"], 2, "'a/b' cannot be a preset's name"),
         (["apply", "photo.png", "other.png", "--preset", "oil", "-o", "both.jpg"], 2, "both.jpg is the name of one picture, and there are 2 photos"),
-        (["watch", "photo.png"], 1, "photo.png is a file: name the folder to watch."),
+        (["watch", "photo.png"], 2, "photo.png is a file: name the folder to watch."),
     ],
 )
 def test_wrong_usage_in_a_sentence(
