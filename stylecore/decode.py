@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import tokenize
 import warnings
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from stylecore import colour, exif
+from stylecore import colour, exif, tiff
 from stylecore.colour import Floats, Pixels
 from stylecore.errors import PhotoError, PhotoGone
 from stylecore.photo import Photo
+from stylecore.tiff import split_samples
 
 MAX_PIXELS = 400_000_000
-MOST_PAGES = 64  # of a TIFF that are looked at
 MOST_DPI = 100_000
 SRGB_GAMMA = (2.4, 12.92)  # exponent and slope at the toe; LibRaw's own default is BT.709's
 RAW_SUFFIXES = (
@@ -34,7 +33,6 @@ FORMATS = {
 
 KINDS = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"
 NUMPY_MAGIC = b"\x93NUMPY"
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 DECODER_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError)
 """What Pillow's and libheif's decoders are seen to say of damaged files, beside OSError."""
 
@@ -75,8 +73,9 @@ def load_style_picture(path: Path, long_edge: int) -> Floats:
 
 def _load(path: Path, head: bytes, max_pixels: int) -> Photo:
     try:
-        photo = _load_tiff(path, max_pixels) if head[:4] in TIFF_MAGIC else None
-        return photo or _load_with_pillow(path, head, max_pixels)
+        if head[:4] in tiff.MAGIC and (found := tiff.read_tiff(path, lambda width, height: _check_size(path, width, height, max_pixels))):
+            return _photo(path, "tiff", *found)
+        return _load_with_pillow(path, head, max_pixels)
     except UnidentifiedImageError as e:
         raise PhotoError(f"{path.name} is not a picture, or of a kind that is not read ({KINDS}).") from e
     except DECODER_ERRORS as e:
@@ -91,7 +90,7 @@ def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
             _check_size(path, image.width, image.height, max_pixels)
             _check_still(path, image)
             if image.format == "PNG" and head[24] == 16:
-                raw, alpha = _split_samples(_deep_png(path))
+                raw, alpha = split_samples(_deep_png(path))
                 image.load()  # what stands behind the pixels is read then
             else:
                 image.load()
@@ -106,44 +105,6 @@ def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
             if isinstance(xmp, str):
                 xmp = xmp.encode()
             return _photo(path, FORMATS[image.format or ""], raw, alpha, image.info.get("icc_profile"), block, xmp, turn, image.info.get("dpi"))
-
-
-def _load_tiff(path: Path, max_pixels: int) -> Photo | None:
-    """Grey and RGB of 8 and 16 bits by tifffile; None for the kinds of TIFF that Pillow knows better."""
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            page: Any = tiff.pages.first
-            _check_size(path, page.imagewidth, page.imagelength, max_pixels)
-            every: Any = tiff.pages  # without end in a damaged file, whose directories point at each other
-            whole = (p for p in itertools.islice(every, MOST_PAGES) if not p.is_reduced)  # cameras add small previews
-            if len(list(itertools.islice(whole, 2))) > 1:
-                raise PhotoError(f"{path.name} has several pages: save the one you want as a picture of its own.")
-            photometric = getattr(page.photometric, "name", str(page.photometric))
-            plain = photometric in ("RGB", "MINISBLACK") and page.compression not in (6, 7)  # JPEG: its own colours
-            if page.bitspersample == 1 or (page.dtype == np.uint8 and not (plain and page.bitspersample == 8)):
-                return None
-            if page.dtype not in (np.uint8, np.uint16) or not plain:
-                raise PhotoError(
-                    f"{path.name} is a TIFF of {photometric}, {page.dtype}, which is not read: save it as RGB of 8 or 16 bits."
-                )
-            samples = page.asarray()
-            if int(page.planarconfig) == 2 and samples.ndim == 3:
-                samples = np.moveaxis(samples, 0, -1)
-            raw, alpha = _split_samples(np.ascontiguousarray(samples))
-            raw, alpha = (_to_16_bits(part, page.bitspersample) for part in (raw, alpha))
-            if alpha is not None and tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples[:1]:
-                raw = _straight(raw, alpha)
-            dpi = _tiffs_dpi(page)
-            xmp, profile, turn = page.tags.valueof(700), page.iccprofile, page.tags.valueof(274)
-    except PhotoError:
-        raise
-    except Exception as e:  # tifffile's many decoders each have errors of their own
-        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
-    with path.open("rb") as file:
-        block = exif.from_tiff(file)
-    return _photo(path, "tiff", raw, alpha, profile, block, xmp, turn if turn in range(1, 9) else 1, dpi)
 
 
 def _photo(
@@ -164,29 +125,6 @@ def _photo(
         dpi=dpi[::-1] if dpi and turn >= 5 else dpi,
         notes=notes,
     )
-
-
-def _to_16_bits(samples: Any, bits: int) -> Any:
-    """Of samples of 9 to 15 bits, which lie in 16; others stay."""
-    if samples is None or samples.dtype != np.uint16 or bits == 16:
-        return samples
-    return (samples.astype(np.uint32) * 65535 // (2**bits - 1)).clip(0, 65535).astype(np.uint16)
-
-
-def _straight(raw: Pixels, alpha: Pixels) -> Any:
-    """Colours that were multiplied with their alpha (TIFF 6.0, associated alpha), as they were before."""
-    top = np.iinfo(raw.dtype).max
-    share = np.maximum(alpha, 1).astype(np.float32)[..., None] / np.float32(top)
-    return np.rint(raw / share).clip(0, top).astype(raw.dtype)
-
-
-def _tiffs_dpi(page: Any) -> tuple[float, float] | None:
-    """Pixels an inch, across and down."""
-    unit = {2: 1.0, 3: 2.54}.get(int(page.tags.valueof(296, default=2)))  # inch, centimetre
-    across, down = page.tags.valueof(282), page.tags.valueof(283)
-    if unit is None or not across or not down or not (across[1] and down[1]):
-        return None
-    return across[0] / across[1] * unit, down[0] / down[1] * unit
 
 
 def _to_srgb(raw: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
@@ -222,15 +160,7 @@ def _split(path: Path, image: Image.Image) -> tuple[Pixels, Pixels | None]:
         return np.asarray(image), None
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         raise PhotoError(f"{path.name} has pixels of the kind {image.mode!r}, which is not read: save it as RGB.")
-    return _split_samples(np.asarray(image))
-
-
-def _split_samples(samples: Pixels) -> tuple[Pixels, Pixels | None]:
-    """(height, width[, 1 to 4]) to grey or RGB, and alpha, which is the second or the fourth."""
-    samples = samples[..., None] if samples.ndim == 2 else samples
-    if samples.shape[2] in (2, 4):
-        return samples[..., :-1], samples[..., -1]
-    return samples[..., :3], None
+    return split_samples(np.asarray(image))
 
 
 def _deep_png(path: Path) -> Pixels:
@@ -271,7 +201,7 @@ def _load_samples(path: Path, max_pixels: int) -> Photo:
     if samples.dtype not in (np.uint8, np.uint16) or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
         raise PhotoError(f"{path.name} holds {samples.dtype} of the shape {samples.shape}, where (height, width, 1 to 4) of 8 or 16 bits is read.")
     _check_size(path, samples.shape[1], samples.shape[0], max_pixels)
-    raw, alpha = _split_samples(np.array(samples))  # (height, width, 1 or 3), (height, width) or None
+    raw, alpha = split_samples(np.array(samples))  # (height, width, 1 or 3), (height, width) or None
     return _photo(path, "npy", raw, alpha, None, None, None, 1)
 
 

@@ -63,7 +63,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
 
 def words_of(error: Any) -> str:
     """What one of pydantic's errors says, for who wrote the file and knows no types."""
-    limits = {k: v for k, v in error.get("ctx", {}).items() if isinstance(v, (int, float, str))}
+    limits = {name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()}
     kind, said = error["type"], f"it says {error['input']!r}"
     if kind.endswith("_parsing") or kind.endswith("_type"):
         wanted = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word or a line of text", "dict": "`name: number` in braces"}

@@ -110,6 +110,7 @@ def test_without_utf_8_and_without_colour(working: Daemon) -> None:
         assert b"\x1b[32m" not in terminal.raw and b"38;2" not in terminal.raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_daemon_ends_under_it(working: Daemon, number: signal.Signals) -> None:
     with attached(working) as terminal:
@@ -123,6 +124,7 @@ def test_the_daemon_ends_under_it(working: Daemon, number: signal.Signals) -> No
         assert b"Traceback" not in terminal.raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_give_the_terminal_back(working: Daemon, number: signal.Signals) -> None:
     with attached(working) as terminal:

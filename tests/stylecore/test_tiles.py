@@ -45,14 +45,14 @@ def test_tiles_cover_the_picture_once(height: int, width: int, edge: int, layer:
 def test_the_gradient_is_that_of_the_whole(cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str, deepest: str) -> None:
     """In float32, at borders and seams too; the sides are no multiples of anything."""
     cat.save(tmp_path / "cat.png")
-    photo = to_tensor(load_photo(tmp_path / "cat.png").resized(397, 261), EXACT.torch)
+    photo = to_tensor(load_photo(tmp_path / "cat.png").resized(275, 261), EXACT.torch)
     layers = {**oil.style_layers, deepest: 0.2}
     preset = oil.model_copy(update={"statistic": statistic, "weighting": weighting, "tv_weight": 0.01, "style_size": 0.5, "style_layers": layers})
     picture = (photo.roll(37, 3) * 0.7 + 0.1).contiguous()
     network = load_network("oxford", EXACT)
     whole, expected = Objective(network, preset, photo, preset.digest)(picture)
     objective = Objective(network, preset, photo, preset.digest, tile=144)
-    assert len(objective.tiles) == 6
+    assert len(objective.tiles) == 4
     tiled, gradient = objective(picture)
     assert tiled.total == pytest.approx(whole.total, rel=1e-5)
     assert tiled.content == pytest.approx(whole.content, rel=1e-5)
