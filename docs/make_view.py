@@ -31,7 +31,7 @@ def main(root: Path) -> None:
         wait_for(lambda: len(daemon.jobs("state = 'done'")) >= 2, 300)
         wait_for(lambda: any(running["scale"] == 2 for running in daemon.status()["running"]), 60)
         for columns, rows in ((160, 40), (80, 24)):
-            with Terminal([*STYLEFOLDER, "status"], {**daemon.environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"}, columns, rows) as terminal:
+            with Terminal([*STYLEFOLDER, "status"], {**daemon.environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}, columns, rows) as terminal:
                 terminal.until("loss")
                 terminal.read(2.5)
                 terminal.picture(HERE / f"view-{columns}.png")
