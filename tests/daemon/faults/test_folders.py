@@ -403,6 +403,9 @@ def test_a_folder_whose_name_is_not_utf8(shared: Daemon, cat: Image.Image) -> No
 
 
 def test_a_style_picture_beside_the_presets_is_no_preset(shared: Daemon, cat: Image.Image) -> None:
-    cat.save(shared.root / "presets" / "style.jpg")
+    picture = shared.root / "presets" / "style.jpg"
+    cat.save(picture)
     time.sleep(2)
-    assert problems(shared) == ""
+    assert str(picture) not in problems(shared)
+    assert "presets" not in [preset["name"] for preset in shared.client.ask("GET", "/v1/presets")["presets"]]
+    picture.unlink()
