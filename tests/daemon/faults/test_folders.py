@@ -404,6 +404,7 @@ def test_a_folder_whose_name_is_not_utf8(shared: Daemon, cat: Image.Image) -> No
 
 def test_a_style_picture_beside_the_presets_is_no_preset(shared: Daemon, cat: Image.Image) -> None:
     picture = shared.root / "presets" / "style.jpg"
+    picture.parent.mkdir(exist_ok=True)
     cat.save(picture)
     time.sleep(2)
     assert str(picture) not in problems(shared)
