@@ -37,8 +37,8 @@ class Pending:
 
 
 class Watcher:
-    """``results()`` is the settings' folder for Results, ``original()`` what is done with a photo at last; ``adopt`` finds the Result that a photo has already, after the
-    loss of a Ledger."""
+    """``results()`` is the settings' folder for Results, ``original()`` what is done with a photo at last; ``adopt`` finds
+    the Result that a photo has already, after the loss of a Ledger."""
 
     def __init__(
         self, root: Path, ledger: Ledger, library: Library, hints: Hints, problems: Problems, tell: Callable[[Event], None],

@@ -79,9 +79,10 @@ def _straight(raw: Pixels, alpha: Pixels) -> Any:
 
 
 def _tiffs_dpi(page: Any) -> tuple[float, float] | None:
-    """Pixels an inch, across and down."""
-    unit = {2: 1.0, 3: 2.54}.get(int(page.tags.valueof(296, default=2)))  # inch, centimetre
-    across, down = page.tags.valueof(282), page.tags.valueof(283)
-    if unit is None or not across or not down or not (across[1] and down[1]):
+    """Pixels an inch, across and down; None where the tags hold anything else than they should: the pixels are as good."""
+    try:
+        unit = {2: 1.0, 3: 2.54}[int(page.tags.valueof(296, default=2))]  # inch, centimetre
+        (across, by), (down, per) = page.tags.valueof(282), page.tags.valueof(283)
+        return across / by * unit, down / per * unit
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return across[0] / across[1] * unit, down[0] / down[1] * unit

@@ -162,3 +162,18 @@ def test_makers_notes_that_a_jpeg_does_not_hold(tmp_path: Path, small: Image.Ima
         kept = out.getexif()
     assert kept[ExifTags.Base.Make] == "Stylefolder"
     assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "2026:11:23 10:00:00"
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4])
+def test_a_tiff_whose_resolution_is_of_an_odd_type(tmp_path: Path, small: Image.Image, kind: int) -> None:
+    """Text or a whole number in place of a fraction: the photo is read, its resolution is not known."""
+    small.save(tmp_path / "a.tif", dpi=(300, 300))
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    start = struct.unpack("<I", data[4:8])[0]
+    for at in range(start + 2, start + 2 + 12 * struct.unpack("<H", data[start : start + 2])[0], 12):
+        if struct.unpack("<H", data[at : at + 2])[0] in exif.RESOLUTION:
+            struct.pack_into("<H", data, at + 2, kind)
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    photo = load_photo(tmp_path / "a.tif")
+    assert difference(photo.pixels, small) == 0
+    assert photo.dpi is None

@@ -46,6 +46,7 @@ def test_there_are_classic_and_seven_others() -> None:
         ("size: 31", 2, "size: must be a number from 32 to 16384, auto or full (it says 31)"),
         ("colour: red", 2, "colour: must be one of 'style', 'photo' or 'palette' (it says 'red')"),
         ("weighting: article\nstatistic: covariance", 1, "statistic: `statistic` is gram"),
+        ("output: 3", 2, "output: `key: value` in braces is wanted here (it says 3)"),
         ("output: {qualty: 3}", 2, "qualty: there is no such key; did you mean 'quality'?"),
         ("colour: *style", 2, "aliases"),
         ("name: other", 2, "name: there is no such key"),
