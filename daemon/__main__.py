@@ -9,7 +9,7 @@ import sys
 
 def main() -> None:
     """Errors for people: a sentence each on standard error, and the exit status; a traceback with --debug only."""
-    from daemon.cli import app
+    from daemon.commands.cli import app
     from stylecore.errors import StylefolderError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was sent to a daemon is taken back then, too
@@ -18,15 +18,18 @@ def main() -> None:
     except StylefolderError as e:
         if os.environ.get("STYLEFOLDER_DEBUG"):
             raise
-        print(f"stylefolder: {e}", file=sys.stderr)  # noqa: T201
+        print(f"stylefolder: {e}", file=sys.stderr)
         sys.exit(e.exit_status)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)  # noqa: T201
+        print("Stopped.", file=sys.stderr)
         sys.exit(130)
     except Exception as e:
         if os.environ.get("STYLEFOLDER_DEBUG"):
             raise
-        print(f"stylefolder: an unforeseen error, {type(e).__name__}: {e}. `stylefolder --debug ...` shows where.", file=sys.stderr)  # noqa: T201
+        print(
+            f"stylefolder: an unforeseen error, {type(e).__name__}: {e}. `stylefolder --debug ...` shows where.",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daemon.job import Job
+from daemon.ledger.job import Job
 
 CurvePoint = tuple[int, int, float, float, float]
 
@@ -88,4 +88,6 @@ class JobCancelled:
     job: Job
 
 
-Event = Note | Heartbeat | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled
+Event = (
+    Note | Heartbeat | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled
+)

@@ -12,7 +12,7 @@ from typing import Any
 
 import filelock
 
-from daemon import places
+from daemon import paths
 from stylecore.errors import StylefolderError
 
 
@@ -23,7 +23,7 @@ class RootInUse(StylefolderError):
 @contextlib.contextmanager
 def only_one(root: Path) -> Iterator[None]:
     """The lock dies with its holder. Raises RootInUse, naming it."""
-    path = places.lock_file(root)
+    path = paths.lock_file(root)
     owner = path.with_name("owner")
     try:
         path.parent.mkdir(exist_ok=True)
@@ -31,9 +31,13 @@ def only_one(root: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout as e:
         pid = owner.read_text() if owner.exists() else "unknown"
-        raise RootInUse(f"Another stylefolder (process {pid}) watches {root} already: `stylefolder status` shows it; end it first, or name another folder.") from e
+        raise RootInUse(
+            f"Another stylefolder (process {pid}) watches {root} already: `stylefolder status` shows it; end it first, or name another folder."
+        ) from e
     except OSError as e:
-        raise StylefolderError(f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights.") from e
+        raise StylefolderError(
+            f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights."
+        ) from e
     try:
         with contextlib.suppress(OSError):  # a full disk: then a second daemon cannot name the first
             owner.write_text(str(os.getpid()))

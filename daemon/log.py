@@ -8,7 +8,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from daemon.events import Event, JobFailed, Note
-from daemon.views import sentence
+from daemon.terminal.output import sentence
 
 SIZE, OLDER = 1 << 20, 4
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from daemon.job import Original
+from daemon.ledger.job import Original
 from stylecore.errors import StylefolderError
 from stylecore.yamlfile import YamlFileError, read_yaml, words_of
 
@@ -27,14 +27,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     originals: Original = Field(
-        "keep", description="A photo that is done stays, moves to `originals/` in its Inbox, or goes to the system's trash."
+        "keep",
+        description="A photo that is done stays, moves to `originals/` in its Inbox, or goes to the system's trash.",
     )
     results: str = Field(
-        "styled", min_length=1, max_length=1000,
+        "styled",
+        min_length=1,
+        max_length=1000,
         description="Where Results go: the name of a folder in each Inbox, or the path of one for all, with a folder for each preset.",
     )
-    upload_limit: int = Field(400, ge=1, le=100_000, description="Megabytes that a picture sent to the local API may have.")
-    patience: float = Field(600, ge=1, le=86_400, description="Seconds without a sign of life after which the worker is started anew.")
+    upload_limit: int = Field(
+        400, ge=1, le=100_000, description="Megabytes that a picture sent to the local API may have."
+    )
+    patience: float = Field(
+        600, ge=1, le=86_400, description="Seconds without a sign of life after which the worker is started anew."
+    )
 
     @field_validator("results")
     @classmethod
@@ -107,5 +114,7 @@ def _sentence(path: Path, line: int, error: Any) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, Settings.model_fields, 1)
-        return f"{path}:{line}: {key}: there is no such setting; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(Settings.model_fields)}.")
+        return f"{path}:{line}: {key}: there is no such setting; " + (
+            f"did you mean {near[0]!r}?" if near else f"there are {', '.join(Settings.model_fields)}."
+        )
     return f"{path}:{line}: {key}: {words_of(error)}"

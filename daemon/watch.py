@@ -10,33 +10,36 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon import gimp, originals, places, service, spool
-from daemon.api import Inside
-from daemon.database import LedgerDamaged, LedgerFull, LedgerGone, LedgerOld, set_aside
-from daemon.engine import Engine, WorkerError
+from daemon import paths
+from daemon.api import uploads
+from daemon.api.app import Inside
+from daemon.api.event_stream import Hub
+from daemon.api.gauges import gauges
+from daemon.api.running import Running
+from daemon.api.schema import PendingOut, text
+from daemon.api.server import serving
+from daemon.commands import install_gimp, install_service
+from daemon.engine.engine import Engine, WorkerError
+from daemon.engine.recovery import Adoption, clear_all_parts, clear_styles, finish_interrupted
 from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
-from daemon.gauges import gauges
-from daemon.hints import Hints
-from daemon.hub import Hub
-from daemon.job import Job
-from daemon.ledger import Ledger
-from daemon.library import Library
+from daemon.folders import originals
+from daemon.folders.notifications import Hints
+from daemon.folders.presets import Library
+from daemon.folders.problems import Problems
+from daemon.folders.watcher import Watcher
+from daemon.folders.welcome import welcome
+from daemon.ledger.database import LedgerDamaged, LedgerFull, LedgerGone, LedgerOld, set_aside
+from daemon.ledger.job import Job
+from daemon.ledger.ledger import Ledger
 from daemon.lifetime import only_one, stoppable
-from daemon.problems import Problems
-from daemon.recovery import Adoption, clear_all_parts, clear_styles, finish_interrupted
-from daemon.server import serving
 from daemon.settings import LiveSettings
-from daemon.state import Running
-from daemon.watcher import Watcher
-from daemon.welcome import welcome
-from daemon.wire import PendingOut, text
 from stylecore.errors import ResultError, StylefolderError
-from stylecore.files import write_whole
-from stylecore.result import EXTENSIONS
+from stylecore.images.atomic_write import write_whole
+from stylecore.images.encode import EXTENSIONS
 
 TICK = 0.25  # seconds that the Engine is heard out in one turn
 IDLE_TICK = 1.0
-SIGN_EVERY = service.WATCHDOG / 4
+SIGN_EVERY = install_service.WATCHDOG / 4
 SPOOL_EVERY = 3600.0
 BEAT_EVERY = 300.0  # seconds of silence
 FULL_TICK = 1.0  # between two tries where the Ledger's disk is full
@@ -45,7 +48,15 @@ WORKER_TICK = 10.0  # between two tries where no worker starts
 Show = Callable[[Event], None]
 
 
-def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool = True, each_turn: Callable[[Ledger], bool] | None = None) -> int:
+def watch(
+    root: Path,
+    device: str,
+    show: Show,
+    *,
+    once: bool = False,
+    api: bool = True,
+    each_turn: Callable[[Ledger], bool] | None = None,
+) -> int:
     """Style what lies in the Inboxes and what is dropped there, until ctrl-C or SIGTERM; with ``once`` until all is
     done. ``each_turn`` is asked after every turn whether to end. Returns how many photos failed meanwhile.
 
@@ -53,7 +64,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
     """
     _make_root(root, show)
     welcome(root)
-    settings = LiveSettings(places.settings_file(), root)
+    settings = LiveSettings(paths.settings_file(), root)
     failed, damaged = 0, False
     with stoppable() as stopped:
         while True:
@@ -61,10 +72,18 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
                 with only_one(root), _Watch(root, device, show, settings, damaged) as running:
                     damaged = False
                     if api:
-                        running.tell(Note(f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."))
+                        running.tell(
+                            Note(
+                                f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."
+                            )
+                        )
                     try:
-                        with serving(running.inside(), places.address_file(), gimp.address_files(), running.tell) if api else contextlib.nullcontext():
-                            service.tell_systemd("READY=1")
+                        with (
+                            serving(running.inside(), paths.address_file(), install_gimp.address_files(), running.tell)
+                            if api
+                            else contextlib.nullcontext()
+                        ):
+                            install_service.tell_systemd("READY=1")
                             running.until(stopped, once, each_turn)
                     finally:
                         failed += running.failed
@@ -74,7 +93,7 @@ def watch(root: Path, device: str, show: Show, *, once: bool = False, api: bool 
                     raise
                 show(Note(f"The folder {root} was taken away: it goes on when it is back.", warning=True))
                 while not stopped() and not os.path.isdir(root):  # noqa: PTH112  # of a dead mount it says no, and does not raise
-                    service.tell_systemd("WATCHDOG=1")
+                    install_service.tell_systemd("WATCHDOG=1")
                     time.sleep(TICK)
                 if stopped():
                     return failed
@@ -105,14 +124,14 @@ class _Watch:
         self.working = Running()
         self.problems = Problems(lambda sentence: self.tell(Note(sentence, warning=True)))
         self.ledger, rebuilt = self._open_ledger(damaged)
-        self.library = Library(root, places.style_store(root))
+        self.library = Library(root, paths.style_store(root))
         self.engine = Engine(
             self.ledger, device, lambda job: result_names(root, self.ledger, job, self._results()), self.tell,
             patience=lambda: self.settings.current.patience, original=lambda: self.settings.current.originals,
         )  # fmt: skip
         self.hub = Hub(self._want_previews)
         self._recover()
-        self.hints = Hints(self.wake, lambda path: places.is_ours(root, path, self._results()))
+        self.hints = Hints(self.wake, lambda path: paths.is_ours(root, path, self._results()))
         self.watcher = Watcher(
             root, self.ledger, self.library, self.hints, self.problems, self.tell,
             results=self._results, adopt=Adoption(root, self._results) if rebuilt else None,
@@ -160,12 +179,17 @@ class _Watch:
             self.wake.wait(wait)
             self.wake.clear()
         if left := self.ledger.count("queued", "running"):
-            self.tell(Note(f"It ends; {'1 photo is' if left == 1 else f'{left} photos are'} left for the next start.", warning=True))
+            self.tell(
+                Note(
+                    f"It ends; {'1 photo is' if left == 1 else f'{left} photos are'} left for the next start.",
+                    warning=True,
+                )
+            )
 
     def _sign_of_life(self) -> None:
         if time.monotonic() - self._signed > SIGN_EVERY:
             self._signed = time.monotonic()
-            service.tell_systemd("WATCHDOG=1")
+            install_service.tell_systemd("WATCHDOG=1")
 
     def _beat(self) -> None:
         """Who reads plain lines knows that it lives."""
@@ -187,8 +211,8 @@ class _Watch:
 
     def inside(self) -> Inside:
         return Inside(
-            root=self.root, spool=places.spool_folder(self.root), hub=self.hub,
-            open_ledger=lambda: Ledger(places.ledger_file(self.root), self.root),
+            root=self.root, spool=paths.spool_folder(self.root), hub=self.hub,
+            open_ledger=lambda: Ledger(paths.ledger_file(self.root), self.root),
             presets=lambda: self.library.presets, preset_errors=lambda: self.library.errors,
             running=lambda: list(self.working.jobs.values()), pending=self._pending, problems=lambda: self.problems.all,
             device=lambda: gauges(self.engine.device, self.working.device, self.engine.worker),
@@ -203,7 +227,7 @@ class _Watch:
         self.problems.set("settings", self.settings.problem)
         if time.monotonic() - self._spool_cleared > SPOOL_EVERY:
             self._spool_cleared = time.monotonic()
-            spool.clear(places.spool_folder(self.root), self.ledger, SPOOL_EVERY)
+            uploads.clear(paths.spool_folder(self.root), self.ledger, SPOOL_EVERY)
         while not self.outbox.empty():
             self.tell(self.outbox.get())
         had = bool(self.watcher.pending)
@@ -221,12 +245,14 @@ class _Watch:
             return False
         left = self.ledger.count("queued", "running")
         if left and self.ledger.paused():
-            raise StylefolderError(f"{left} photos are left: work is paused; `stylefolder watch` and `stylefolder resume` let it go on.")
+            raise StylefolderError(
+                f"{left} photos are left: work is paused; `stylefolder watch` and `stylefolder resume` let it go on."
+            )
         return not left
 
     def _open_ledger(self, damaged: bool) -> tuple[Ledger, bool]:
         """And whether it had to be made again."""
-        path, why = places.ledger_file(self.root), "was damaged"
+        path, why = paths.ledger_file(self.root), "was damaged"
         if not damaged:
             try:
                 return Ledger(path, self.root), False
@@ -235,7 +261,12 @@ class _Watch:
             except LedgerDamaged:
                 pass
         aside = set_aside(path)
-        self.show(Note(f"The Ledger {why} and is set aside as {aside}: it is made again from what lies in the folders.", warning=True))
+        self.show(
+            Note(
+                f"The Ledger {why} and is set aside as {aside}: it is made again from what lies in the folders.",
+                warning=True,
+            )
+        )
         return Ledger(path, self.root), True
 
     def _recover(self) -> None:
@@ -247,14 +278,17 @@ class _Watch:
             self.tell(JobFailed(job))
         for job in self.ledger.originals_to_settle():
             originals.settle(self.ledger, self.root, job, self.tell)
-        spool.clear(places.spool_folder(self.root), self.ledger)
-        clear_styles(places.style_store(self.root), [*self.library.presets.values(), *self.ledger.recipes_in_use()])
+        uploads.clear(paths.spool_folder(self.root), self.ledger)
+        clear_styles(paths.style_store(self.root), [*self.library.presets.values(), *self.ledger.recipes_in_use()])
 
     def _results(self) -> str:
         return self.settings.current.results
 
     def _pending(self) -> list[PendingOut]:
-        return [PendingOut(photo=text(Path(name)), waits_for=pending.waits_for) for name, pending in list(self.watcher.pending.items())]
+        return [
+            PendingOut(photo=text(Path(name)), waits_for=pending.waits_for)
+            for name, pending in list(self.watcher.pending.items())
+        ]
 
     def _tell_later(self, event: Event) -> None:
         self.outbox.put(event)
@@ -265,12 +299,12 @@ class _Watch:
 
     def _keep_reason(self, event: JobFailed | JobDone) -> None:
         """The reason for a failure lies beside the photo until it succeeds."""
-        path = places.reason_path(self.root, event.job)
+        path = paths.reason_path(self.root, event.job)
         if path is None:
             return
         try:
             if isinstance(event, JobFailed):
-                write_whole(path, f"{places.printable(event.job.photo.name)}: {event.job.reason}\n".encode())
+                write_whole(path, f"{paths.printable(event.job.photo.name)}: {event.job.reason}\n".encode())
             elif path.exists():
                 path.unlink()
                 with contextlib.suppress(OSError):  # other reasons are in it
@@ -282,7 +316,9 @@ class _Watch:
 def result_names(root: Path, ledger: Ledger, job: Job, results: str) -> dict[str, Path]:
     """For each extension the path that this Job's Result takes, clear of whatever it must not overwrite."""
     return {
-        extension: places.free(places.result_path(root, job, extension, results), lambda path: not ledger.may_write(path, job))
+        extension: paths.free(
+            paths.result_path(root, job, extension, results), lambda path: not ledger.may_write(path, job)
+        )
         for extension in EXTENSIONS.values()
     }
 
@@ -292,8 +328,10 @@ def _make_root(root: Path, show: Show) -> None:
         if not root.exists():
             show(Note(f"The folder {root} was not there, and is made."))
         root.mkdir(parents=True, exist_ok=True)
-        places.own_folder(root).mkdir(exist_ok=True)
+        paths.own_folder(root).mkdir(exist_ok=True)
     except FileExistsError as e:
         raise RootIsNone(f"{root} is a file: name the folder to watch.") from e
     except OSError as e:
-        raise StylefolderError(f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights.") from e
+        raise StylefolderError(
+            f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights."
+        ) from e

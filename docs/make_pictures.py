@@ -11,8 +11,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from daemon.demo import packaged_photograph
-from daemon.sheet import contact_sheet
+from daemon.commands.demo import packaged_photograph
+from daemon.commands.sheet import contact_sheet
 from stylecore import Photo, Result, load_photo, load_preset, stylize
 
 HERE = Path(__file__).parent
@@ -21,7 +21,14 @@ EDGE = 300
 KEYS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "style_size": ("oil", [{"style_size": 0.7}, {"style_size": 1.6}, {"style_size": 3.0}]),
     "content_weight": ("night", [{"content_weight": 0.1}, {"content_weight": 0.35}, {"content_weight": 1.5}]),
-    "content_layers": ("oil", [{"content_layers": {"relu2_2": 1.0}}, {"content_layers": {"relu3_1": 1.0}}, {"content_layers": {"relu4_2": 1.0}}]),
+    "content_layers": (
+        "oil",
+        [
+            {"content_layers": {"relu2_2": 1.0}},
+            {"content_layers": {"relu3_1": 1.0}},
+            {"content_layers": {"relu4_2": 1.0}},
+        ],
+    ),
     "statistic": ("gouache", [{"statistic": "gram"}, {"statistic": "covariance"}, {"statistic": "wasserstein"}]),
     "recolour": ("stained-glass", [{"recolour": False}, {"recolour": True}]),
     "colour": ("night", [{"colour": "style"}, {"colour": "photo"}, {"colour": "palette"}]),
@@ -44,7 +51,9 @@ def painted(photo: Photo, preset: str, size: int, update: dict[str, Any]) -> Ima
 def words(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(value)
-    return "true" if value is True else "false" if value is False else "none" if value is None else str(value).strip("()")
+    return (
+        "true" if value is True else "false" if value is False else "none" if value is None else str(value).strip("()")
+    )
 
 
 def main() -> None:
@@ -53,13 +62,21 @@ def main() -> None:
     small = Photo(photo.path, (photo.resized(EDGE, round(height * EDGE / width)) * 255).round().astype(np.uint8), "png")
     for key in sys.argv[1:] or KEYS:
         preset, updates = KEYS[key]
-        pictures = [(f"{preset}, {key}: {words(update[key])}", painted(small, preset, EDGE, update)) for update in updates]
+        pictures = [
+            (f"{preset}, {key}: {words(update[key])}", painted(small, preset, EDGE, update)) for update in updates
+        ]
         contact_sheet(pictures, columns=len(pictures)).save(HERE / f"key-{key}.jpg", quality=88)
         print(key, flush=True)
     if sys.argv[1:]:
         return
     rows = [("the photo", Image.fromarray(photo.pixels)), *((name, painted(photo, name, 384, {})) for name in SHOWN)]
-    sheet = contact_sheet([(name, picture.resize((400, round(400 * height / width)), Image.Resampling.LANCZOS)) for name, picture in rows], columns=3)
+    sheet = contact_sheet(
+        [
+            (name, picture.resize((400, round(400 * height / width)), Image.Resampling.LANCZOS))
+            for name, picture in rows
+        ],
+        columns=3,
+    )
     sheet.save(HERE / "results.jpg", quality=90)
 
 

@@ -10,11 +10,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.bench.engine import DATA
-from tests.daemon.conftest import STYLEFOLDER, Daemon, wait_for
-from tests.daemon.terminal import Terminal
+from tests.daemon.harness import STYLEFOLDER, Daemon
+from tests.daemon.terminal.emulator import Terminal
+from tests.harness import wait_for
 
 HERE = Path(__file__).parent
-DROPPED = {"oil": ("chelsea.png", "astronaut.png", "coffee.png"), "watercolour": ("rocket.jpg", "chelsea.png", "astronaut.png", "coffee.png")}
+DROPPED = {
+    "oil": ("chelsea.png", "astronaut.png", "coffee.png"),
+    "watercolour": ("rocket.jpg", "chelsea.png", "astronaut.png", "coffee.png"),
+}
 
 
 def main(root: Path) -> None:
@@ -31,7 +35,12 @@ def main(root: Path) -> None:
         wait_for(lambda: len(daemon.jobs("state = 'done'")) >= 2, 300)
         wait_for(lambda: any(running["scale"] == 2 for running in daemon.status()["running"]), 60)
         for columns, rows in ((160, 40), (80, 24)):
-            with Terminal([*STYLEFOLDER, "status"], {**daemon.environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}, columns, rows) as terminal:
+            with Terminal(
+                [*STYLEFOLDER, "status"],
+                {**daemon.environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
+                columns,
+                rows,
+            ) as terminal:
                 terminal.until("loss")
                 terminal.read(2.5)
                 terminal.picture(HERE / f"view-{columns}.png")

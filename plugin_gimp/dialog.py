@@ -42,7 +42,9 @@ def _chooser(config: Gimp.ProcedureConfig, daemon: Daemon, label: str) -> Gtk.Wi
     show = _shower(config, presets, daemon, picture, words)
     config.connect("notify::preset", show)
     show(config)
-    config.bind_property("preset", combo, "active-id", GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE)
+    config.bind_property(
+        "preset", combo, "active-id", GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
+    )
     title = Gtk.Label(label=label, use_underline=True, xalign=0, mnemonic_widget=combo)
     beside = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
     for child in (title, combo, words):

@@ -53,7 +53,9 @@ class Pixels:
 
     def _with_filters(self, layer: Gimp.Layer, image: Gimp.Image) -> Gimp.Layer:
         """A copy in an image that nobody sees: the user's own stays as it is."""
-        made = Gimp.Image.new_with_precision(image.get_width(), image.get_height(), image.get_base_type(), image.get_precision())
+        made = Gimp.Image.new_with_precision(
+            image.get_width(), image.get_height(), image.get_base_type(), image.get_precision()
+        )
         made.set_color_profile(image.get_effective_color_profile())
         copy = Gimp.Layer.new_from_drawable(layer, made)
         made.insert_layer(copy, None, 0)
@@ -89,7 +91,13 @@ def insert(daemon: Daemon, job: int, source: Gimp.Layer, name: str, opacity: flo
     grey = image.get_base_type() == Gimp.ImageBaseType.GRAY
     kind = {(False, False): "RGB", (False, True): "RGBA", (True, False): "GRAY", (True, True): "GRAYA"}[grey, alpha]
     layer = Gimp.Layer.new(
-        image, name, shape["width"], shape["height"], getattr(Gimp.ImageType, f"{kind}_IMAGE"), opacity, Gimp.LayerMode.NORMAL
+        image,
+        name,
+        shape["width"],
+        shape["height"],
+        getattr(Gimp.ImageType, f"{kind}_IMAGE"),
+        opacity,
+        Gimp.LayerMode.NORMAL,
     )
     buffer = layer.get_buffer()
     for rectangle in _strips(shape["width"], shape["height"]):

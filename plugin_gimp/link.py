@@ -113,7 +113,9 @@ def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
         if (daemon := _running(folder)) is not None:
             return daemon
         if process.poll() is not None:
-            raise Trouble(f"Stylefolder did not start: {_last_line(log)} If it runs already, {INSTALL}, so that GIMP may speak to it.")
+            raise Trouble(
+                f"Stylefolder did not start: {_last_line(log)} If it runs already, {INSTALL}, so that GIMP may speak to it."
+            )
     raise Trouble(f"Stylefolder did not answer within {START_WITHIN:.0f} seconds: {log} may say why.")
 
 
@@ -148,7 +150,13 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:  # a session of its own: GIMP's Cancel and end do not end it
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=Path.home(), start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                cwd=Path.home(),
+                start_new_session=True,
             )
     except OSError as e:
         raise Trouble(f"Stylefolder cannot be started ({e}): start it in a terminal with `stylefolder watch`.") from e

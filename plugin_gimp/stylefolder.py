@@ -37,9 +37,7 @@ class Stylefolder(Gimp.PlugIn):
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         procedure.set_image_types("RGB*, GRAY*")
-        procedure.set_sensitivity_mask(
-            Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES
-        )
+        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
         procedure.set_menu_label(_("Style Transfer (Stylefolder)..."))
         procedure.add_menu_path("<Image>/Filters/Artistic")
         procedure.set_documentation(
@@ -51,9 +49,21 @@ class Stylefolder(Gimp.PlugIn):
         procedure.set_attribution("Stylefolder", "Stylefolder", "2026")
         flags = GObject.ParamFlags.READWRITE
         procedure.add_string_argument("preset", _("_Style"), _("The name of a preset"), DEFAULT_PRESET, flags)
-        procedure.add_double_argument("strength", _("St_rength"), _("Opacity of the painting over the photo, in per cent"), 0, 100, 100, flags)
-        procedure.add_int_argument("size", _("Si_ze (0: as the style says)"), _("Long edge in pixels at which it is painted: smaller is quicker, with larger strokes"), 0, MAX_SIZE, 0, flags)
-        procedure.add_boolean_argument("keep-colours", _("_Keep the photo's colours"), _("Take over the strokes alone"), False, flags)
+        procedure.add_double_argument(
+            "strength", _("St_rength"), _("Opacity of the painting over the photo, in per cent"), 0, 100, 100, flags
+        )
+        procedure.add_int_argument(
+            "size",
+            _("Si_ze (0: as the style says)"),
+            _("Long edge in pixels at which it is painted: smaller is quicker, with larger strokes"),
+            0,
+            MAX_SIZE,
+            0,
+            flags,
+        )
+        procedure.add_boolean_argument(
+            "keep-colours", _("_Keep the photo's colours"), _("Take over the strokes alone"), False, flags
+        )
         return procedure
 
 
@@ -91,12 +101,18 @@ def _style(daemon: Daemon, image: Gimp.Image, chosen: list[Gimp.Layer], config: 
         with Pixels(layer) as pixels:
             raw = {"width": pixels.width, "height": pixels.height, "channels": pixels.channels, "bits": pixels.bits}
             Gimp.progress_set_text(_("Sending “{}”").format(layer.get_name()))
-            jobs.append(daemon.submit({**options, **raw, "name": layer.get_name()[:80] or None}, pixels.strips(), pixels.size))
+            jobs.append(
+                daemon.submit({**options, **raw, "name": layer.get_name()[:80] or None}, pixels.strips(), pixels.size)
+            )
         for event in daemon.follow(jobs[-1]):
             _show(event, n, len(chosen))
             ended = event
         if ended["job"]["state"] != "done":
-            raise NotRunning if ended["job"]["state"] in ("queued", "running") else Trouble(ended["job"]["reason"] or _("It was cancelled."))
+            raise (
+                NotRunning
+                if ended["job"]["state"] in ("queued", "running")
+                else Trouble(ended["job"]["reason"] or _("It was cancelled."))
+            )
     image.undo_group_start()
     try:
         for job, layer in zip(jobs, chosen, strict=True):
@@ -114,8 +130,16 @@ def _wanted(daemon: Daemon, config: Gimp.ProcedureConfig) -> tuple[str, dict[str
     if preset not in names:
         raise Trouble(_("There is no preset “{}”: there are {}.").format(preset, ", ".join(names)))
     if 0 < size < MIN_SIZE:
-        raise Trouble(_("A size of {} pixels is too small: give 0 for the preset's own, or {} to {}.").format(size, MIN_SIZE, MAX_SIZE))
-    return preset, {"preset": preset, "size": size or None, "colour": "photo" if config.get_property("keep-colours") else None}
+        raise Trouble(
+            _("A size of {} pixels is too small: give 0 for the preset's own, or {} to {}.").format(
+                size, MIN_SIZE, MAX_SIZE
+            )
+        )
+    return preset, {
+        "preset": preset,
+        "size": size or None,
+        "colour": "photo" if config.get_property("keep-colours") else None,
+    }
 
 
 def _show(event: dict[str, Any], number: int, layers: int) -> None:
@@ -130,7 +154,9 @@ def _show(event: dict[str, Any], number: int, layers: int) -> None:
     elif event["event"] == "JobStepped":
         share, seconds = max(event["share"], 1e-6), event["seconds"]
         left = round(seconds * (1 - share) / share)
-        Gimp.progress_set_text(_("Step {} of {}, {}:{:02} left").format(event["step"], event["steps"], left // 60, left % 60))
+        Gimp.progress_set_text(
+            _("Step {} of {}, {}:{:02} left").format(event["step"], event["steps"], left // 60, left % 60)
+        )
         Gimp.progress_update((number + share) / layers)
 
 
@@ -144,7 +170,9 @@ def _log() -> logging.Logger:
     log = logging.getLogger("stylefolder")
     if not log.handlers:
         try:
-            handler: logging.Handler = logging.handlers.RotatingFileHandler(LOG, maxBytes=200_000, backupCount=1, encoding="utf-8")
+            handler: logging.Handler = logging.handlers.RotatingFileHandler(
+                LOG, maxBytes=200_000, backupCount=1, encoding="utf-8"
+            )
         except OSError:
             handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -16,7 +16,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stylecore.decode import load_photo as load_photo
     from stylecore.device import Device as Device
     from stylecore.device import choose_device as choose_device
     from stylecore.errors import DeviceError as DeviceError
@@ -25,23 +24,24 @@ if TYPE_CHECKING:
     from stylecore.errors import ResultError as ResultError
     from stylecore.errors import StylefolderError as StylefolderError
     from stylecore.errors import WeightsError as WeightsError
-    from stylecore.photo import Photo as Photo
+    from stylecore.images.decode import load_photo as load_photo
+    from stylecore.images.encode import Result as Result
+    from stylecore.images.encode import output_format as output_format
+    from stylecore.images.encode import save_result as save_result
+    from stylecore.images.photo import Photo as Photo
     from stylecore.preset import Preset as Preset
     from stylecore.preset import find_presets as find_presets
     from stylecore.preset import load_preset as load_preset
-    from stylecore.result import Result as Result
-    from stylecore.result import output_format as output_format
-    from stylecore.result import save_result as save_result
     from stylecore.transfer import Progress as Progress
     from stylecore.transfer import stylize as stylize
 
 _ROOMS = {
-    "decode": ("load_photo",),
+    "images.decode": ("load_photo",),
     "device": ("Device", "choose_device"),
     "errors": ("DeviceError", "PhotoError", "PresetError", "ResultError", "StylefolderError", "WeightsError"),
-    "photo": ("Photo",),
+    "images.photo": ("Photo",),
     "preset": ("Preset", "find_presets", "load_preset"),
-    "result": ("Result", "output_format", "save_result"),
+    "images.encode": ("Result", "output_format", "save_result"),
     "transfer": ("Progress", "stylize"),
 }
 __all__ = sorted(name for names in _ROOMS.values() for name in names)  # noqa: PLE0605

@@ -36,7 +36,9 @@ def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
 
     Raises ValueError for a damaged profile.
     """
-    return _transform(pixels, profile, srgb_profile(), {"RGB": "rgb", "GRAY": "gray", "CMYK": "cmyk"}[profile_space(profile)])
+    return _transform(
+        pixels, profile, srgb_profile(), {"RGB": "rgb", "GRAY": "gray", "CMYK": "cmyk"}[profile_space(profile)]
+    )
 
 
 def from_srgb(pixels: Pixels, profile: bytes) -> Pixels:

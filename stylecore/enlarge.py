@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from stylecore.colour import Floats, Pixels, luma, with_chroma_of
-from stylecore.photo import Photo
+from stylecore.images.photo import Photo
 
 BAND = 256  # rows at a time: the memory beside input and output stays small
 RADIUS = 2  # of the window of the local linear model, in the painting's pixels

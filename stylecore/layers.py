@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 
-CONVOLUTIONS = tuple(
-    f"{block}_{i}" for block, n in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, n + 1)
-)
+CONVOLUTIONS = tuple(f"{block}_{i}" for block, n in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, n + 1))
 
 
 def _names() -> tuple[str, ...]:

@@ -112,8 +112,13 @@ def wasserstein_loss(found: Moments, target: Moments) -> Pull:
     # A root of t is taken as t / sqrt(t + rounding): what the number type cannot tell from nothing has no inverse root.
     rounding = largest**2 * (8 * torch.finfo(values.dtype).eps)
     values = values.clamp_min(0)
-    roots, slopes = values / (values + rounding).sqrt(), (values + 2 * rounding) / (values + rounding) ** 1.5  # of 2 t / sqrt(t + rounding)
-    by_c = torch.eye(len(values), dtype=values.dtype, device=values.device) - _symmetric(r @ (vectors * slopes) @ vectors.T @ r)
+    roots, slopes = (
+        values / (values + rounding).sqrt(),
+        (values + 2 * rounding) / (values + rounding) ** 1.5,
+    )  # of 2 t / sqrt(t + rounding)
+    by_c = torch.eye(len(values), dtype=values.dtype, device=values.device) - _symmetric(
+        r @ (vectors * slopes) @ vectors.T @ r
+    )
     shift = found.mean - target.mean
     value = shift.square().sum() + covariance.trace() + wanted.trace() - 2 * roots.sum()
     whole = Pull(value, by_c, 2 * shift - 2 * (by_c @ found.mean))

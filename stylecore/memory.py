@@ -14,7 +14,10 @@ from stylecore.preset import Preset
 from stylecore.tiles import SMALLEST
 
 SHARE = 0.6  # of what is free, for what we estimate: others want some, and estimates err
-BYTES_SEEN = {torch.bfloat16: 1250, torch.float32: 2400}  # a pixel of a tile, on the way there and back through relu5_1; measured
+BYTES_SEEN = {
+    torch.bfloat16: 1250,
+    torch.float32: 2400,
+}  # a pixel of a tile, on the way there and back through relu5_1; measured
 BYTES_KEPT = 84  # a pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
 BYTES_PAIR = 24  # a pixel, for each pair that L-BFGS remembers
 MOST_PAIRS, FEWEST_PAIRS = 20, 3
@@ -30,7 +33,11 @@ class TooLarge(PhotoError):
 def free_memory(device: Device) -> int:
     """Bytes that can be taken on the device now."""
     if device.torch.type == "cuda":
-        return torch.cuda.mem_get_info(device.torch)[0] + torch.cuda.memory_reserved(device.torch) - torch.cuda.memory_allocated(device.torch)
+        return (
+            torch.cuda.mem_get_info(device.torch)[0]
+            + torch.cuda.memory_reserved(device.torch)
+            - torch.cuda.memory_allocated(device.torch)
+        )
     return int(psutil.virtual_memory().available)  # Apple's GPU shares it
 
 

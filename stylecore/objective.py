@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stylecore.colour import Colours, Floats, Palette, palette_of, sample, with_palette
-from stylecore.decode import load_style_picture
+from stylecore.images.decode import load_style_picture
 from stylecore.layers import block_of
 from stylecore.losses import TINY, Moments, Pull, gram_error, style_gradient, style_loss, sums, total_variation
 from stylecore.memory import is_out_of_memory
@@ -19,7 +19,9 @@ from stylecore.preset import Preset, StylePicture
 from stylecore.tiles import SMALLEST, Tile, tiles_of
 
 COLOURS = 30_000  # of a style picture, that stand for all
-PIXEL_STROKES = 384  # pixels: where strokes keep their size in pixels, it is what they have in a picture of this long edge
+PIXEL_STROKES = (
+    384  # pixels: where strokes keep their size in pixels, it is what they have in a picture of this long edge
+)
 SMALLEST_STYLE = 32
 STYLE_TILE = 1024  # pixels: a style picture may be larger than memory, too
 
@@ -52,7 +54,11 @@ def style_targets(
 
 
 def targets_of(
-    network: Network, pictures: tuple[StylePicture, ...], long_edge: int, layers: tuple[str, ...], palette: Palette | None = None
+    network: Network,
+    pictures: tuple[StylePicture, ...],
+    long_edge: int,
+    layers: tuple[str, ...],
+    palette: Palette | None = None,
 ) -> StyleTargets:
     """Of the style pictures at this size, their colours exchanged for those of the ``palette``, if there is one."""
     found: dict[str, Moments] = {}
@@ -88,7 +94,9 @@ def style_palette(pictures: tuple[StylePicture, ...], fingerprint: str) -> Palet
 def style_colours(pictures: tuple[StylePicture, ...], fingerprint: str) -> Colours:
     """A sample of the style pictures' colours, (n, 3), each picture with its share; kept as ``style_targets`` are."""
     whole = sum(p.weight for p in pictures)
-    return np.concatenate([sample(load_style_picture(p.picture, 256), int(COLOURS * p.weight / whole) + 1) for p in pictures])
+    return np.concatenate(
+        [sample(load_style_picture(p.picture, 256), int(COLOURS * p.weight / whole) + 1) for p in pictures]
+    )
 
 
 def to_tensor(pixels: object, device: torch.device) -> Tensor:
@@ -109,7 +117,15 @@ class Objective:
     in pixels of the tiles in which a large picture is worked on; None: all at once. The gradient is the same. ``coarser``: how many times this scale is half the finest.
     """
 
-    def __init__(self, network: Network, preset: Preset, photo: Tensor, fingerprint: str, tile: int | None = None, coarser: int = 0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        preset: Preset,
+        photo: Tensor,
+        fingerprint: str,
+        tile: int | None = None,
+        coarser: int = 0,
+    ) -> None:
         self.network = network
         self.preset = preset
         self.height, self.width = photo.shape[2:]
@@ -212,7 +228,9 @@ class Objective:
             pulls[name] = pull.scaled(weight * self.preset.style_weight)
         return pulls
 
-    def _back(self, seen: Tensor, found: dict[str, Tensor], pulls: dict[str, Pull], number: int, gradient: Tensor) -> Tensor:
+    def _back(
+        self, seen: Tensor, found: dict[str, Tensor], pulls: dict[str, Pull], number: int, gradient: Tensor
+    ) -> Tensor:
         """Add a tile's part to the gradient; returns its part of the content loss."""
         loss = torch.zeros((), device=seen.device)
         pulled = {}

@@ -111,12 +111,18 @@ class Adam:
 def _start(picture: Tensor, evaluate: Evaluate) -> tuple[Losses, Tensor]:
     losses, gradient = evaluate(picture)
     if not _sound(losses, gradient, math.inf):
-        raise Diverged("The loss of the starting picture is not a number: check the preset's weights and the weights file.")
+        raise Diverged(
+            "The loss of the starting picture is not a number: check the preset's weights and the weights file."
+        )
     return losses, gradient
 
 
 def _sound(losses: Losses, gradient: Tensor, before: float) -> bool:
-    return math.isfinite(losses.total) and losses.total <= LARGEST_RISE * before + NOTHING and bool(gradient.isfinite().all())
+    return (
+        math.isfinite(losses.total)
+        and losses.total <= LARGEST_RISE * before + NOTHING
+        and bool(gradient.isfinite().all())
+    )
 
 
 def _lower(rate: float, full: float) -> float:

@@ -103,14 +103,22 @@ class Preset(BaseModel):
     tv_weight: Weight = Field(0.0, description="Total variation: smooths noise, and strokes as well.")
     optimiser: Literal["lbfgs", "adam"] = Field("lbfgs", description="lbfgs: fewer steps; adam: the textbook's.")
     rate: float | None = Field(
-        None, gt=0, le=10, description="The optimiser's rate; by default 1 for lbfgs, 0.02 (of the pixel range) for adam."
+        None,
+        gt=0,
+        le=10,
+        description="The optimiser's rate; by default 1 for lbfgs, 0.02 (of the pixel range) for adam.",
     )
     average: float = Field(
-        0.0, ge=0, lt=1, description="Of adam alone: the Result is a running mean of the pictures after each step, with this decay:"
+        0.0,
+        ge=0,
+        lt=1,
+        description="Of adam alone: the Result is a running mean of the pictures after each step, with this decay:"
         " calmer, with less noise; 0: none.",
     )
     steps: Annotated[tuple[Steps, ...], BeforeValidator(_as_steps)] = Field(
-        default=(60, 40, 25), min_length=1, max_length=8,
+        default=(60, 40, 25),
+        min_length=1,
+        max_length=8,
         description="Steps at each scale, coarse to fine; each scale has twice the size of the one before.",
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=32, le=16384)] = Field(
@@ -119,10 +127,14 @@ class Preset(BaseModel):
         " tiles where memory is short: slow, with strokes as fine as the photo's pixels.",
     )
     seed: int | None = Field(
-        None, ge=0, lt=2**32, description="A number: another painting of the same photo, begun from some noise; none: begun from the photo."
+        None,
+        ge=0,
+        lt=2**32,
+        description="A number: another painting of the same photo, begun from some noise; none: begun from the photo.",
     )
     recolour: bool = Field(
-        True, description="The photo begins with its colours matched to the style's, and they are matched anew at each scale."
+        True,
+        description="The photo begins with its colours matched to the style's, and they are matched anew at each scale.",
     )
     colour: Colour = Field(
         "style",
@@ -175,7 +187,9 @@ def load_preset(path: Path) -> Preset:
 
 def preset_of_picture(picture: Path, name: str) -> Preset:
     """The defaults, with this style picture. Raises PresetError."""
-    return _checked(picture, name, {"style": picture.name, "description": f"After {picture.name} in its folder"}, Lines({}))
+    return _checked(
+        picture, name, {"style": picture.name, "description": f"After {picture.name} in its folder"}, Lines({})
+    )
 
 
 def _checked(path: Path, name: str, data: dict[str, Any], lines: Lines) -> Preset:
@@ -215,7 +229,9 @@ def json_schema() -> dict[str, Any]:
     style = schema["properties"]["style"]
     style.update(anyOf=[*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}])
     steps = schema["properties"]["steps"]
-    steps.update(anyOf=[{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer", "minimum": 1}}])
+    steps.update(
+        anyOf=[{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer", "minimum": 1}}]
+    )
     for widened in (style, steps):
         for key in ("type", "items", "minItems", "maxItems"):
             widened.pop(key, None)
@@ -224,7 +240,9 @@ def json_schema() -> dict[str, Any]:
 
 def _with_pictures(preset: Preset, path: Path, lines: Lines) -> Preset:
     pictures = []
-    digest = hashlib.sha256(json.dumps(preset.model_dump(mode="json", exclude={"name", "style"}), sort_keys=True).encode())
+    digest = hashlib.sha256(
+        json.dumps(preset.model_dump(mode="json", exclude={"name", "style"}), sort_keys=True).encode()
+    )
     for i, style in enumerate(preset.style):
         try:
             full = path.parent / style.picture.expanduser()

@@ -13,13 +13,13 @@ from torch import Tensor
 from stylecore.colour import Colours, Floats, grading, sample, with_palette
 from stylecore.device import Device, choose_device
 from stylecore.enlarge import enlarge
+from stylecore.images.encode import Result
+from stylecore.images.photo import Photo
 from stylecore.memory import free_memory, tile_and_pairs
 from stylecore.network import Network
 from stylecore.objective import COLOURS, Losses, Objective, style_colours, style_palette, to_pixels, to_tensor
 from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
-from stylecore.photo import Photo
 from stylecore.preset import Preset
-from stylecore.result import Result
 from stylecore.weights import load_weights
 
 STEP_COST = 4000  # what a step costs beside its pixels, in pixels; measured on a CPU
@@ -76,10 +76,14 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                 first = _resized(picture, width, height)
                 if preset.recolour and preset.colour != "photo":
                     own = preset.colour == "palette"
-                    first = _graded(first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest))
+                    first = _graded(
+                        first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest)
+                    )
             del small
             tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
-            optimiser = _optimiser(preset, first, Objective(network, preset, target, preset.digest, tile, len(sizes) - scale), pairs)
+            optimiser = _optimiser(
+                preset, first, Objective(network, preset, target, preset.digest, tile, len(sizes) - scale), pairs
+            )
             del target
             for _ in range(count):
                 losses = optimiser.step()
@@ -91,7 +95,9 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                 )  # fmt: skip
     pixels = photo.pixels  # at strength 0, to the last bit
     if picture is not None:
-        pixels = enlarge(to_pixels(picture), photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
+        pixels = enlarge(
+            to_pixels(picture), photo, detail=preset.detail, colour=preset.colour, strength=preset.strength
+        )
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
 
@@ -120,17 +126,25 @@ def _start(photo: Tensor, seed: int | None) -> Tensor:
     """The photo, or, with a seed, the photo under noise: the optimiser finds another minimum."""
     if seed is None:
         return photo.clone()
-    noise = torch.randn(photo.shape, generator=torch.Generator().manual_seed(seed))  # on the CPU: the same on every device
+    noise = torch.randn(
+        photo.shape, generator=torch.Generator().manual_seed(seed)
+    )  # on the CPU: the same on every device
     return (photo + NOISE * noise.to(photo.device)).clamp(0, 1)
 
 
 def _graded(picture: Tensor, wanted: Colours) -> Tensor:
     """With the colours of the style: the statistics of features that follow pull at the first two moments only."""
     share = min(1.0, GRADED_EDGE / max(picture.shape[2:]))
-    small = torch.nn.functional.interpolate(picture, [max(1, round(edge * share)) for edge in picture.shape[2:]], mode="nearest")
+    small = torch.nn.functional.interpolate(
+        picture, [max(1, round(edge * share)) for edge in picture.shape[2:]], mode="nearest"
+    )
     table = torch.from_numpy(grading(to_pixels(small).reshape(-1, 3), wanted))
-    at = picture.cpu()[0].flip(0).permute(1, 2, 0)[None, None] * 2 - 1  # (1, 1, height, width, 3), blue first: the table's last axis
-    out = torch.nn.functional.grid_sample(table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True)
+    at = (
+        picture.cpu()[0].flip(0).permute(1, 2, 0)[None, None] * 2 - 1
+    )  # (1, 1, height, width, 3), blue first: the table's last axis
+    out = torch.nn.functional.grid_sample(
+        table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True
+    )
     return out[:, :, 0].contiguous().to(picture.device)  # Apple's GPUs cannot do it
 
 

@@ -86,7 +86,9 @@ def _imagenet(loaded: object, where: str) -> Weights:
             if isinstance(loaded, dict):
                 tensor = loaded.get(f"features.{key}", loaded.get(key))
             if not isinstance(tensor, Tensor) or tuple(tensor.shape) != expected:
-                raise WeightsError(f"{where} is no VGG19 state dict: features.{key} is missing or misshapen. {WAYS_OUT}")
+                raise WeightsError(
+                    f"{where} is no VGG19 state dict: features.{key} is missing or misshapen. {WAYS_OUT}"
+                )
             state[key] = tensor.float()
             if not torch.isfinite(state[key]).all():
                 raise WeightsError(f"{where} is damaged: features.{key} holds NaN or infinity. {WAYS_OUT}")

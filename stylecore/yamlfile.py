@@ -66,7 +66,15 @@ def words_of(error: Any) -> str:
     limits = {name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()}
     kind, said = error["type"], f"it says {error['input']!r}"
     if kind.endswith("_parsing") or kind.endswith("_type"):
-        wanted = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word or a line of text", "path": "a file's name", "dict": "`name: number` in braces", "model": "`key: value` in braces"}
+        wanted = {
+            "int": "a whole number",
+            "float": "a number",
+            "bool": "true or false",
+            "string": "a word or a line of text",
+            "path": "a file's name",
+            "dict": "`name: number` in braces",
+            "model": "`key: value` in braces",
+        }
         return f"{wanted.get(kind.partition('_')[0], 'something else')} is wanted here ({said})."
     by_kind = {
         "greater_than_equal": "must be {ge} or more", "greater_than": "must be more than {gt}", "less_than_equal": "must be {le} or less",

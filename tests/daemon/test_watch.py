@@ -27,7 +27,13 @@ def home(tmp_path: Path) -> dict[str, str]:
     """An environment in which nothing of the real user is touched."""
     folder = tmp_path / "home"
     folder.mkdir()
-    return {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state"), "PYTHONPATH": str(REPOSITORY)}
+    return {
+        **os.environ,
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_STATE_HOME": str(folder / "state"),
+        "PYTHONPATH": str(REPOSITORY),
+    }
 
 
 @pytest.fixture
@@ -108,7 +114,9 @@ def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: I
     assert "begun" not in again.stdout, "nothing is computed twice"
 
 
-def test_a_folder_with_a_style_picture_is_a_preset(root: Path, home: dict[str, str], small: Image.Image, tmp_path: Path) -> None:
+def test_a_folder_with_a_style_picture_is_a_preset(
+    root: Path, home: dict[str, str], small: Image.Image, tmp_path: Path
+) -> None:
     """With the defaults; the picture itself is no photo."""
     mine = root / "Grandma's garden"
     mine.mkdir()
@@ -128,11 +136,15 @@ def test_what_a_kill_in_mid_write_left_is_cleared(root: Path, home: dict[str, st
     assert left_over(root) == []
 
 
-def test_no_such_device_is_said_and_tried_again_when_there_is_one(root: Path, home: dict[str, str], small: Image.Image) -> None:
+def test_no_such_device_is_said_and_tried_again_when_there_is_one(
+    root: Path, home: dict[str, str], small: Image.Image
+) -> None:
     small.save(root / "quick" / "a.png")
     done = run(home, "watch", root, "--once", "--device", "cuda:99")
     assert done.returncode == 1
-    assert "There is no device 'cuda:99' here. Use one of: auto," in (root / "quick" / "failed" / "a.png.txt").read_text()
+    assert (
+        "There is no device 'cuda:99' here. Use one of: auto," in (root / "quick" / "failed" / "a.png.txt").read_text()
+    )
     assert run(home, "watch", root, "--once").returncode == 0
     assert (root / "quick" / "styled" / "a.png").exists()
 
@@ -155,7 +167,9 @@ def test_odd_things_in_the_root_do_not_stop_it(root: Path, home: dict[str, str],
         assert f"Preset {name} is broken: {root}/presets/{name}.yaml:1: style: the picture" in done.stderr
 
 
-def test_a_mended_preset_takes_its_photos_up(root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str) -> None:
+def test_a_mended_preset_takes_its_photos_up(
+    root: Path, home: dict[str, str], small: Image.Image, quick_yaml: str
+) -> None:
     (root / "later").mkdir()
     small.save(root / "later" / "a.png")
     assert run(home, "watch", root, "--once", "--plain").returncode == 1
@@ -190,7 +204,11 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["apply", "gone.jpg", "--preset", "oil"], 1, "gone.jpg: failed. It cannot be read (No such file or directory)"),
+        (
+            ["apply", "gone.jpg", "--preset", "oil"],
+            1,
+            "gone.jpg: failed. It cannot be read (No such file or directory)",
+        ),
         (["apply", "photo.png", "--preset", "oli"], 2, "There is no preset 'oli': did you mean 'oil'?"),
         (["apply", "photo.png", "--preset", "gone.yaml"], 2, "gone.yaml: cannot be read"),
         (["apply", "photo.png", "--preset", "oil", "-o", "photo.png"], 2, "is the photo itself"),
@@ -200,7 +218,11 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
         (["presets", "check", "gone.yaml"], 2, "gone.yaml: cannot be read"),
         (["presets", "check", "oli"], 2, "did you mean 'oil'?"),
         (["presets", "new", "a/b", "--style", "photo.png"], 2, "'a/b' cannot be a preset's name"),
-        (["apply", "photo.png", "other.png", "--preset", "oil", "-o", "both.jpg"], 2, "both.jpg is the name of one picture, and there are 2 photos"),
+        (
+            ["apply", "photo.png", "other.png", "--preset", "oil", "-o", "both.jpg"],
+            2,
+            "both.jpg is the name of one picture, and there are 2 photos",
+        ),
         (["watch", "photo.png"], 2, "photo.png is a file: name the folder to watch."),
     ],
 )
@@ -208,7 +230,9 @@ def test_wrong_usage_in_a_sentence(
     home: dict[str, str], tmp_path: Path, small: Image.Image, arguments: list[str], status: int, says: str
 ) -> None:
     small.save(tmp_path / "photo.png")
-    done = subprocess.run([*STYLEFOLDER, *arguments], env=home, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(
+        [*STYLEFOLDER, *arguments], env=home, cwd=tmp_path, capture_output=True, text=True, timeout=90
+    )
     assert done.returncode == status
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -219,17 +243,41 @@ def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Im
     (tmp_path / "quick.yaml").write_text(quick_yaml)
     for name in ("a.png", "b.jpg"):
         small.save(tmp_path / name)
-    done = run(home, "apply", tmp_path / "a.png", tmp_path / "b.jpg", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out", "--json")
+    done = run(
+        home,
+        "apply",
+        tmp_path / "a.png",
+        tmp_path / "b.jpg",
+        "--preset",
+        tmp_path / "quick.yaml",
+        "-o",
+        tmp_path / "out",
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a-quick.png", "b-quick.jpg"]
     (tmp_path / "other").mkdir()
     small.rotate(180).save(tmp_path / "other" / "a.png")
-    second = run(home, "apply", tmp_path / "other" / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out")
+    second = run(
+        home, "apply", tmp_path / "other" / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out"
+    )
     assert second.returncode == 0
     assert (tmp_path / "out" / "a-quick-2.png").exists(), "nothing that is there is overwritten"
     results = [json.loads(line)["job"]["result"] for line in done.stdout.splitlines() if '"JobDone"' in line]
     assert [Path(r).name for r in results] == ["a-quick.png", "b-quick.jpg"]
-    one = run(home, "apply", tmp_path / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "one.webp", "--steps", 1, "--size", 48)
+    one = run(
+        home,
+        "apply",
+        tmp_path / "a.png",
+        "--preset",
+        tmp_path / "quick.yaml",
+        "-o",
+        tmp_path / "one.webp",
+        "--steps",
+        1,
+        "--size",
+        48,
+    )
     assert one.returncode == 0, one.stderr
     assert "total loss by step: 1: " in one.stdout
     with Image.open(tmp_path / "one.webp") as result:
@@ -242,15 +290,24 @@ def test_presets_commands(home: dict[str, str], tmp_path: Path) -> None:
     assert {path.stem for path in (REPOSITORY / "presets").glob("*.yaml")} <= set(listed.stdout.split())
     shown = run(home, "presets", "show", "classic")
     assert "style_weight: 10000" in shown.stdout
-    made = run(home, "presets", "new", "mine", "--style", REPOSITORY / "presets" / "styles" / "pastel.jpg", "--no-sample")
+    made = run(
+        home, "presets", "new", "mine", "--style", REPOSITORY / "presets" / "styles" / "pastel.jpg", "--no-sample"
+    )
     assert made.returncode == 0, made.stderr
     assert "mine" in run(home, "presets", "list").stdout
     path = Path(home["XDG_CONFIG_HOME"]) / "stylefolder" / "presets" / "mine.yaml"
     assert "is right" in run(home, "presets", "check", path).stdout
     explained = path.read_text()
-    everything = "\n".join(line.removeprefix("# ") if re.match(r"# [a-z_]+: ", line) and line[2:].partition(":")[0] in Preset.model_fields else line for line in explained.splitlines())
+    everything = "\n".join(
+        line.removeprefix("# ")
+        if re.match(r"# [a-z_]+: ", line) and line[2:].partition(":")[0] in Preset.model_fields
+        else line
+        for line in explained.splitlines()
+    )
     path.write_text(everything)
-    assert run(home, "presets", "show", "mine").stdout == run(home, "presets", "show", path).stdout, "every key with its default"
+    assert run(home, "presets", "show", "mine").stdout == run(home, "presets", "show", path).stdout, (
+        "every key with its default"
+    )
     assert "statistic: covariance" in everything
     own = Path(home["HOME"]) / "Pictures" / "Stylefolder" / "garden"
     own.mkdir(parents=True)
@@ -282,16 +339,18 @@ def test_demo(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_ya
 
 def test_help_needs_no_torch(home: dict[str, str]) -> None:
     """What makes `stylefolder --help` answer in 0.3 s: nothing heavy is imported."""
-    code = "import sys; from daemon.cli import app; import daemon.watch, daemon.apply, daemon.views; print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
+    code = "import sys; from daemon.commands.cli import app; import daemon.watch, daemon.commands.apply, daemon.terminal.output; print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
     done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_24_megapixels_upright_with_gps_and_profile_in_3_gb(home: dict[str, str], tmp_path: Path, cat: Image.Image, quick_yaml: str) -> None:
+def test_24_megapixels_upright_with_gps_and_profile_in_3_gb(
+    home: dict[str, str], tmp_path: Path, cat: Image.Image, quick_yaml: str
+) -> None:
     """A camera's JPEG on its side, with GPS and Adobe RGB, through `apply`; the memory is the worker's largest."""
     from PIL import ExifTags
 
-    from tests.stylecore.photos import adobe_rgb, rich_exif
+    from tests.stylecore.images.photos import adobe_rgb, rich_exif
 
     (tmp_path / "quick.yaml").write_text(quick_yaml)
     photo, out = tmp_path / "large.jpg", tmp_path / "out.jpg"

@@ -12,7 +12,9 @@ OUTCOME = {}
 
 
 def new_image(width=60, height=40, kind="RGB", precision="U8_NON_LINEAR", profile=None):
-    image = Gimp.Image.new_with_precision(width, height, getattr(Gimp.ImageBaseType, kind), getattr(Gimp.Precision, precision))
+    image = Gimp.Image.new_with_precision(
+        width, height, getattr(Gimp.ImageBaseType, kind), getattr(Gimp.Precision, precision)
+    )
     if profile:
         image.set_color_profile(Gimp.ColorProfile.new_from_file(Gio.File.new_for_path(profile)))
     return image
@@ -21,7 +23,9 @@ def new_image(width=60, height=40, kind="RGB", precision="U8_NON_LINEAR", profil
 def add_layer(image, width=60, height=40, alpha=False, at=(0, 0), parent=None, name="photo", seed=1):
     grey = image.get_base_type() == Gimp.ImageBaseType.GRAY
     kind = ("GRAY" if grey else "RGB") + ("A" if alpha else "")
-    layer = Gimp.Layer.new(image, name, width, height, getattr(Gimp.ImageType, f"{kind}_IMAGE"), 100, Gimp.LayerMode.NORMAL)
+    layer = Gimp.Layer.new(
+        image, name, width, height, getattr(Gimp.ImageType, f"{kind}_IMAGE"), 100, Gimp.LayerMode.NORMAL
+    )
     image.insert_layer(layer, parent, 0)
     layer.set_offsets(*at)
     samples = array.array("H", (random.Random(seed).randrange(65536) for _ in range(width * height * 4)))
@@ -57,14 +61,29 @@ def difference(a, b, kind="R'G'B'A u16"):
     x, y = samples(a, kind), samples(b, kind)
     if len(x) != len(y):
         return 999
-    return max((abs(p - q) for i, (p, q) in enumerate(zip(x, y)) if kind != "R'G'B'A u16" or i % 4 == 3 or x[i - i % 4 + 3]), default=0) / 257
+    return (
+        max(
+            (
+                abs(p - q)
+                for i, (p, q) in enumerate(zip(x, y))
+                if kind != "R'G'B'A u16" or i % 4 == 3 or x[i - i % 4 + 3]
+            ),
+            default=0,
+        )
+        / 257
+    )
 
 
 def describe(layer):
     _, x, y = layer.get_offsets()
     return {
-        "name": layer.get_name(), "at": [x, y], "size": [layer.get_width(), layer.get_height()], "alpha": layer.has_alpha(),
-        "opacity": round(layer.get_opacity(), 1), "mask": layer.get_mask() is not None, "visible": layer.get_visible(),
+        "name": layer.get_name(),
+        "at": [x, y],
+        "size": [layer.get_width(), layer.get_height()],
+        "alpha": layer.has_alpha(),
+        "opacity": round(layer.get_opacity(), 1),
+        "mask": layer.get_mask() is not None,
+        "visible": layer.get_visible(),
     }
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.daemon.conftest import REPOSITORY, wait_for
-from tests.plugin_gimp.conftest import make
+from tests.harness import REPOSITORY, wait_for
+from tests.plugin_gimp.harness import make
 from tests.plugin_gimp.test_window import Screen, a_screen
 
 PRESET = "watercolour"

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from daemon.client import read_address
-from tests.daemon.conftest import wait_for
-from tests.plugin_gimp.conftest import FAST, Gimp
+from daemon.api.client import read_address
+from tests.harness import wait_for
+from tests.plugin_gimp.harness import FAST, Gimp
 
 LONG = """
     image = new_image()
@@ -29,7 +29,11 @@ def plug_ins(gimp: Gimp) -> list[psutil.Process]:
 
 
 def consoles(gimp: Gimp) -> list[psutil.Process]:
-    return [p for p in psutil.process_iter() if any(str(gimp.directory / "scenario.py") in word for word in _words(p)) and "gimp" in p.name()]
+    return [
+        p
+        for p in psutil.process_iter()
+        if any(str(gimp.directory / "scenario.py") in word for word in _words(p)) and "gimp" in p.name()
+    ]
 
 
 def _words(process: psutil.Process) -> list[str]:
@@ -46,7 +50,9 @@ def test_cancel_stops_this_job_and_no_other(gimp: Gimp, who: str, small: Image.I
     process = gimp.start(LONG)
     job = wait_for(gimp.daemon.running)["job"]["id"]
     small.rotate(1 if who == "GIMP" else 2).save(gimp.daemon.home / "other.png")
-    other = gimp.daemon.client.ask("POST", "/v1/jobs", (gimp.daemon.home / "other.png").read_bytes(), preset="one")["id"]
+    other = gimp.daemon.client.ask("POST", "/v1/jobs", (gimp.daemon.home / "other.png").read_bytes(), preset="one")[
+        "id"
+    ]
     victims = plug_ins(gimp) if who == "plug-in" else consoles(gimp)
     assert victims
     for victim in victims:
@@ -71,9 +77,14 @@ def test_the_daemon_is_killed_in_mid_job(lonely: Gimp) -> None:
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     outcome = json.loads((lonely.directory / "outcome.json").read_text())
-    assert outcome == {"status": ["execution-error", "Stylefolder ended in the middle: try again, and it is started anew."], "layers": 1}
+    assert outcome == {
+        "status": ["execution-error", "Stylefolder ended in the middle: try again, and it is started anew."],
+        "layers": 1,
+    }
     lonely.daemon.start()
-    wait_for(lambda: [row["state"] for row in lonely.daemon.jobs()] == ["cancelled"], why="nobody waits for it any more")
+    wait_for(
+        lambda: [row["state"] for row in lonely.daemon.jobs()] == ["cancelled"], why="nobody waits for it any more"
+    )
     lonely.daemon.stop()
 
 
@@ -117,9 +128,14 @@ def test_no_stylefolder_is_found(lonely: Gimp) -> None:
     (lonely.plug_in / "command.json").write_text(json.dumps({**command, "command": ["/gone/python", "-m", "daemon"]}))
     found = lonely.run(ONE)
     assert found["layers"] == 1
-    assert found["status"] == ["execution-error", "Stylefolder is no longer at /gone/python: open a terminal and run `stylefolder gimp install`."]
+    assert found["status"] == [
+        "execution-error",
+        "Stylefolder is no longer at /gone/python: open a terminal and run `stylefolder gimp install`.",
+    ]
     (lonely.plug_in / "command.json").unlink()
-    assert "Stylefolder was not found: open a terminal and run `stylefolder gimp install`" in lonely.run(ONE)["status"][1]
+    assert (
+        "Stylefolder was not found: open a terminal and run `stylefolder gimp install`" in lonely.run(ONE)["status"][1]
+    )
 
 
 def test_the_address_cannot_be_read(lonely: Gimp) -> None:
@@ -155,7 +171,18 @@ def test_script_fu(gimp: Gimp) -> None:
     """
     import subprocess
 
-    command = [*gimp.command, "-n", "-i", "-d", "-f", "--quit", "--batch-interpreter", "plug-in-script-fu-eval", "-b", " ".join(script.split())]
+    command = [
+        *gimp.command,
+        "-n",
+        "-i",
+        "-d",
+        "-f",
+        "--quit",
+        "--batch-interpreter",
+        "plug-in-script-fu-eval",
+        "-b",
+        " ".join(script.split()),
+    ]
     done = subprocess.run(command, env=gimp.environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "LAYERS 2" in done.stdout + done.stderr

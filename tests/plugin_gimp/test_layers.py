@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugin_gimp.conftest import Gimp
+from tests.plugin_gimp.harness import Gimp
 
 
 @pytest.mark.parametrize("kind", ["RGB", "GRAY"])
@@ -162,8 +162,16 @@ def test_several_layers_and_one_undo(gimp: Gimp) -> None:
 
 
 REFUSED: list[tuple[str, str, str]] = [
-    ("layer = add_layer(image); image.convert_indexed(0, 0, 8, False, False, ''); chosen = [image.get_layers()[0]]", "one", "choose Image > Mode > RGB"),
-    ("add_layer(image); channel = Gimp.Channel.new(image, 'c', 60, 40, 50, Gegl.Color.new('red')); image.insert_channel(channel, None, 0); chosen = [channel]", "one", "A channel has no colours"),
+    (
+        "layer = add_layer(image); image.convert_indexed(0, 0, 8, False, False, ''); chosen = [image.get_layers()[0]]",
+        "one",
+        "choose Image > Mode > RGB",
+    ),
+    (
+        "add_layer(image); channel = Gimp.Channel.new(image, 'c', 60, 40, 50, Gegl.Color.new('red')); image.insert_channel(channel, None, 0); chosen = [channel]",
+        "one",
+        "A channel has no colours",
+    ),
     ("chosen = [add_layer(image)]", "gone", "There is no preset “gone”: there are charcoal, classic"),
 ]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.daemon.conftest import REPOSITORY, wait_for
-from tests.plugin_gimp.conftest import HERE, Gimp
+from tests.harness import REPOSITORY, wait_for
+from tests.plugin_gimp.harness import HERE, Gimp
 
 SCREEN = "1400x900x24"
 GIMPRC = "(show-welcome-dialog no)\n(check-updates no)\n(color-profile-policy keep)\n(metadata-rotation-policy keep)\n(show-tips no)\n(single-window-mode yes)\n"
@@ -47,7 +47,12 @@ class Screen:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.gimp.environment, "DISPLAY": self.display, "OUTCOME": str(self.gimp.directory / "outcome.json"), "NO_AT_BRIDGE": "1"}
+        return {
+            **self.gimp.environment,
+            "DISPLAY": self.display,
+            "OUTCOME": str(self.gimp.directory / "outcome.json"),
+            "NO_AT_BRIDGE": "1",
+        }
 
     def call(self, photo: Path, preset: str, stay: float = 0) -> subprocess.Popen[bytes]:
         (self.gimp.directory / "outcome.json").unlink(missing_ok=True)
@@ -55,18 +60,32 @@ class Screen:
         script = self.gimp.directory / "window.py"
         script.write_text((HERE / "inside.py").read_text() + CALL.format(photo=str(photo), preset=preset, stay=stay))
         program = self.gimp.command[-1].replace("-console", "")
-        command = [*self.launcher, program, "-n", "-s", "--quit", "--batch-interpreter", "python-fu-eval", "-b", f"exec(open({str(script)!r}).read())"]
+        command = [
+            *self.launcher,
+            program,
+            "-n",
+            "-s",
+            "--quit",
+            "--batch-interpreter",
+            "python-fu-eval",
+            "-b",
+            f"exec(open({str(script)!r}).read())",
+        ]
         with (self.folder / "said").open("wb") as said:
             self.process = subprocess.Popen(command, env=self.environment, stdout=said, stderr=said)
         return self.process
 
     def xdotool(self, *words: str) -> str:
-        return subprocess.run([*self.launcher, "xdotool", *words], env=self.environment, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            [*self.launcher, "xdotool", *words], env=self.environment, capture_output=True, text=True
+        ).stdout.strip()
 
     def dialog(self) -> str:
         """Its window, once it is drawn."""
         try:
-            window = wait_for(lambda: self.xdotool("search", "--onlyvisible", "--name", "^Style Transfer"), 180, "for the dialog").splitlines()[0]
+            window = wait_for(
+                lambda: self.xdotool("search", "--onlyvisible", "--name", "^Style Transfer"), 180, "for the dialog"
+            ).splitlines()[0]
         except AssertionError as e:
             self.keep_picture(REPOSITORY / "build" / "gimp-no-dialog.png")
             raise AssertionError(f"{e}; GIMP said: {(self.folder / 'said').read_text()}") from e
@@ -91,7 +110,11 @@ def a_screen(gimp: Gimp, folder: Path) -> Iterator[Screen]:
     """An X server of its own while the context lasts, and the GIMP on it."""
     launcher = gimp.command[:-1]
     number = f":{20 + os.getpid() % 1000}"
-    xvfb = subprocess.Popen([*launcher, "Xvfb", number, "-screen", "0", SCREEN, "-fbdir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    xvfb = subprocess.Popen(
+        [*launcher, "Xvfb", number, "-screen", "0", SCREEN, "-fbdir", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     wait_for((Path("/tmp/.X11-unix") / f"X{number[1:]}").exists, 20)
     made = Screen(gimp, launcher, number, folder)
     yield made

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from stylecore.enlarge import _stretch, enlarge
-from stylecore.photo import Photo
+from stylecore.images.photo import Photo
 
 
 def enlarged(painting: np.ndarray, photo: Photo, detail: float = 1.0) -> np.ndarray:

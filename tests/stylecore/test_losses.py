@@ -64,7 +64,9 @@ def test_wasserstein_against_scipy(features: Tensor, other: Tensor) -> None:
     ca, cb = np.cov(a, bias=True), np.cov(b, bias=True)
     distance = np.square(a.mean(1) - b.mean(1)).sum() + np.trace(ca + cb - 2 * sqrtm(sqrtm(cb) @ ca @ sqrtm(cb)).real)
     expected = distance / (np.square(b.mean(1)).sum() + np.trace(cb))
-    assert float(losses.wasserstein_loss(moments(features.double()), moments(other.double())).value) == pytest.approx(expected, rel=1e-6)
+    assert float(losses.wasserstein_loss(moments(features.double()), moments(other.double())).value) == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("statistic", get_args(Statistic))
@@ -100,7 +102,9 @@ def test_the_gradient_of_total_variation() -> None:
     value, gradient = losses.total_variation(picture)
     moved = picture.clone()
     moved[0, 1, 2, 3] += 1e-6
-    assert float(losses.total_variation(moved)[0] - value) / 1e-6 == pytest.approx(float(gradient[0, 1, 2, 3]), rel=1e-3)
+    assert float(losses.total_variation(moved)[0] - value) / 1e-6 == pytest.approx(
+        float(gradient[0, 1, 2, 3]), rel=1e-3
+    )
 
 
 def test_channels_last_gives_the_same(features: Tensor) -> None:

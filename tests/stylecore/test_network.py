@@ -117,7 +117,9 @@ def with_nan(path: Path) -> None:
     torch.save(state, path)
 
 
-@pytest.mark.parametrize("make", [damaged, hostile, misshapen, with_nan, lambda path: path.write_text("no weights"), lambda path: None])
+@pytest.mark.parametrize(
+    "make", [damaged, hostile, misshapen, with_nan, lambda path: path.write_text("no weights"), lambda path: None]
+)
 def test_a_bad_file_is_refused_with_the_ways_out(tmp_path: Path, make: object) -> None:
     path = tmp_path / "vgg19.pth"
     make(path)  # type: ignore[operator]

@@ -75,7 +75,9 @@ def test_every_mistake_is_told(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "1: 2", "style: \udce9", "a: " + "[" * 3000, "x: 1\n" * 30_000])
+@pytest.mark.parametrize(
+    "text", ["", "just words", "- a\n- b", "1: 2", "style: \udce9", "a: " + "[" * 3000, "x: 1\n" * 30_000]
+)
 def test_what_is_no_preset_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text, errors="surrogateescape")

@@ -20,13 +20,17 @@ from stylecore.objective import Objective, to_tensor
 from stylecore.preset import Preset
 from stylecore.tiles import tiles_of
 from stylecore.transfer import Progress, load_network, working_sizes
-from tests.conftest import REPOSITORY
+from tests.harness import REPOSITORY
 
 EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 
 
-@pytest.mark.parametrize(("layer", "margin", "stride"), [("relu5_1", 80, 16), ("relu5_4", 128, 16), ("pool5", 128, 32), ("relu1_1", 1, 1)])
-@pytest.mark.parametrize(("height", "width", "edge"), [(400, 600, 128), (333, 517, 160), (64, 900, 256), (145, 145, 128)])
+@pytest.mark.parametrize(
+    ("layer", "margin", "stride"), [("relu5_1", 80, 16), ("relu5_4", 128, 16), ("pool5", 128, 32), ("relu1_1", 1, 1)]
+)
+@pytest.mark.parametrize(
+    ("height", "width", "edge"), [(400, 600, 128), (333, 517, 160), (64, 900, 256), (145, 145, 128)]
+)
 def test_tiles_cover_the_picture_once(height: int, width: int, edge: int, layer: str, margin: int, stride: int) -> None:
     count = torch.zeros(1, 1, height, width)
     for tile in tiles_of(height, width, edge, (layer, "conv1_1")):
@@ -40,14 +44,28 @@ def test_tiles_cover_the_picture_once(height: int, width: int, edge: int, layer:
 
 @pytest.mark.parametrize(
     ("weighting", "statistic", "deepest"),
-    [("article", "gram", "relu5_1"), *(("relative", statistic, "relu5_1") for statistic in get_args(Statistic)), ("relative", "covariance", "pool5")],
+    [
+        ("article", "gram", "relu5_1"),
+        *(("relative", statistic, "relu5_1") for statistic in get_args(Statistic)),
+        ("relative", "covariance", "pool5"),
+    ],
 )
-def test_the_gradient_is_that_of_the_whole(cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str, deepest: str) -> None:
+def test_the_gradient_is_that_of_the_whole(
+    cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str, deepest: str
+) -> None:
     """In float32, at borders and seams too; the sides are no multiples of anything."""
     cat.save(tmp_path / "cat.png")
     photo = to_tensor(load_photo(tmp_path / "cat.png").resized(275, 261), EXACT.torch)
     layers = {**oil.style_layers, deepest: 0.2}
-    preset = oil.model_copy(update={"statistic": statistic, "weighting": weighting, "tv_weight": 0.01, "style_size": 0.5, "style_layers": layers})
+    preset = oil.model_copy(
+        update={
+            "statistic": statistic,
+            "weighting": weighting,
+            "tv_weight": 0.01,
+            "style_size": 0.5,
+            "style_layers": layers,
+        }
+    )
     picture = (photo.roll(37, 3) * 0.7 + 0.1).contiguous()
     network = load_network("oxford", EXACT)
     whole, expected = Objective(network, preset, photo, preset.digest)(picture)
@@ -67,7 +85,7 @@ from stylecore.device import Device
 from stylecore.objective import Objective
 from stylecore.preset import load_preset
 from stylecore.transfer import Progress, load_network, working_sizes
-from tests.conftest import REPOSITORY
+from tests.harness import REPOSITORY
 device = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 network, preset = load_network("oxford", device), load_preset(Path(sys.argv[1]))
 photo = torch.rand(1, 3, 640, 960, generator=torch.Generator().manual_seed(1))

@@ -15,7 +15,7 @@ from stylecore.device import Device, choose_device
 from stylecore.errors import DeviceError
 from stylecore.objective import Objective, to_tensor
 from stylecore.transfer import load_network, working_sizes
-from tests.conftest import REPOSITORY, difference
+from tests.harness import REPOSITORY, difference
 
 CPU32 = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 
@@ -246,7 +246,9 @@ def test_a_photo_that_is_the_style_already(quick: Preset) -> None:
 
 def test_adam_with_an_average_is_calmer(photo: Photo) -> None:
     """Steps that are too long: the mean of them has less noise than the last."""
-    classic = load_preset(REPOSITORY / "presets" / "classic.yaml").model_copy(update={"size": 96, "steps": (25,), "rate": 0.1})
+    classic = load_preset(REPOSITORY / "presets" / "classic.yaml").model_copy(
+        update={"size": 96, "steps": (25,), "rate": 0.1}
+    )
     noise = {}
     for average in (0.0, 0.9):
         _, result = run(photo, classic.model_copy(update={"average": average}))

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from daemon.client import Refused
-from tests.daemon.conftest import Daemon, is_picture, namespaces, wait_for
+from daemon.api.client import Refused
+from tests.daemon.harness import Daemon, is_picture, namespaces
+from tests.harness import wait_for
 
 pytestmark = namespaces
 
@@ -59,7 +60,9 @@ def test_full_for_the_result(daemon: Daemon, fast: str, small: Image.Image) -> N
     small.rotate(90).save(inbox / "b.png")
     wait_for(lambda: "cannot be written (No space left on device): make room" in problems(daemon))
     assert daemon.status()["state"] == "degraded"
-    assert daemon.client.ask("GET", "/v1/jobs")["jobs"][0]["state"] in ("queued", "running"), "held, and the API answers"
+    assert daemon.client.ask("GET", "/v1/jobs")["jobs"][0]["state"] in ("queued", "running"), (
+        "held, and the API answers"
+    )
     disk.make_room()
     wait_for(lambda: is_picture(disk.path / "one" / "a.png") and is_picture(disk.path / "one" / "b.png"))
     wait_for(lambda: daemon.status()["state"] == "healthy")
@@ -123,7 +126,9 @@ def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, sm
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "open.png"))
     assert "cannot be read (Permission denied)" in daemon.reason(inbox / "secret.png")
-    wait_for(lambda: f"The folder {inbox / 'folder'} cannot be read (Permission denied): mend its rights" in problems(daemon))
+    wait_for(
+        lambda: f"The folder {inbox / 'folder'} cannot be read (Permission denied): mend its rights" in problems(daemon)
+    )
     wait_for(lambda: daemon.jobs("state = 'failed' AND preset = CAST('closed' AS BLOB)"))
     assert "mend the folder's rights" in daemon.jobs("preset = CAST('closed' AS BLOB)")[0]["reason"]
     (inbox / "secret.png").chmod(0o600)
@@ -137,7 +142,9 @@ def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, sm
 def test_umask_077_and_setgid_folders(daemon: Daemon, fast: str, small: Image.Image) -> None:
     daemon.before = ["sh", "-c", 'umask 077; exec "$@"', "sh"]
     inbox = daemon.preset("one", fast)
-    group = next((g for g in (50, *os.getgroups()) if g != os.getgid()), os.getgid()) if os.getuid() == 0 else os.getgid()
+    group = (
+        next((g for g in (50, *os.getgroups()) if g != os.getgid()), os.getgid()) if os.getuid() == 0 else os.getgid()
+    )
     os.chown(inbox, -1, group)
     inbox.chmod(0o2770)
     small.save(inbox / "a.png")
@@ -153,7 +160,9 @@ def test_umask_077_and_setgid_folders(daemon: Daemon, fast: str, small: Image.Im
     small.rotate(90).save(inbox / "b.png")
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
-    assert (inbox / "styled" / "b.png").stat().st_mode & 0o777 == (inbox / "styled" / "x").stat().st_mode & 0o777, "as any program's"
+    assert (inbox / "styled" / "b.png").stat().st_mode & 0o777 == (inbox / "styled" / "x").stat().st_mode & 0o777, (
+        "as any program's"
+    )
 
 
 def test_full_for_what_apply_writes(daemon: Daemon, tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
@@ -167,7 +176,13 @@ def test_full_for_what_apply_writes(daemon: Daemon, tmp_path: Path, small: Image
     (tmp_path / "small").mkdir()
     (tmp_path / "quick.yaml").write_text(quick_yaml)
     small.save(tmp_path / "photo.png")
-    done = subprocess.run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], env=daemon.environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", script],
+        env=daemon.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 1
     assert "out.png cannot be written (No space left on device): make room" in done.stderr
     assert "Traceback" not in done.stderr

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.daemon.conftest import Daemon, is_picture, wait_for
+from tests.daemon.harness import Daemon, is_picture
+from tests.harness import wait_for
 
 
 def test_symlinks_are_refused_with_the_reason(shared: Daemon, inbox: Path, small: Image.Image) -> None:
@@ -53,7 +54,9 @@ def test_decompression_bomb_and_a_lying_header(shared: Daemon, inbox: Path) -> N
     for name, edge in (("bomb.png", 30_000), ("huge.png", 100_000)):
         header = struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
         body = zlib.compress(bytes(10_000_000), 9)
-        (inbox / name).write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+        (inbox / name).write_bytes(
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+        )
         assert f"claims {edge} x {edge} pixels" in shared.reason(inbox / name)
 
 
@@ -120,7 +123,13 @@ def test_the_same_photo_under_another_name_is_copied(shared: Daemon, inbox: Path
         shutil.copy(inbox / one, inbox / other)
         wait_for((inbox / "styled" / other).exists)
         assert (inbox / "styled" / other).read_bytes() == (inbox / "styled" / one).read_bytes()
-        wait_for(lambda other=other: [e for e in shared.events() if e["event"] == "JobDone" and e["copied"] and e["job"]["photo"] == str(inbox / other)])
+        wait_for(
+            lambda other=other: [
+                e
+                for e in shared.events()
+                if e["event"] == "JobDone" and e["copied"] and e["job"]["photo"] == str(inbox / other)
+            ]
+        )
 
 
 def test_longer_than_the_format_holds(daemon: Daemon, fast: str) -> None:
@@ -128,7 +137,9 @@ def test_longer_than_the_format_holds(daemon: Daemon, fast: str) -> None:
     inbox = daemon.preset("one", fast + "output: {format: webp}\n")
     Image.new("RGB", (16_400, 40), "teal").save(inbox / "wide.jpg")
     daemon.start()
-    assert "webp holds 16383 pixels a side, and the photo has 16400: choose tiff or png" in daemon.reason(inbox / "wide.jpg")
+    assert "webp holds 16383 pixels a side, and the photo has 16400: choose tiff or png" in daemon.reason(
+        inbox / "wide.jpg"
+    )
     assert "JobStepped" not in {e["event"] for e in daemon.events()}
 
 
@@ -142,7 +153,9 @@ def test_touch_and_chmod_compute_nothing_again(shared: Daemon, inbox: Path, smal
     assert len(begun) == 1
 
 
-def test_a_result_taken_away_and_the_photo_touched_is_made_again(shared: Daemon, inbox: Path, small: Image.Image) -> None:
+def test_a_result_taken_away_and_the_photo_touched_is_made_again(
+    shared: Daemon, inbox: Path, small: Image.Image
+) -> None:
     small.save(inbox / "a.png")
     wait_for((inbox / "styled" / "a.png").exists)
     time.sleep(0.5)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.daemon.conftest import Daemon, is_picture, namespaces, wait_for
+from tests.daemon.harness import Daemon, is_picture, namespaces
+from tests.harness import wait_for
 
 
 def problems(daemon: Daemon) -> str:
@@ -24,10 +25,21 @@ def begun(daemon: Daemon, photo: Path) -> int:
 
 
 @namespaces
-@pytest.mark.parametrize(("limit", "value", "why"), [("watches", 2, "inotify watch limit reached"), ("instances", 0, "inotify instance limit reached")])
+@pytest.mark.parametrize(
+    ("limit", "value", "why"),
+    [("watches", 2, "inotify watch limit reached"), ("instances", 0, "inotify instance limit reached")],
+)
 def test_inotify_used_up(daemon: Daemon, fast: str, small: Image.Image, limit: str, value: int, why: str) -> None:
     """In a user namespace with a limit of its own: said by name, and the folders are looked through instead."""
-    daemon.before = ["unshare", "--user", "--map-root-user", "sh", "-c", f'echo {value} > /proc/sys/user/max_inotify_{limit}; exec "$@"', "sh"]
+    daemon.before = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        f'echo {value} > /proc/sys/user/max_inotify_{limit}; exec "$@"',
+        "sh",
+    ]
     inbox = daemon.preset("one", fast)
     daemon.start()
     wait_for(lambda: f"({why})" in problems(daemon) and "looked through every few seconds instead" in problems(daemon))
@@ -67,7 +79,9 @@ def test_the_root_is_renamed_and_comes_back(daemon: Daemon, fast: str, small: Im
     assert begun(daemon, inbox / "a.png") == 1
 
 
-def test_an_inbox_is_taken_away_made_again_and_renamed(shared: Daemon, inbox: Path, fast: str, small: Image.Image) -> None:
+def test_an_inbox_is_taken_away_made_again_and_renamed(
+    shared: Daemon, inbox: Path, fast: str, small: Image.Image
+) -> None:
     small.save(inbox / "a.png")
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
     shutil.rmtree(inbox)
@@ -83,7 +97,9 @@ def test_an_inbox_is_taken_away_made_again_and_renamed(shared: Daemon, inbox: Pa
 
 
 @pytest.mark.slow
-def test_a_photo_is_deleted_while_queued_and_while_running(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> None:
+def test_a_photo_is_deleted_while_queued_and_while_running(
+    daemon: Daemon, fast: str, slow: str, small: Image.Image
+) -> None:
     """Queued: cancelled, with the reason. Running: the Result comes all the same."""
     inbox, long = daemon.preset("one", fast), daemon.preset("long", slow.replace("5000", "150"))
     small.save(long / "running.png")
@@ -137,7 +153,9 @@ def test_an_output_folder_equal_to_an_inbox(daemon: Daemon, fast: str, small: Im
     wait_for(lambda: is_picture(inbox / "painted" / "b.png"))
 
 
-def test_a_preset_broken_while_live_keeps_its_last_good_version(shared: Daemon, inbox: Path, fast: str, small: Image.Image) -> None:
+def test_a_preset_broken_while_live_keeps_its_last_good_version(
+    shared: Daemon, inbox: Path, fast: str, small: Image.Image
+) -> None:
     small.save(inbox / "a.png")
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
     shared.preset(inbox.name, fast + "strenght: 3\n")
@@ -164,7 +182,11 @@ def test_edits_apply_from_the_next_job_on(daemon: Daemon, fast: str, small: Imag
     wait_for(lambda: daemon.jobs("state = 'queued'"))
     small.resize((300, 200)).transpose(Image.Transpose.ROTATE_180).save(pictures)
     daemon.preset("one", mine + "output: {format: webp}\n")
-    wait_for(lambda: any(p.stat().st_size == pictures.stat().st_size for p in (daemon.root / ".stylefolder" / "styles").iterdir()))
+    wait_for(
+        lambda: any(
+            p.stat().st_size == pictures.stat().st_size for p in (daemon.root / ".stylefolder" / "styles").iterdir()
+        )
+    )
     small.rotate(90).save(inbox / "b.png")
     wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 2)
     daemon.run("resume")
@@ -172,7 +194,9 @@ def test_edits_apply_from_the_next_job_on(daemon: Daemon, fast: str, small: Imag
     assert (inbox / "styled" / "a.png").read_bytes() == (judge / "styled" / "a.png").read_bytes()
 
 
-def test_a_preset_removed_with_jobs_queued_holds_them(shared: Daemon, inbox: Path, fast: str, small: Image.Image) -> None:
+def test_a_preset_removed_with_jobs_queued_holds_them(
+    shared: Daemon, inbox: Path, fast: str, small: Image.Image
+) -> None:
     shared.run("pause")
     try:
         small.save(inbox / "a.png")
@@ -323,9 +347,15 @@ def test_a_style_picture_with_a_slow_writer(daemon: Daemon, small: Image.Image, 
         writer.write(data[: len(data) // 2])
         writer.flush()
         small.save(folder / "a.png")
-        wait_for(lambda: "the end of its style picture's writing" in [p["waits_for"] for p in daemon.status()["pending"]])
+        wait_for(
+            lambda: "the end of its style picture's writing" in [p["waits_for"] for p in daemon.status()["pending"]]
+        )
         assert not daemon.jobs()
-    wait_for(lambda: any(f"{folder / 'style.jpg'} is damaged or cut off" in problem for problem in daemon.status()["problems"]))
+    wait_for(
+        lambda: any(
+            f"{folder / 'style.jpg'} is damaged or cut off" in problem for problem in daemon.status()["problems"]
+        )
+    )
     daemon.run("pause")
     (folder / "style.jpg").write_bytes(data)
     wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["queued"])
@@ -353,13 +383,17 @@ def test_an_index_of_the_ledger_is_damaged(daemon: Daemon, fast: str, small: Ima
     small.save(inbox / "a.png")
     wait_for(lambda: daemon.jobs("state = 'queued'"))
     daemon.stop()
-    with contextlib.closing(sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)) as database:
+    with contextlib.closing(
+        sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)
+    ) as database:
         database.execute("PRAGMA writable_schema = ON")
         (row,) = database.execute("SELECT * FROM sqlite_master WHERE name = 'by_state'").fetchall()
         database.execute("DELETE FROM sqlite_master WHERE name = 'by_state'")
         version = database.execute("PRAGMA schema_version").fetchone()[0]
         database.execute(f"PRAGMA schema_version = {version + 1}")
-    with contextlib.closing(sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)) as database:
+    with contextlib.closing(
+        sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)
+    ) as database:
         database.execute("UPDATE jobs SET state = 'failed'")
         database.execute("UPDATE jobs SET state = 'queued', id = id + 1000")
         database.execute("DELETE FROM switches")

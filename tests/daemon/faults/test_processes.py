@@ -14,7 +14,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.daemon.conftest import STYLEFOLDER, Daemon, is_picture, wait_for
+from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
+from tests.harness import wait_for
 
 
 def begun(daemon: Daemon, photo: Path) -> int:
@@ -45,7 +46,14 @@ def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: st
         small.rotate(50).save(file, "PNG")
         file.flush()
         wait_for(lambda: daemon.status()["pending"])
-        assert {row["state"] for row in daemon.jobs()} == {"done", "failed", "running", "waiting", "cancelled", "queued"}
+        assert {row["state"] for row in daemon.jobs()} == {
+            "done",
+            "failed",
+            "running",
+            "waiting",
+            "cancelled",
+            "queued",
+        }
         workers = daemon.workers()
         daemon.kill()
     psutil.wait_procs(workers, 20)
@@ -53,7 +61,9 @@ def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: st
     (daemon.root / "presets" / "long.yaml").write_text(fast)
 
     daemon.start()
-    assert daemon.run("cancel", daemon.jobs("photo = CAST('long/running.png' AS BLOB)")[0]["id"]).returncode == 0  # pinned to 5,000 steps
+    assert (
+        daemon.run("cancel", daemon.jobs("photo = CAST('long/running.png' AS BLOB)")[0]["id"]).returncode == 0
+    )  # pinned to 5,000 steps
     for name in ("queued.png", "arriving.png"):
         wait_for(lambda name=name: is_picture(inbox / "styled" / name))
     states = {os.fsdecode(row["photo"]): row["state"] for row in daemon.jobs()}
@@ -163,7 +173,9 @@ def test_sigterm_in_mid_job(daemon: Daemon, slow: str, small: Image.Image, times
 
 
 def test_a_second_daemon_ends_and_names_the_first(shared: Daemon) -> None:
-    second = subprocess.run([*STYLEFOLDER, "watch", str(shared.root)], env=shared.environment, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(
+        [*STYLEFOLDER, "watch", str(shared.root)], env=shared.environment, capture_output=True, text=True, timeout=60
+    )
     assert second.returncode == 2
     assert f"Another stylefolder (process {shared.pid}) watches {shared.root} already" in second.stderr
     assert shared.status()["pid"] == shared.pid, "the first one's address is left as it is"
@@ -180,7 +192,9 @@ def test_a_stale_lock_is_recovered(daemon: Daemon) -> None:
 
 
 @pytest.mark.slow
-def test_cancel_stops_within_two_steps(daemon: Daemon, fast: str, slow: str, cat: Image.Image, small: Image.Image) -> None:
+def test_cancel_stops_within_two_steps(
+    daemon: Daemon, fast: str, slow: str, cat: Image.Image, small: Image.Image
+) -> None:
     """Steps long enough that each is told."""
     inbox, other = daemon.preset("long", slow.replace("size: 64", "size: 320")), daemon.preset("one", fast)
     cat.save(inbox / "a.png")
@@ -212,7 +226,10 @@ def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.I
     daemon.start()
     assert daemon.status()["state"] == "paused", "also after a start"
     first = daemon.jobs()[0]["id"]
-    assert daemon.run("cancel", first).stdout == f"Job {first} is cancelled; `stylefolder retry {first}` takes it up again.\n"
+    assert (
+        daemon.run("cancel", first).stdout
+        == f"Job {first} is cancelled; `stylefolder retry {first}` takes it up again.\n"
+    )
     assert daemon.run("resume").returncode == 0
     wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
     assert not (inbox / "styled" / "a.png").exists()
@@ -226,7 +243,10 @@ def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.I
 def test_no_daemon(daemon: Daemon) -> None:
     for command in (["status"], ["pause"], ["resume"], ["cancel", 1], ["retry", "--failed"]):
         done = daemon.run(*command)
-        assert (done.returncode, done.stderr) == (3, "stylefolder: No daemon is running: `stylefolder watch` starts one.\n")
+        assert (done.returncode, done.stderr) == (
+            3,
+            "stylefolder: No daemon is running: `stylefolder watch` starts one.\n",
+        )
 
 
 @pytest.mark.slow
@@ -250,7 +270,9 @@ def test_what_someone_waits_for_goes_ahead(daemon: Daemon, fast: str, small: Ima
 def test_sigterm_while_it_writes(daemon: Daemon, fast: str) -> None:
     """The optimiser is done, the large Result is being encoded: done at last, or begun anew, but once."""
     inbox = daemon.preset("one", fast)
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (2500, 3500, 3), np.uint8)).save(inbox / "a.png", compress_level=0)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (2500, 3500, 3), np.uint8)).save(
+        inbox / "a.png", compress_level=0
+    )
     daemon.start()
     wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobStepped"])
     assert daemon.stop() == 0
@@ -266,7 +288,12 @@ def test_a_second_daemon_on_another_root_leaves_the_first_to_be_found(shared: Da
     second = Daemon(tmp_path / "Other", shared.home)
     second.root.mkdir()
     first = shared.pid
-    process = subprocess.Popen([*STYLEFOLDER, "watch", str(second.root), "--plain"], env=shared.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*STYLEFOLDER, "watch", str(second.root), "--plain"],
+        env=shared.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     wait_for(lambda: shared.pid == process.pid)
     process.terminate()
     assert process.wait(20) == 0

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.daemon.conftest import Daemon, is_picture, wait_for
+from tests.daemon.harness import Daemon, is_picture
+from tests.harness import wait_for
 
 PHOTOS = 2000
 
@@ -56,4 +57,6 @@ def test_soak(daemon: Daemon, fast: str) -> None:
     begun = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted")
     again = sum(n - 1 for n in begun.values())
     assert again <= sum(kills.values()), "only what a kill interrupted was begun again"
-    print(f"soak: {PHOTOS} photos in {seconds:.0f} s under {kills['worker']} kills of the worker and {kills['daemon']} of the daemon; {again} begun again")
+    print(
+        f"soak: {PHOTOS} photos in {seconds:.0f} s under {kills['worker']} kills of the worker and {kills['daemon']} of the daemon; {again} begun again"
+    )

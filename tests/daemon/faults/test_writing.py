@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.daemon.conftest import Daemon, is_picture, wait_for
+from tests.daemon.harness import Daemon, is_picture
+from tests.harness import wait_for
 
 
 def jpeg(image: Image.Image, path: Path) -> bytes:
@@ -36,7 +37,9 @@ def test_slow_writer_with_stalls(shared: Daemon, inbox: Path, small: Image.Image
     assert [state for state, _ in jobs_of(shared, inbox / "a.jpg")] == ["done"]
 
 
-def test_preallocated_with_the_writer_still_at_work(shared: Daemon, inbox: Path, small: Image.Image, tmp_path: Path) -> None:
+def test_preallocated_with_the_writer_still_at_work(
+    shared: Daemon, inbox: Path, small: Image.Image, tmp_path: Path
+) -> None:
     data = jpeg(small, tmp_path / "a.jpg")
     fd = os.open(inbox / "a.jpg", os.O_CREAT | os.O_WRONLY)
     os.posix_fallocate(fd, 0, len(data))
@@ -77,7 +80,9 @@ def test_truncated_and_zero_tailed_jpeg(shared: Daemon, inbox: Path, small: Imag
     wait_for(lambda: is_picture(inbox / "styled" / "padded.jpg"))
 
 
-@pytest.mark.parametrize("name", ["a.png.part", "a.png.crdownload", "a.tmp", ".a.png.Xy12Zw", ".syncthing.a.png.tmp", "~syncthing~a.png.tmp"])
+@pytest.mark.parametrize(
+    "name", ["a.png.part", "a.png.crdownload", "a.tmp", ".a.png.Xy12Zw", ".syncthing.a.png.tmp", "~syncthing~a.png.tmp"]
+)
 def test_renamed_when_whole(shared: Daemon, inbox: Path, small: Image.Image, name: str) -> None:
     small.save(inbox / name, "PNG")
     time.sleep(2)

@@ -1,0 +1,1 @@
+"""The local API: routes, their schema, who may call them."""

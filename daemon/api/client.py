@@ -1,0 +1,126 @@
+"""A client of the local API, for the commands: the standard library only, so that it starts at once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from stylecore.errors import StylefolderError
+
+ANSWER_WITHIN = 60.0  # seconds
+ALIVE_WITHIN = 30.0  # a stream says something every ten
+
+
+class NoDaemon(StylefolderError):
+    exit_status = 3
+
+
+class Refused(StylefolderError):
+    """The daemon's answer is an error; ``status`` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.exit_status = 2 if status in (400, 404, 409, 413, 422) else 1
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a daemon listens, and the token that it wants."""
+
+    url: str
+    token: str
+    root: str
+    pid: int
+
+
+def read_address(file: Path) -> Address | None:
+    try:
+        return Address(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class Client:
+    """Each call is one connection. Raises NoDaemon, Refused."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._host = urllib.parse.urlsplit(address.url).netloc
+
+    def ask(self, method: str, path: str, body: bytes | IO[bytes] | None = None, **query: Any) -> Any:
+        """The answer's JSON; None where it has none."""
+        answer = self._read(method, path, body, query)
+        return json.loads(answer) if answer else None
+
+    def fetch(self, path: str) -> bytes:
+        return self._read("GET", path, None, {})
+
+    def events(self, **query: Any) -> Iterator[dict[str, Any]]:
+        """As they happen; the first is None-like ``{}``, when the stream stands. Ends when the daemon does."""
+        stream = self._send("GET", "/v1/events", None, query, ALIVE_WITHIN)
+        try:
+            for line in stream:
+                if line.startswith(b": welcome"):
+                    yield {}
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+        except (OSError, http.client.HTTPException) as e:
+            raise NoDaemon("The daemon has ended: `stylefolder watch` starts it again.") from e
+        finally:
+            stream.close()
+
+    def _read(self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any]) -> bytes:
+        try:
+            return self._send(method, path, body, query, ANSWER_WITHIN).read()
+        except (OSError, http.client.HTTPException) as e:
+            raise NoDaemon("The daemon ended in the middle of its answer: `stylefolder watch` starts it again.") from e
+
+    def _send(
+        self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any], timeout: float
+    ) -> http.client.HTTPResponse:
+        given = {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in query.items()
+            if value is not None
+        }
+        target = path + ("?" + urllib.parse.urlencode(given) if given else "")
+        headers = {"Authorization": f"Bearer {self.address.token}", "Content-Type": "application/octet-stream"}
+        connection = http.client.HTTPConnection(self._host, timeout=timeout)
+        try:
+            connection.request(method, target, body, headers)
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as e:
+            raise NoDaemon("No daemon answers: `stylefolder watch` starts one.") from e
+        if answer.status >= 400:
+            raise Refused(answer.status, _message(answer.read()))
+        return answer
+
+
+def connect(file: Path) -> Client:
+    """The running daemon's. Raises NoDaemon."""
+    address = read_address(file)
+    if address is None:
+        raise NoDaemon("No daemon is running: `stylefolder watch` starts one.")
+    client = Client(address)
+    client.ask("GET", "/v1/status")
+    return client
+
+
+def running_daemon(file: Path) -> Client | None:
+    try:
+        return connect(file)
+    except (NoDaemon, Refused):
+        return None
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return "The daemon's answer is not understood: do both have the same version?"

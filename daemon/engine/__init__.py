@@ -1,0 +1,1 @@
+"""What does the work: the Engine, its worker process and the messages between them."""

@@ -1,0 +1,1 @@
+"""What is in the Root: Inboxes, Presets, complete photos."""

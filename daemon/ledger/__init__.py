@@ -1,0 +1,1 @@
+"""What must survive: photos, Jobs, history, in SQLite."""

@@ -1,0 +1,1 @@
+"""What the user sees: the status view, plain lines, JSON lines."""

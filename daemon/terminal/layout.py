@@ -1,0 +1,274 @@
+"""The status view as lines for a terminal of a given size: ``lines(scene, width, height)``. Pure: what is shown is in the Scene."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.text import Text
+
+from daemon.api.schema import JobOut, RunningOut, StatusOut
+from daemon.paths import printable
+
+KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "leave"))
+STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}
+PICTURE_FROM = 100  # columns
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    sparks: str
+    full: str
+    empty: str
+    dot: str
+    arrow: str
+    ellipsis: str
+
+
+UNICODE = Glyphs("▁▂▃▄▅▆▇█", "━", "─", "●", "→", "…")
+ASCII = Glyphs("_.-=*#", "#", "-", "*", "->", "~")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """``status`` as the API gave it, None before; ``curves``: each running Job's losses so far, with their scales; ``picture``: the running
+    Job's preview, or the last Result, as lines of half blocks; ``said``: what the last key did; ``now``: Unix seconds."""
+
+    status: StatusOut | None
+    curves: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    picture: Sequence[Text] = ()
+    said: str = ""
+    now: float = 0.0
+
+
+def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:
+    """Exactly ``height`` lines, none longer than ``width``."""
+    status = scene.status
+    if status is None:
+        return _fit([Text("Connecting to the daemon" + glyphs.ellipsis, "dim")], width, height, glyphs)
+    beside = scene.picture if width >= PICTURE_FROM else ()
+    picture_width = max((line.cell_len for line in beside), default=0)
+    column = width - picture_width - 2 if beside else width
+    top = _fit_all([*_heading(status, scene.now, width, glyphs), Text()], width, glyphs)
+    work = [*_running(scene, column, glyphs), Text(), _device(status, column, glyphs)]
+    work = _fit_all(_at_least(work, len(beside)), column, glyphs)
+    body = [_joined(line, beside[i] if i < len(beside) else None, column) for i, line in enumerate(work)]
+    foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(status, width)]
+    left = height - len(top) - len(body) - len(foot)
+    lists = _lists(status, width, left - 1, glyphs)
+    return _fit([*top, *body, *_at_least(lists, left)[: max(left, 0)], *foot], width, height, glyphs)
+
+
+def picture_corner(scene: Scene, width: int) -> tuple[int, int]:
+    """(line, column), from 0, where the picture's upper left corner lies in ``lines``."""
+    heading = 0 if scene.status is None else len(_heading(scene.status, scene.now, width, ASCII)) + 1
+    return heading, width - max((line.cell_len for line in scene.picture), default=0)
+
+
+def _heading(status: StatusOut, now: float, width: int, glyphs: Glyphs) -> list[Text]:
+    clock = time.strftime("%H:%M", time.localtime(now))
+    line = Text.assemble(
+        (f"{glyphs.dot} {status.state}", f"bold {STATES[status.state]}"), f"  Stylefolder  {printable(status.root)}"
+    )
+    line.truncate(max(1, width - len(clock) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
+    line.append(" " * max(1, width - line.cell_len - len(clock)) + clock, "dim")
+    return [line, *(row for problem in status.problems[:3] for row in _wrapped(f"! {problem}", width, "yellow", 2))]
+
+
+def _wrapped(sentence: str, width: int, style: str, most: int) -> list[Text]:
+    """In at most so many lines, a little indented."""
+    rows = textwrap.wrap(printable(sentence), max(10, width - 2), break_on_hyphens=False) or [""]
+    return [Text(f"  {row}", style) for row in [*rows[: most - 1], " ".join(rows[most - 1 :])] if row]
+
+
+def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
+    status = scene.status
+    assert status is not None
+    if not status.running:
+        queued = sum(counts.get("queued", 0) for counts in status.inboxes.values())
+        words = (
+            f"{queued} queued." if queued else f"Nothing to do: drop a photo into a folder of {printable(status.root)}."
+        )
+        return [
+            Text(row.plain.strip(), "dim")
+            for row in _wrapped(words if status.state != "paused" else f"Paused; {queued} queued.", width, "", 2)
+        ]
+    found: list[Text] = []
+    for running in status.running:
+        found += _one_running(running, scene.curves.get(running.job.id, []), scene.now, width, glyphs)
+    return found
+
+
+def _one_running(
+    running: RunningOut, curve: list[tuple[int, float]], now: float, width: int, glyphs: Glyphs
+) -> list[Text]:
+    job = running.job
+    elapsed = now - job.started_at if job.started_at else running.seconds
+    times = clock(elapsed) + (f", {clock(running.left)} left" if running.left is not None else "")
+    name = Text.assemble((name_of(job.photo), "bold"), f" [{printable(job.preset)}]", (f"  Job {job.id}", "dim"))
+    name.truncate(max(1, width - len(times) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
+    first = Text.assemble(name, " " * max(2, width - name.cell_len - len(times)), times)
+    share = f" {running.share:4.0%}"
+    room = max(4, width - len(share))
+    done = round(room * min(1.0, running.share))
+    bar = Text.assemble((glyphs.full * done, "green"), (glyphs.empty * (room - done), "dim"), share)
+    if not running.steps:
+        return [first, bar, Text("beginning", "dim")]
+    size = f", {running.size[0]} x {running.size[1]} px" if running.size else ""
+    step = Text(f"scale {running.scale} of {running.scales}, step {running.step} of {running.steps}{size}")
+    loss = Text()
+    if curve:
+        best = min(loss for scale, loss in curve if scale == curve[-1][0])  # of this scale: losses of two are not alike
+        sparks = sparkline([loss for _, loss in curve], max(8, min(40, width - 40)), glyphs)
+        loss = Text.assemble("loss ", (sparks, "green"), f" {curve[-1][1]:.4g}, best {best:.4g}")
+    return [first, bar, step, loss]
+
+
+def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> str:
+    """The last of the values, thinned to the width, on a logarithmic scale: losses fall by powers."""
+    many = -(-len(values) // width)
+    logs = [math.log(max(v, 1e-30)) for v in values[::many]]
+    low, high = min(logs), max(logs)
+    top = len(glyphs.sparks) - 1
+    return "".join(glyphs.sparks[round((v - low) / (high - low) * top) if high > low else 0] for v in logs)
+
+
+def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
+    """Its figures; its name as far as there is room."""
+    device, gigabyte = status.device, 1e9
+    ours, others, whole = (
+        memory / gigabyte for memory in (device.memory_ours, device.memory_others, device.memory_total)
+    )
+    parts = [
+        "",
+        *([] if device.use is None else [f"use {device.use:.0%}"]),
+        *([] if device.load is None else [f"load {device.load:.1f}"]),
+    ]
+    degrees = [] if device.temperature is None else [f"{device.temperature:.0f} C"]
+    figures = "   ".join([*parts, f"memory {ours:.1f} GB ours, {others:.1f} others', of {whole:.0f}", *degrees])
+    if len(device.name) + len(figures) > width:
+        figures = "  ".join([*parts, f"memory {ours:.1f} + {others:.1f} of {whole:.0f} GB", *degrees])
+    name = Text(device.name, "dim")
+    name.truncate(max(1, width - len(figures)), overflow="ellipsis" if glyphs is UNICODE else "crop")
+    return name.append(figures)
+
+
+def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Text]:
+    """The sections that grow, each with its share of the room: what is short leaves the rest to what is long."""
+    hour = status.throughput
+    paced = (
+        f", median {hour.median:.1f} s, 95th percentile {hour.p95:.1f} s"
+        if hour.median is not None and hour.p95 is not None
+        else ""
+    )
+    sections = [
+        _inboxes(status),
+        [Text(f"Last hour: {hour.done} done{paced}")],
+        [Text("Failed", "bold red"), *(row for job in status.failures for row in _failure(job, width))] if status.failures else [],
+        [Text("Not complete yet", "bold"), *(Text(f"  {name_of(p.photo)}: waits for {printable(p.waits_for)}") for p in status.pending)]
+        if status.pending else [],
+        [Text("Done", "bold"), *(_recent(job, glyphs) for job in status.recent)] if status.recent else [],
+    ]  # fmt: skip
+    sections = [section for section in sections if section]
+    sizes = [len(section) for section in sections]
+    gap = [Text()] if sum(sizes) + len(sizes) <= room else []  # where room is short, the headings part them
+    while sum(sizes) > room and max(sizes, default=0) > 2:
+        sizes[sizes.index(max(sizes))] -= 1
+    found: list[Text] = [] if gap else [Text()]
+    for section, size in zip(sections, sizes, strict=True):
+        shown = section[:size]
+        if 1 < size < len(section):
+            shown = [*shown[:-1], Text(f"  and {len(section) - size + 1} more", "dim")]
+        found += [*gap, *shown]
+    return found
+
+
+def _inboxes(status: StatusOut) -> list[Text]:
+    busy = sorted(
+        (name for name, counts in status.inboxes.items() if any(counts.values())),
+        key=lambda name: (
+            not status.inboxes[name].get("running", 0),
+            -status.inboxes[name].get("queued", 0),
+            -status.inboxes[name].get("failed", 0),
+            -status.done_today.get(name, 0),
+            name,
+        ),
+    )
+    if not busy:
+        return []
+    rows = [Text(f"{'Inbox':<22}{'waiting':>9}{'queued':>9}{'today':>9}{'failed':>9}{'to drain':>11}", "bold")]
+    for name in busy:
+        counts, drain = status.inboxes[name], status.drain.get(name)
+        label = printable(name)
+        rows.append(Text(
+            f"  {label[:19]:<20}{counts.get('waiting', 0):>9}{counts.get('queued', 0):>9}{status.done_today.get(name, 0):>9}"
+            f"{counts.get('failed', 0):>9}{clock(drain) if drain else '':>11}"
+        ))  # fmt: skip
+    return rows
+
+
+def _failure(job: JobOut, width: int) -> list[Text]:
+    """In a line where there is room, and else the reason beneath."""
+    line = Text.assemble(
+        "  ", (f"stylefolder retry {job.id}", "bold"), f"  {name_of(job.photo)} [{printable(job.preset)}]: "
+    )
+    reason = printable(job.reason or "")
+    if line.cell_len + len(reason) <= width:
+        return [line.append(reason)]
+    return [line, *_wrapped(reason, width, "", 2)]
+
+
+def _recent(job: JobOut, glyphs: Glyphs) -> Text:
+    at = time.strftime("%H:%M", time.localtime(job.finished_at))
+    took = f"{job.seconds:.1f} s" if job.seconds is not None else ""
+    line = Text(f"  {at} {name_of(job.photo)} [{printable(job.preset)}] {took}")
+    if job.result and job.source == "folder":  # of what was sent the Result is where its sender put it
+        link = Path(job.result).as_uri() if Path(job.result).is_absolute() else ""
+        line.append(f" {glyphs.arrow} ").append(name_of(job.result), f"link {link}" if link else "")
+    return line
+
+
+def _keys(status: StatusOut, width: int) -> Text:
+    line = Text()
+    for key, words in KEYS:
+        if key == "p" and status.state == "paused":
+            words = "go on"  # noqa: PLW2901
+        if line.cell_len + len(words) + 4 > width:
+            break
+        line.append(f" {key} ", "reverse").append(f" {words}  ")
+    return line
+
+
+def name_of(path: str) -> str:
+    return printable(path.replace("\\", "/").rpartition("/")[2] or path)
+
+
+def clock(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    return (
+        f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02}"
+    )
+
+
+def _joined(line: Text, beside: Text | None, column: int) -> Text:
+    if beside is None:
+        return line
+    return Text.assemble(line, " " * (column - line.cell_len + 2), beside)
+
+
+def _at_least(found: list[Text], count: int) -> list[Text]:
+    return [*found, *(Text() for _ in range(count - len(found)))]
+
+
+def _fit_all(found: Sequence[Text], width: int, glyphs: Glyphs) -> list[Text]:
+    for line in found:
+        line.truncate(width, overflow="ellipsis" if glyphs is UNICODE else "crop")
+    return list(found)
+
+
+def _fit(found: Sequence[Text], width: int, height: int, glyphs: Glyphs) -> list[Text]:
+    return _at_least(_fit_all(found[:height], width, glyphs), height)

@@ -1,0 +1,1 @@
+"""A file to a Photo, a Result to a file: formats, colour, metadata."""

@@ -1,0 +1,133 @@
+"""`stylefolder apply` where a daemon runs: sent to it, ahead of its folders', and done without it where it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
+from tests.harness import wait_for
+
+
+def knows(daemon: Daemon, preset: str) -> None:
+    wait_for(lambda: any(p["name"] == preset for p in daemon.client.ask("GET", "/v1/presets")["presets"]))
+
+
+def spool(daemon: Daemon) -> list[Path]:
+    return list((daemon.root / ".stylefolder" / "spool").iterdir())
+
+
+@pytest.mark.slow
+def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    inbox = daemon.preset("one", fast)
+    daemon.start()
+    knows(daemon, "one")
+    for i in range(40):
+        small.rotate(i).save(inbox / f"{i}.png")
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) > 25)
+    photos = []
+    for i in range(5):
+        photos.append(daemon.home / f"photo {i}.jpg")
+        small.rotate(90 + i).save(photos[-1])
+    (daemon.home / "words.jpg").write_text("words")
+    done = daemon.run(
+        "apply",
+        *photos,
+        daemon.home / "words.jpg",
+        daemon.home / "gone.jpg",
+        "--preset",
+        "one",
+        "-o",
+        daemon.home / "out",
+        "--json",
+    )
+    assert done.returncode == 1, done.stderr
+    assert sorted(p.name for p in (daemon.home / "out").iterdir()) == [f"photo {i}-one.jpg" for i in range(5)]
+    assert all(is_picture(p) for p in (daemon.home / "out").iterdir())
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    results = {e["job"]["photo"]: e["job"]["result"] for e in events if e["event"] == "JobDone"}
+    assert results == {str(p): str(daemon.home / "out" / f"{p.stem}-one.jpg") for p in photos}
+    reasons = {e["job"]["photo"]: e["job"]["reason"] for e in events if e["event"] == "JobFailed"}
+    assert "not a picture" in reasons[str(daemon.home / "words.jpg")]
+    assert "No such file" in reasons[str(daemon.home / "gone.jpg")]
+    assert {row["state"] for row in daemon.jobs("source = 'upload'")} == {"done", "failed"}
+    assert len(daemon.jobs("source = 'upload'")) == 6
+    assert spool(daemon) == [], "nothing stays of what was sent"
+    out = ("-o", daemon.home / "x.webp", "--curve", daemon.home / "loss.png")
+    named = daemon.run("apply", photos[0], "--preset", "one", "--size", 48, "--steps", 3, "--seed", 7, *out, "--json")
+    assert named.returncode == 0, named.stderr
+    ended = json.loads(named.stdout.splitlines()[-1])
+    assert [step for step, *_ in ended["curve"]] == [1, 2, 3]
+    assert set(ended["timings"]) == {"read", "optimise", "enlarge", "write"}
+    assert 0 < sum(ended["timings"].values()) <= ended["job"]["seconds"]
+    with Image.open(daemon.home / "loss.png") as plot:
+        assert plot.size == (960, 540)
+    wrong = daemon.run("apply", *photos, "--preset", "one", "--curve", daemon.home / "loss.png")
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        "stylefolder: --curve wants one photo, and a name that ends in .png, .svg, .pdf.\n",
+    )
+    with Image.open(daemon.home / "x.webp") as image:
+        assert (image.format, image.size) == ("WEBP", small.size)
+
+
+def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Image) -> None:
+    daemon.preset("long", slow)
+    daemon.start()
+    knows(daemon, "long")
+    small.save(daemon.home / "a.png")
+    process = subprocess.Popen(
+        [*STYLEFOLDER, "apply", str(daemon.home / "a.png"), "-p", "long", "--json"], env=daemon.environment
+    )
+    wait_for(daemon.running)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["cancelled"])
+    wait_for(lambda: daemon.status()["running"] == [])
+
+
+def test_the_daemon_is_paused(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """It says so, waits, and goes on."""
+    daemon.preset("one", fast)
+    daemon.start()
+    knows(daemon, "one")
+    daemon.run("pause")
+    small.save(daemon.home / "a.png")
+    process = subprocess.Popen(
+        [*STYLEFOLDER, "apply", str(daemon.home / "a.png"), "-p", "one", "--plain"],
+        env=daemon.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "The daemon is paused: `stylefolder resume` lets it go on" in process.stderr.readline()
+    wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["queued"])
+    daemon.run("resume")
+    assert process.wait(60) == 0
+    assert is_picture(daemon.home / "a-one.png")
+
+
+@pytest.mark.slow
+def test_the_daemon_ends_meanwhile(daemon: Daemon, slow: str, small: Image.Image) -> None:
+    daemon.preset("long", slow.replace("5000", "120"))
+    (daemon.home / "config" / "stylefolder").mkdir(parents=True)
+    (daemon.root / "presets").rename(daemon.home / "config" / "stylefolder" / "presets")
+    daemon.start()
+    knows(daemon, "long")
+    small.save(daemon.home / "a.png")
+    process = subprocess.Popen(
+        [*STYLEFOLDER, "apply", str(daemon.home / "a.png"), "-p", "long", "-o", str(daemon.home / "out.png")],
+        env=daemon.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(daemon.running)
+    daemon.kill()
+    assert "The daemon has ended: it goes on without it." in process.communicate(timeout=90)[1]
+    assert process.returncode == 0
+    assert is_picture(daemon.home / "out.png")

@@ -1,0 +1,152 @@
+"""A daemon as its users run it: a process over a real Root, with a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+
+from daemon.api.client import Client, read_address
+from tests.harness import REPOSITORY, wait_for
+
+STYLEFOLDER = [sys.executable, "-m", "daemon"]
+
+
+NAMESPACES = subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True).returncode == 0
+namespaces = pytest.mark.skipif(not NAMESPACES, reason="this machine gives its users no namespaces (unshare)")
+
+
+@dataclass
+class Daemon:
+    """``stylefolder watch`` over ``root``, perhaps in a shell of its own (``before``: what wraps the command)."""
+
+    root: Path
+    home: Path
+    before: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+    extra: dict[str, str] = field(default_factory=dict)  # of the environment
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {
+            "HOME": self.home,
+            "XDG_CONFIG_HOME": self.home / "config",
+            "XDG_STATE_HOME": self.home / "state",
+            "XDG_DATA_HOME": self.home / "data",
+        }
+        return {
+            **os.environ,
+            **{name: str(path) for name, path in own.items()},
+            "PYTHONPATH": str(REPOSITORY),
+            **self.extra,
+        }
+
+    def preset(self, name: str, text: str) -> Path:
+        """A preset of the Root's own, with its Inbox, which is returned."""
+        (self.root / "presets").mkdir(parents=True, exist_ok=True)
+        (self.root / "presets" / f"{name}.yaml").write_text(text)
+        (self.root / name).mkdir(exist_ok=True)
+        return self.root / name
+
+    def settings(self, text: str) -> None:
+        path = self.home / "config" / "stylefolder" / "settings.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def start(self, *more: str) -> Daemon:
+        """And wait until its API answers."""
+        self.output = (self.home / "output").open("ab")
+        command = [*self.before, *STYLEFOLDER, "watch", str(self.root), "--json", *more]
+        self.process = subprocess.Popen(command, env=self.environment, stdout=self.output, stderr=self.output)
+        wait_for(lambda: self._answers() or self.process.poll() is not None, why="for the API")  # type: ignore[union-attr]
+        return self
+
+    def _answers(self) -> bool:
+        address = read_address(self.home / "state" / "stylefolder" / "daemon.json")
+        return address is not None and psutil.pid_exists(address.pid)
+
+    @property
+    def client(self) -> Client:
+        address = read_address(self.home / "state" / "stylefolder" / "daemon.json")
+        assert address is not None
+        return Client(address)
+
+    @property
+    def pid(self) -> int:
+        return self.client.address.pid
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*STYLEFOLDER, *map(str, arguments)], env=self.environment, capture_output=True, text=True, timeout=240
+        )
+
+    def status(self) -> Any:
+        return self.client.ask("GET", "/v1/status")
+
+    def events(self) -> list[dict[str, Any]]:
+        lines = (self.home / "output").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def said(self) -> str:
+        return (self.home / "output").read_text()
+
+    def jobs(self, where: str = "1") -> list[sqlite3.Row]:
+        """Rows of the Ledger, read by another process's eyes."""
+        path = self.root / ".stylefolder" / "ledger.sqlite3"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+            database.row_factory = sqlite3.Row
+            return database.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY id").fetchall()
+
+    def workers(self) -> list[psutil.Process]:
+        try:
+            return [p for p in psutil.Process(self.pid).children() if "spawn_main" in " ".join(p.cmdline())]
+        except psutil.NoSuchProcess:
+            return []
+
+    def running(self) -> Any:
+        """The Job that has made a step, if there is one."""
+        return next((r for r in self.status()["running"] if r["step"] > 0), None)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(30)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            address = read_address(self.home / "state" / "stylefolder" / "daemon.json")
+            os.kill(address.pid if address else self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+        self.output.close()
+        return int(self.process.returncode)
+
+    def reason(self, photo: Path) -> str:
+        """Why it failed, once it has."""
+        inbox = self.root / photo.relative_to(self.root).parts[0]
+        path = inbox / "failed" / f"{photo.relative_to(inbox)}.txt"
+        wait_for(path.exists, why=f"for {path}")
+        return path.read_text()
+
+
+def is_picture(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with Image.open(path) as image:
+        image.load()
+    return True

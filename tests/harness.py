@@ -1,0 +1,25 @@
+"""What tests of every package share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 90, why: str = "") -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited in vain {why}"
+        time.sleep(0.05)
+    return found
+
+
+def difference(a: object, b: object) -> float:
+    """Mean absolute difference of two pictures, 0..255."""
+    return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean())

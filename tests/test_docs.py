@@ -1,0 +1,135 @@
+"""The documents tell the truth: tests that they name exist, and all fault tests are named; so are those marked slow."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from daemon.settings import Settings
+from stylecore import Preset
+from tests.daemon.harness import STYLEFOLDER, Daemon
+from tests.harness import REPOSITORY, wait_for
+
+
+def named_in(folder: Path) -> dict[str, bool]:
+    """By name, whether marked slow."""
+    found = {}
+    for file in folder.rglob("test_*.py"):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                found[node.name] = any(ast.unparse(d) == "pytest.mark.slow" for d in node.decorator_list)
+    return found
+
+
+def test_reliability_names_each_fault_test() -> None:
+    text = (REPOSITORY / "docs" / "reliability.md").read_text()
+    named = {name: bool(slow) for name, slow in re.findall(r"`(test_\w+)`( \(slow\))?", text)}
+    there = named_in(REPOSITORY / "tests" / "daemon")
+    assert named.keys() <= there.keys()
+    assert named_in(REPOSITORY / "tests" / "daemon" / "faults").keys() <= named.keys()
+    assert {name for name, slow in named.items() if slow} == {name for name in named if there[name]}
+
+
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+FILL = {"PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml"}  # words in capitals stand for something
+LASTING = ("watch", "status", "status --json")  # until they are asked to end
+
+
+def commands() -> dict[str, Path]:
+    """Each with a document that has it: in a block, at a line's beginning, or between backquotes."""
+    found: dict[str, Path] = {}
+    for document in DOCUMENTS:
+        text = document.read_text()
+        blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+        for command in [line for line in lines if line.startswith("stylefolder ")] + re.findall(
+            r"`(stylefolder [^`]+)`", text
+        ):
+            if "..." not in command and "|" not in command:
+                found.setdefault(command.removeprefix("stylefolder "), document)
+    return found
+
+
+def test_every_picture_and_page_is_there() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} shows {target}"
+
+
+def test_every_room_in_the_architecture_is_there() -> None:
+    """And each line of rooms names a folder once, then its files."""
+    folder = ""
+    for name in re.findall(r"`([\w/]+\.py)`", (REPOSITORY / "ARCHITECTURE.md").read_text()):
+        folder = name.rpartition("/")[0] or folder
+        assert (REPOSITORY / folder / name.rpartition("/")[2]).exists(), name
+
+
+def test_every_key_of_a_preset_has_its_place() -> None:
+    text = (REPOSITORY / "docs" / "presets.md").read_text()
+    assert {name for name in Preset.model_fields if name not in ("name", "digest")} <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_the_settings_in_the_readme_are_the_defaults() -> None:
+    block = re.search(r"```yaml\n(originals:.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    assert yaml.safe_load(block[1]) == Settings().model_dump()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_command_in_the_documents_runs(daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    """In a home of its own; a quick preset stands for `oil`. A daemon runs meanwhile, but for the commands that are one."""
+    home = daemon.home
+    daemon.root = home / "Pictures" / "Stylefolder"
+    inbox = daemon.preset("oil", fast)
+    for name in ("photo.jpg", "picture.jpg"):
+        cat.resize((150, 100)).save(home / name)
+    (home / "mine.yaml").write_text(fast)
+    (home / "config" / "GIMP" / "3.0").mkdir(parents=True)  # of a GIMP started once
+    tools = home / "bin"
+    tools.mkdir()
+    for tool in ("systemctl", "editor"):
+        (tools / tool).write_text("#!/bin/sh\n")
+        (tools / tool).chmod(0o755)
+    daemon.extra = {"PATH": f"{tools}:{os.environ['PATH']}", "EDITOR": "editor", "VISUAL": "editor"}
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        words = [FILL.get(word, word) for word in shlex.split(command)]
+        env = {**daemon.environment, "COLUMNS": "100"}
+        if command in LASTING:
+            words = ["timeout", "-s", "INT", "6", *STYLEFOLDER, *words]
+            return subprocess.run(words, cwd=home, env=env, capture_output=True, text=True, timeout=60)
+        return subprocess.run([*STYLEFOLDER, *words], cwd=home, env=env, capture_output=True, text=True, timeout=300)
+
+    wanted = commands()
+    assert len(wanted) > 20
+    alone = [command for command in wanted if command.startswith("watch")]
+    failed = {command: done for command in alone if (done := run(command)).returncode not in (0, 124)}
+    daemon.start()
+    daemon.run("pause")
+    for i in range(12):
+        cat.resize((60, 40)).rotate(i).save(inbox / f"{i}.png")
+    wait_for(lambda: len(daemon.jobs()) >= 12)
+    (inbox / "words.jpg").write_text("words")
+    first = ("cancel", "retry", "resume")
+    last = len(first)
+    order = sorted(
+        wanted.keys() - set(alone),
+        key=lambda command: (next((i for i, word in enumerate(first) if command.startswith(word)), last), command),
+    )
+    for command in order:
+        if (done := run(command)).returncode not in (0, 124) or "Traceback" in done.stderr:
+            failed[command] = done
+        if command == "pause":
+            daemon.run("resume")
+    assert not failed, "\n".join(
+        f"{wanted[c].name}: {c}: {done.returncode} {done.stderr}" for c, done in failed.items()
+    )
