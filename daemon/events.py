@@ -1,17 +1,26 @@
-"""What happens, as small facts: the Engine and the watcher tell them; the views, the API and its clients read them."""
+"""What happens, as small facts. The Engine and the watcher announce them; views, the API and its clients read them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from daemon.ledger.job import Job
 
-CurvePoint = tuple[int, int, float, float, float]
+
+class LossPoint(NamedTuple):
+    """The weighted losses after a step."""
+
+    step: int
+    scale: int
+    total: float
+    content: float
+    style: float
 
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for the user; ``warning`` where something wants mending."""
+    """A sentence for the user. ``warning``: something needs attention."""
 
     text: str
     warning: bool = False
@@ -19,7 +28,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Nothing else was to be told for a while: how many photos are queued, done and failed."""
+    """Nothing else happened for a while. How many photos are queued, done and failed."""
 
     queued: int
     done: int
@@ -33,12 +42,15 @@ class JobQueued:
 
 @dataclass(frozen=True)
 class JobStarted:
+    """``left``: seconds that such Jobs took, if there were any."""
+
     job: Job
+    left: float | None = None
 
 
 @dataclass(frozen=True)
 class JobChosen:
-    """The device in words and the (width, height) at which the optimiser will work at last."""
+    """The device in words, and the (width, height) of the finest scale."""
 
     job: Job
     device: str
@@ -47,19 +59,23 @@ class JobChosen:
 
 @dataclass(frozen=True)
 class JobStepped:
+    """``share``: of the whole work, 0 to 1. ``seconds``: since the start. ``left``: seconds to the end, as far as
+    known."""
+
     job: Job
     step: int
     steps: int
     scale: int
     scales: int
     loss: float
-    share: float  # of the whole work, 0..1
+    share: float
     seconds: float
+    left: float | None
 
 
 @dataclass(frozen=True)
 class JobPreview:
-    """The picture so far, as a small JPEG; only while someone wants to see it."""
+    """The picture so far, as a small JPEG. Only while someone wants to see it."""
 
     job: Job
     jpeg: bytes
@@ -67,13 +83,12 @@ class JobPreview:
 
 @dataclass(frozen=True)
 class JobDone:
-    """``notes``: what could not be kept; ``curve``: (step, scale, total, content and style loss), 200 of them at most;
-    ``timings``: seconds for reading, optimising, enlarging, writing; ``copied``: from the Result of the same bytes
-    under the same recipe."""
+    """``notes``: what could not be kept. ``curve``: the losses, 200 points at most. ``timings``: seconds for reading,
+    optimising, enlarging and writing. ``copied``: from the Result of the same bytes under the same recipe."""
 
     job: Job
     notes: tuple[str, ...]
-    curve: tuple[CurvePoint, ...]
+    curve: tuple[LossPoint, ...]
     timings: dict[str, float]
     copied: bool = False
 
@@ -91,3 +106,4 @@ class JobCancelled:
 Event = (
     Note | Heartbeat | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled
 )
+"""Everything but Note and Heartbeat is about one ``job``."""

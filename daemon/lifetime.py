@@ -1,10 +1,13 @@
-"""One daemon to a Root, and how it is asked to end."""
+"""One daemon to a Root; how it is asked to stop; what systemd hears of it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import socket
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -12,34 +15,33 @@ from typing import Any
 
 import filelock
 
-from daemon import paths
+from daemon.errors import RootInUse
 from stylecore.errors import StylefolderError
 
-
-class RootInUse(StylefolderError):
-    exit_status = 2
+WATCHDOG = 120  # seconds without a sign of life after which systemd restarts the daemon
+SIGN_EVERY = WATCHDOG / 4
 
 
 @contextlib.contextmanager
-def only_one(root: Path) -> Iterator[None]:
-    """The lock dies with its holder. Raises RootInUse, naming it."""
-    path = paths.lock_file(root)
-    owner = path.with_name("owner")
+def only_one(root: Path, lock_file: Path) -> Iterator[None]:
+    """The lock dies with its holder. Raises RootInUse, which names the other daemon."""
+    owner = lock_file.with_name("owner")
     try:
-        path.parent.mkdir(exist_ok=True)
-        lock = filelock.FileLock(path)
+        lock_file.parent.mkdir(exist_ok=True)
+        lock = filelock.FileLock(lock_file)
         lock.acquire(timeout=0)
     except filelock.Timeout as e:
         pid = owner.read_text() if owner.exists() else "unknown"
         raise RootInUse(
-            f"Another stylefolder (process {pid}) watches {root} already: `stylefolder status` shows it; end it first, or name another folder."
+            f"Another Stylefolder (process {pid}) already watches {root}: run `stylefolder status` to see it, "
+            "stop it, or choose another folder."
         ) from e
     except OSError as e:
         raise StylefolderError(
-            f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights."
+            f"The folder {root} cannot be used ({e.strerror}): check its permissions, or choose another."
         ) from e
     try:
-        with contextlib.suppress(OSError):  # a full disk: then a second daemon cannot name the first
+        with contextlib.suppress(OSError):  # on a full disk, a second daemon cannot name the first
             owner.write_text(str(os.getpid()))
         yield
     finally:
@@ -48,7 +50,7 @@ def only_one(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """ctrl-C and SIGTERM end the loop after its turn; a second one at once."""
+    """ctrl-C and SIGTERM end the loop after its turn; a second one ends it at once."""
     asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -58,10 +60,39 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         asked = True
 
     old: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    if hasattr(signal, "SIGIO"):  # a lease of `complete.digest_if_free` that is broken; by default it would end us
+    if hasattr(signal, "SIGIO"):  # a broken lease of `folders.completeness`; by default it would end the process
         old[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
         yield lambda: asked
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+class Systemd:
+    """Messages to the service manager, if it started us and wants any (sd_notify(3))."""
+
+    def __init__(self) -> None:
+        self._address = os.environ.get("NOTIFY_SOCKET")
+        self._signed = 0.0
+
+    def ready(self) -> None:
+        self._tell("READY=1")
+
+    def alive(self) -> None:
+        """Cheap: call it often during long work."""
+        if self._address and time.monotonic() - self._signed > SIGN_EVERY:
+            self._signed = time.monotonic()
+            self._tell("WATCHDOG=1")
+
+    def _tell(self, state: str) -> None:
+        if not self._address:
+            return
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
+            notify.settimeout(1)
+            try:
+                notify.sendto(state.encode(), address)
+            except OSError as e:
+                self._address = None  # nobody listens: say it once
+                print(f"systemd does not listen at {address} ({e}).", file=sys.stderr)  # noqa: T201

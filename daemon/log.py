@@ -7,19 +7,19 @@ from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from daemon.events import Event, JobFailed, Note
-from daemon.terminal.output import sentence
+from daemon.events import Event, Note
+from daemon.sentences import is_warning, sentence
 
 SIZE, OLDER = 1 << 20, 4
 
 
 class _Handler(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk must not end the daemon, nor fill its terminal; the Ledger tells of the disk."""
+        """A full disk must neither end the daemon nor fill its terminal; the Ledger reports it."""
 
 
 def logged(show: Callable[[Event], None], file: Path) -> Callable[[Event], None]:
-    """``show``, with a line in the file for every event that has a sentence. Where there can be no file, without."""
+    """``show``, with a line in the file for every event that has a sentence. If there can be no file, ``show`` alone."""
     log = logging.getLogger("stylefolder")
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -34,8 +34,7 @@ def logged(show: Callable[[Event], None], file: Path) -> Callable[[Event], None]
 
     def show_and_log(event: Event) -> None:
         if text := sentence(event):
-            wrong = isinstance(event, JobFailed) or (isinstance(event, Note) and event.warning)
-            log.log(logging.WARNING if wrong else logging.INFO, "%s", text)
+            log.log(logging.WARNING if is_warning(event) else logging.INFO, "%s", text)
         show(event)
 
     return show_and_log

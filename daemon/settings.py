@@ -1,4 +1,4 @@
-"""The settings: one YAML file in the configuration folder. Each has its default here and nowhere else."""
+"""The settings: one YAML file in the configuration folder. Each default is here and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,60 +8,57 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from daemon.errors import SettingsError
+from daemon.folders.layout import FAILED, ORIGINALS, PRESETS, STYLED
 from daemon.ledger.job import Original
-from stylecore.errors import StylefolderError
-from stylecore.yamlfile import YamlFileError, read_yaml, words_of
-
-FILE = "settings.yaml"
-
-
-class SettingsError(StylefolderError):
-    """The settings are wrong; the message begins with ``file:line: key:``."""
-
-    exit_status = 2
+from stylecore.errors import YamlFileError
+from stylecore.yamlfile import read_yaml, words_of
 
 
 class Settings(BaseModel):
-    """What a user may choose for all Roots."""
+    """What a user can choose for all Roots."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     originals: Original = Field(
         "keep",
-        description="A photo that is done stays, moves to `originals/` in its Inbox, or goes to the system's trash.",
+        description="What happens to a photo that is done: keep leaves it, move puts it into `originals/` in its Inbox,"
+        " trash puts it into the system's trash.",
     )
     results: str = Field(
-        "styled",
+        STYLED,
         min_length=1,
         max_length=1000,
-        description="Where Results go: the name of a folder in each Inbox, or the path of one for all, with a folder for each preset.",
+        description="Where Results go: the name of a folder in each Inbox, or the path of one folder for all, with a folder"
+        " for each preset in it.",
     )
     upload_limit: int = Field(
-        400, ge=1, le=100_000, description="Megabytes that a picture sent to the local API may have."
+        400, ge=1, le=100_000, description="The largest picture, in megabytes, that the local API accepts."
     )
     patience: float = Field(
-        600, ge=1, le=86_400, description="Seconds without a sign of life after which the worker is started anew."
+        600, ge=1, le=86_400, description="Seconds without a sign of life after which the worker is restarted."
     )
 
     @field_validator("results")
     @classmethod
-    def _one_folder(cls, value: str) -> str:
+    def _check_results(cls, value: str) -> str:
         if "\0" in value:
-            raise ValueError("a folder's name holds no zero byte")
+            raise ValueError("a folder's name cannot contain a zero byte")
         try:
             folder = Path(value).expanduser()
         except RuntimeError as e:
-            raise ValueError(f"there is no user of that name ({value.partition('/')[0]}); ~/ is your own folder") from e
-        if not folder.is_absolute() and (
-            Path(value).name != value or value in ("failed", "originals", "presets", "..") or value.startswith(".")
-        ):
+            user = value.partition("/")[0]
+            raise ValueError(f"there is no user of that name ({user}); ~/ is your own folder") from e
+        reserved = (FAILED, ORIGINALS, PRESETS, "..")
+        plain = Path(value).name == value and value not in reserved and not value.startswith(".")
+        if not (folder.is_absolute() or plain):
             raise ValueError("give a plain folder name, or a whole path")
         return value
 
 
 def load_settings(path: Path, root: Path | None = None) -> Settings:
-    """Defaults where there is no file. ``root``: the Root, within which no folder for all Results may lie, for there
-    they would be photos. Raises SettingsError."""
+    """The defaults if there is no file. ``root``: the watched folder, in which the folder for all Results must not be,
+    for there they would be taken for photos. Raises SettingsError."""
     if not path.exists():
         return Settings()
     try:
@@ -75,17 +72,17 @@ def load_settings(path: Path, root: Path | None = None) -> Settings:
     folder = Path(settings.results).expanduser()
     if root is not None and folder.is_absolute() and folder.resolve().is_relative_to(root.resolve()):
         raise SettingsError(
-            f"{path}:{lines.where(('results',))}: results: {folder} lies in the watched folder {root}, where Results would be taken"
-            " for photos: name a folder outside, or a plain name."
+            f"{path}:{lines.where(('results',))}: results: {folder} is in the watched folder {root}, where Results would be"
+            " taken for photos: choose a folder outside, or a plain name."
         )
     return settings
 
 
 class LiveSettings:
-    """The settings in force: read anew when the file changes; a broken one is told in ``problem``, and the last good
-    ones stay. Raises SettingsError where they are broken at the start."""
+    """The settings in force, read again when the file changes. If the file is broken, ``problem`` says so, and the last
+    good settings stay in force. Raises SettingsError if they are broken at the start."""
 
-    def __init__(self, path: Path, root: Path | None = None) -> None:
+    def __init__(self, path: Path, root: Path) -> None:
         self.path = path
         self.root = root
         self.problem: str | None = None
@@ -100,7 +97,7 @@ class LiveSettings:
         try:
             self.current, self.problem = load_settings(self.path, self.root), None
         except SettingsError as e:
-            self.problem = f"{' '.join(str(e).splitlines())} The settings from before stay in force."
+            self.problem = f"{' '.join(str(e).splitlines())} The last good settings stay in force."
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -114,7 +111,6 @@ def _sentence(path: Path, line: int, error: Any) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, Settings.model_fields, 1)
-        return f"{path}:{line}: {key}: there is no such setting; " + (
-            f"did you mean {near[0]!r}?" if near else f"there are {', '.join(Settings.model_fields)}."
-        )
+        hint = f"did you mean {near[0]!r}?" if near else f"the settings are {', '.join(Settings.model_fields)}."
+        return f"{path}:{line}: {key}: there is no such setting; {hint}"
     return f"{path}:{line}: {key}: {words_of(error)}"

@@ -1,4 +1,10 @@
-"""``stylefolder watch``: one Root's watcher, Ledger, Engine and local API, joined in one loop."""
+"""``stylefolder watch``: one Root's watcher, Ledger, Engine and local API, joined in one loop.
+
+Threads: this loop, which alone writes to the Ledger for the folders and the Engine; the API's event loop, with a pool
+of threads for its routes, which share a Ledger of their own; watchdog's observer and one thread for each watched
+folder, which only set a flag; on a terminal, the status view and its reader. They share the Snapshot, which is replaced
+and never changed, a queue of events, and two numbers in the worker's shared memory.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +13,41 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemon import paths
 from daemon.api import uploads
-from daemon.api.app import Inside
-from daemon.api.event_stream import Hub
-from daemon.api.gauges import gauges
+from daemon.api.context import Context, Snapshot
 from daemon.api.running import Running
-from daemon.api.schema import PendingOut, text
+from daemon.api.schema import PendingOut, utf8
 from daemon.api.server import serving
-from daemon.commands import install_gimp, install_service
-from daemon.engine.engine import Engine, WorkerError
+from daemon.engine.engine import Engine
 from daemon.engine.recovery import Adoption, clear_all_parts, clear_styles, finish_interrupted
+from daemon.errors import LedgerDamaged, LedgerFull, LedgerGone, LedgerOutdated, UsageError, WorkerError
 from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
-from daemon.folders import originals
-from daemon.folders.notifications import Hints
-from daemon.folders.presets import Library
+from daemon.folders import failure_notes, originals
+from daemon.folders.layout import Layout
+from daemon.folders.notifications import Notifications
+from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.folders.watcher import Watcher
 from daemon.folders.welcome import welcome
-from daemon.ledger.database import LedgerDamaged, LedgerFull, LedgerGone, LedgerOld, set_aside
+from daemon.ledger.database import set_aside
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
-from daemon.lifetime import only_one, stoppable
+from daemon.lifetime import Systemd, only_one, stoppable
+from daemon.sentences import photos
 from daemon.settings import LiveSettings
-from stylecore.errors import ResultError, StylefolderError
-from stylecore.images.atomic_write import write_whole
-from stylecore.images.encode import EXTENSIONS
+from stylecore.errors import StylefolderError
 
-TICK = 0.25  # seconds that the Engine is heard out in one turn
+TICK = 0.25  # seconds that one turn listens to the Engine
 IDLE_TICK = 1.0
-SIGN_EVERY = install_service.WATCHDOG / 4
-SPOOL_EVERY = 3600.0
-BEAT_EVERY = 300.0  # seconds of silence
-FULL_TICK = 1.0  # between two tries where the Ledger's disk is full
-WORKER_TICK = 10.0  # between two tries where no worker starts
+FULL_TICK = 1.0  # between two tries while the Ledger's disk is full
+WORKER_TICK = 10.0  # between two tries while no worker starts
+CLEAR_EVERY = 3600.0  # seconds between two looks at old uploads
+BEAT_EVERY = 300.0  # seconds of silence before a Heartbeat
+PENDING_SHOWN = 100
 
 Show = Callable[[Event], None]
 
@@ -54,36 +58,33 @@ def watch(
     show: Show,
     *,
     once: bool = False,
-    api: bool = True,
+    address_files: list[Path] | None = None,
     each_turn: Callable[[Ledger], bool] | None = None,
 ) -> int:
-    """Style what lies in the Inboxes and what is dropped there, until ctrl-C or SIGTERM; with ``once`` until all is
-    done. ``each_turn`` is asked after every turn whether to end. Returns how many photos failed meanwhile.
+    """Style what is in the Inboxes and what is dropped there, until ctrl-C or SIGTERM; with ``once``, until all is
+    done.
 
-    A Root that is taken away is waited for; a damaged Ledger is set aside and made again from what lies in the folders.
+    ``address_files``: where the API's address goes; None for no API. ``each_turn`` is asked after every turn whether to
+    end. Returns how many photos failed. A Root that is removed is waited for. A damaged Ledger is set aside and built
+    again from what is in the folders.
     """
-    _make_root(root, show)
-    welcome(root)
+    layout = Layout(root)
+    _create_root(layout, show)
+    welcome(layout)
     settings = LiveSettings(paths.settings_file(), root)
+    systemd = Systemd()
     failed, damaged = 0, False
     with stoppable() as stopped:
         while True:
             try:
-                with only_one(root), _Watch(root, device, show, settings, damaged) as running:
+                with (
+                    only_one(root, layout.lock_file),
+                    _Watch(layout, device, show, settings, systemd, damaged) as running,
+                ):
                     damaged = False
-                    if api:
-                        running.tell(
-                            Note(
-                                f"Watching {root}: drop photos into its folders, each named after a style. ctrl-C ends."
-                            )
-                        )
                     try:
-                        with (
-                            serving(running.inside(), paths.address_file(), install_gimp.address_files(), running.tell)
-                            if api
-                            else contextlib.nullcontext()
-                        ):
-                            install_service.tell_systemd("READY=1")
+                        with running.served(address_files):
+                            systemd.ready()
                             running.until(stopped, once, each_turn)
                     finally:
                         failed += running.failed
@@ -91,70 +92,88 @@ def watch(
             except LedgerGone:
                 if once:
                     raise
-                show(Note(f"The folder {root} was taken away: it goes on when it is back.", warning=True))
-                while not stopped() and not os.path.isdir(root):  # noqa: PTH112  # of a dead mount it says no, and does not raise
-                    install_service.tell_systemd("WATCHDOG=1")
+                show(Note(f"The folder {root} was removed. Work continues when it is back.", warning=True))
+                while not stopped() and not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises for a dead mount
+                    systemd.alive()
                     time.sleep(TICK)
                 if stopped():
                     return failed
             except LedgerDamaged as e:
                 show(Note(str(e), warning=True))
-                damaged = True  # what was found in use may be found by no check at its opening
-
-
-class RootIsNone(StylefolderError):
-    """What was named is no folder."""
-
-    exit_status = 2
+                damaged = True  # damage that shows up in use may not be found when the Ledger is opened
 
 
 class _Watch:
-    """The parts, joined; ``until`` is the loop. A context: leaving it ends the parts."""
+    """The parts, joined; ``until`` is the loop. A context manager: leaving it ends the parts. It is the ``Loop`` that
+    the API sees."""
 
-    def __init__(self, root: Path, device: str, show: Show, settings: LiveSettings, damaged: bool) -> None:
-        self.root = root
+    def __init__(
+        self, layout: Layout, device: str, show: Show, settings: LiveSettings, systemd: Systemd, damaged: bool
+    ) -> None:
+        self.layout = Layout(layout.root, settings.current.results)
         self.show = show
         self.settings = settings
+        self.systemd = systemd
         self.failed = 0
-        self._told = time.monotonic()  # when anything was told last
-        self._signed = 0.0
-        self._spool_cleared = time.monotonic()
-        self.wake = threading.Event()
-        self.outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()  # what other threads have to tell
-        self.working = Running()
-        self.problems = Problems(lambda sentence: self.tell(Note(sentence, warning=True)))
+        self._announced = time.monotonic()  # when anything was announced last
+        self._cleared = time.monotonic()  # when old uploads were cleared last
+        self._wake = threading.Event()
+        self._later: queue.SimpleQueue[Event] = queue.SimpleQueue()  # what other threads have to announce
+        self._subscribers: list[Callable[[Event], None]] = [self._count, self._keep_reason, self._settle_original, show]
+        self._running = Running()
+        self._subscribers.insert(0, self._running.hear)
+        self.problems = Problems(lambda sentence: self.announce(Note(sentence, warning=True)))
         self.ledger, rebuilt = self._open_ledger(damaged)
-        self.library = Library(root, paths.style_store(root))
-        self.engine = Engine(
-            self.ledger, device, lambda job: result_names(root, self.ledger, job, self._results()), self.tell,
-            patience=lambda: self.settings.current.patience, original=lambda: self.settings.current.originals,
-        )  # fmt: skip
-        self.hub = Hub(self._want_previews)
+        self.presets = Presets(self.layout, pin=True)
+        self.engine = Engine(self.ledger, device, self.announce, self._result_path)
         self._recover()
-        self.hints = Hints(self.wake, lambda path: paths.is_ours(root, path, self._results()))
+        self.notifications = Notifications(self._wake, self._is_ours)
         self.watcher = Watcher(
-            root, self.ledger, self.library, self.hints, self.problems, self.tell,
-            results=self._results, adopt=Adoption(root, self._results) if rebuilt else None,
-            original=lambda: self.settings.current.originals, beat=self._sign_of_life,
-        )  # fmt: skip
+            self.layout,
+            self.ledger,
+            self.presets,
+            self.notifications,
+            self.problems,
+            self.announce,
+            keep_alive=systemd.alive,
+            adopt=Adoption(self.layout) if rebuilt else None,
+        )
+        self._publish()
 
     def __enter__(self) -> _Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.hints.stop()
+        self.notifications.stop()
         try:
             self.engine.stop()
-        except StylefolderError:  # a Ledger that cannot be used finds out at the next start
+        except StylefolderError:  # the Ledger cannot be used: the next start recovers
             pass
         finally:
             self.engine.abandon()
             self.ledger.close()
 
+    @contextlib.contextmanager
+    def served(self, address_files: list[Path] | None) -> Iterator[None]:
+        """While the context lasts, the API answers."""
+        if address_files is None:
+            yield
+            return
+        where = f"Watching {self.layout.root}: drop photos into its folders, which are named after styles."
+        self.announce(Note(f"{where} Press ctrl-C to stop."))
+        context = Context(self.layout, self)
+        self._subscribers.append(context.stream.publish)
+        try:
+            with serving(context, address_files[0], address_files[1:], self.announce):
+                yield
+        finally:
+            self._subscribers.remove(context.stream.publish)
+            context.close()
+
     def until(self, stopped: Callable[[], bool], once: bool, each_turn: Callable[[Ledger], bool] | None) -> None:
         while not stopped():
             wait = IDLE_TICK
-            self._sign_of_life()
+            self.systemd.alive()
             try:
                 more = self._turn()
             except LedgerFull as e:
@@ -170,168 +189,163 @@ class _Watch:
                 if each_turn is not None and each_turn(self.ledger):
                     return
                 if once and self._all_done():
-                    self.tell(Note("Nothing is left to do."))
+                    self.announce(Note("Nothing is left to do."))
                     return
                 self._beat()
                 if more:
                     continue
-                wait = IDLE_TICK if not (self.watcher.pending or self.watcher.unfinished) else TICK
-            self.wake.wait(wait)
-            self.wake.clear()
-        if left := self.ledger.count("queued", "running"):
-            self.tell(
-                Note(
-                    f"It ends; {'1 photo is' if left == 1 else f'{left} photos are'} left for the next start.",
-                    warning=True,
-                )
-            )
+                wait = TICK if self.watcher.unfinished else IDLE_TICK
+            self._publish()
+            self._wake.wait(wait)
+            self._wake.clear()
+        if left := self.ledger.history.count("queued", "running"):
+            self.announce(Note(f"Stopping. {photos(left)} will resume next time.", warning=True))
 
-    def _sign_of_life(self) -> None:
-        if time.monotonic() - self._signed > SIGN_EVERY:
-            self._signed = time.monotonic()
-            install_service.tell_systemd("WATCHDOG=1")
+    def announce(self, event: Event) -> None:
+        """To all subscribers. For the loop's thread alone."""
+        for hear in list(self._subscribers):
+            hear(event)
 
-    def _beat(self) -> None:
-        """Who reads plain lines knows that it lives."""
-        if time.monotonic() - self._told > BEAT_EVERY:
-            counts = [self.ledger.count(state) for state in ("queued", "done", "failed")]
-            self.tell(Heartbeat(*counts))
+    # The Loop that the API sees
 
-    def tell(self, event: Event) -> None:
-        """To all who want to know."""
-        self._told = time.monotonic()
-        self.failed += isinstance(event, JobFailed)
-        self.working.hear(event)
-        if isinstance(event, (JobFailed, JobDone)):
-            self._keep_reason(event)
-        if isinstance(event, JobDone) and event.job.original is not None:
-            originals.settle(self.ledger, self.root, event.job, self.tell)
-        self.hub.publish(event)
-        self.show(event)
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
 
-    def inside(self) -> Inside:
-        return Inside(
-            root=self.root, spool=paths.spool_folder(self.root), hub=self.hub,
-            open_ledger=lambda: Ledger(paths.ledger_file(self.root), self.root),
-            presets=lambda: self.library.presets, preset_errors=lambda: self.library.errors,
-            running=lambda: list(self.working.jobs.values()), pending=self._pending, problems=lambda: self.problems.all,
-            device=lambda: gauges(self.engine.device, self.working.device, self.engine.worker),
-            upload_limit=lambda: self.settings.current.upload_limit << 20, cancel=self.engine.cancel, wake=self.wake.set,
-            tell=self._tell_later,
-        )  # fmt: skip
+    def cancel(self, job: int) -> None:
+        self.engine.cancel(job)
+
+    def want_previews(self, wanted: bool) -> None:
+        self.engine.want_previews(wanted)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def announce_later(self, event: Event) -> None:
+        self._later.put(event)
+        self.wake()
+
+    # One turn
 
     def _turn(self) -> bool:
-        """Each part's turn; returns whether there may be more to do at once."""
+        """Each part's turn. Returns whether there may be more to do at once."""
         self.ledger.check()
         self.settings.refresh()
+        settings = self.settings.current
+        self.layout = Layout(self.layout.root, settings.results)
         self.problems.set("settings", self.settings.problem)
-        if time.monotonic() - self._spool_cleared > SPOOL_EVERY:
-            self._spool_cleared = time.monotonic()
-            uploads.clear(paths.spool_folder(self.root), self.ledger, SPOOL_EVERY)
-        while not self.outbox.empty():
-            self.tell(self.outbox.get())
-        had = bool(self.watcher.pending)
-        self.watcher.turn()
-        if self.watcher.pending and not had and not self.ledger.paused():
+        if time.monotonic() - self._cleared > CLEAR_EVERY:
+            self._cleared = time.monotonic()
+            uploads.clear(self.layout.uploads, self.ledger, CLEAR_EVERY)
+        while not self._later.empty():
+            self.announce(self._later.get())
+        had_pending = bool(self.watcher.pending)
+        self.watcher.turn(self.layout, settings.originals)
+        if self.watcher.pending and not had_pending and not self.ledger.queue.paused():
             self.engine.warm()
-        more = self.engine.turn(TICK)
+        self._publish()
+        more = self.engine.turn(TICK, settings)
         self.problems.set("disk", self.engine.waits_for)
-        if self.engine.worked:
+        if self.engine.ready:
             self.problems.set("worker", None)
+        self._publish()
         return more
 
+    def _publish(self) -> None:
+        pending = self.watcher.pending
+        shown = [(name, pending[name]) for name, _ in zip(pending, range(PENDING_SHOWN), strict=False)]
+        self._snapshot = Snapshot(
+            presets=self.presets.in_force,
+            preset_errors=self.presets.errors,
+            running=self._running.jobs,
+            pending=tuple(PendingOut(photo=utf8(name), waits_for=file.waits_for) for name, file in shown),
+            pending_count=len(pending),
+            problems=self.problems.all,
+            device=self.engine.device,
+            device_words=self._running.device,
+            worker=self.engine.slot.pid,
+            upload_limit=self.settings.current.upload_limit << 20,
+        )
+
+    def _result_path(self, job: Job, extension: str) -> Path:
+        return self.layout.result_path(job, extension)
+
+    def _is_ours(self, path: Path) -> bool:
+        return self.layout.is_ours(path)
+
     def _all_done(self) -> bool:
-        if not self.engine.idle or self.watcher.pending or self.watcher.unfinished:
+        if not self.engine.idle or self.watcher.unfinished:
             return False
-        left = self.ledger.count("queued", "running")
-        if left and self.ledger.paused():
+        left = self.ledger.history.count("queued", "running", "cancelling")
+        if left and self.ledger.queue.paused():
             raise StylefolderError(
-                f"{left} photos are left: work is paused; `stylefolder watch` and `stylefolder resume` let it go on."
+                f"Work is paused, and {photos(left)} left: run `stylefolder watch`, then `stylefolder resume`."
             )
         return not left
 
+    def _beat(self) -> None:
+        """Those who read plain lines see that it is alive."""
+        if time.monotonic() - self._announced > BEAT_EVERY:
+            counts = [self.ledger.history.count(state) for state in ("queued", "done", "failed")]
+            self.announce(Heartbeat(*counts))
+
+    # Subscribers
+
+    def _count(self, event: Event) -> None:
+        self._announced = time.monotonic()
+        self.failed += isinstance(event, JobFailed)
+
+    def _keep_reason(self, event: Event) -> None:
+        if problem := failure_notes.keep(self.layout, event):
+            self.show(Note(problem, warning=True))
+
+    def _settle_original(self, event: Event) -> None:
+        if isinstance(event, JobDone):
+            self._settle_originals(event.job)
+
+    def _settle_originals(self, job: Job | None = None) -> None:
+        for due in self.ledger.queue.originals_due(job):
+            originals.settle(self.ledger, self.layout, due, self.announce)
+
+    # The start
+
     def _open_ledger(self, damaged: bool) -> tuple[Ledger, bool]:
-        """And whether it had to be made again."""
-        path, why = paths.ledger_file(self.root), "was damaged"
+        """And whether it had to be built again."""
+        path, why = self.layout.ledger_file, "was damaged"
         if not damaged:
             try:
-                return Ledger(path, self.root), False
-            except LedgerOld:
-                why = "is of an older stylefolder"
+                return Ledger(path, self.layout.root), False
+            except LedgerOutdated:
+                why = "is from a very old version of Stylefolder"
             except LedgerDamaged:
                 pass
         aside = set_aside(path)
-        self.show(
-            Note(
-                f"The Ledger {why} and is set aside as {aside}: it is made again from what lies in the folders.",
-                warning=True,
-            )
-        )
-        return Ledger(path, self.root), True
+        note = f"The Ledger {why} and was set aside as {aside}. A new one is built from what is in the folders."
+        self.show(Note(note, warning=True))
+        return Ledger(path, self.layout.root), True
 
     def _recover(self) -> None:
-        results = self._results()
-        clear_all_parts(self.root, results, self.ledger.jobs("running"))
-        for job in finish_interrupted(self.ledger, self.root, results, self.settings.current.originals):
-            self.tell(JobDone(job, (), (), {}))
-        for job in self.ledger.recover():
-            self.tell(JobFailed(job))
-        for job in self.ledger.originals_to_settle():
-            originals.settle(self.ledger, self.root, job, self.tell)
-        uploads.clear(paths.spool_folder(self.root), self.ledger)
-        clear_styles(paths.style_store(self.root), [*self.library.presets.values(), *self.ledger.recipes_in_use()])
-
-    def _results(self) -> str:
-        return self.settings.current.results
-
-    def _pending(self) -> list[PendingOut]:
-        return [
-            PendingOut(photo=text(Path(name)), waits_for=pending.waits_for)
-            for name, pending in list(self.watcher.pending.items())
-        ]
-
-    def _tell_later(self, event: Event) -> None:
-        self.outbox.put(event)
-        self.wake.set()
-
-    def _want_previews(self, wanted: bool) -> None:
-        self.engine.controls.previews.value = wanted
-
-    def _keep_reason(self, event: JobFailed | JobDone) -> None:
-        """The reason for a failure lies beside the photo until it succeeds."""
-        path = paths.reason_path(self.root, event.job)
-        if path is None:
-            return
-        try:
-            if isinstance(event, JobFailed):
-                write_whole(path, f"{paths.printable(event.job.photo.name)}: {event.job.reason}\n".encode())
-            elif path.exists():
-                path.unlink()
-                with contextlib.suppress(OSError):  # other reasons are in it
-                    path.parent.rmdir()
-        except (ResultError, OSError) as e:
-            self.show(Note(f"The reason cannot be kept in {path}: {e}", warning=True))
+        for job in finish_interrupted(self.ledger, self.settings.current.originals):
+            self.announce(JobDone(job, (), (), {}))
+        clear_all_parts(self.layout)
+        for job in self.ledger.queue.recover():
+            self.announce(JobFailed(job))
+        self._settle_originals()
+        uploads.clear(self.layout.uploads, self.ledger)
+        needed = [*self.presets.in_force.values(), *self.ledger.history.presets_in_use()]
+        clear_styles(self.layout.style_store, needed)
 
 
-def result_names(root: Path, ledger: Ledger, job: Job, results: str) -> dict[str, Path]:
-    """For each extension the path that this Job's Result takes, clear of whatever it must not overwrite."""
-    return {
-        extension: paths.free(
-            paths.result_path(root, job, extension, results), lambda path: not ledger.may_write(path, job)
-        )
-        for extension in EXTENSIONS.values()
-    }
-
-
-def _make_root(root: Path, show: Show) -> None:
+def _create_root(layout: Layout, show: Show) -> None:
+    root = layout.root
     try:
         if not root.exists():
-            show(Note(f"The folder {root} was not there, and is made."))
+            show(Note(f"Creating the folder {root}."))
         root.mkdir(parents=True, exist_ok=True)
-        paths.own_folder(root).mkdir(exist_ok=True)
+        layout.own_folder.mkdir(exist_ok=True)
     except FileExistsError as e:
-        raise RootIsNone(f"{root} is a file: name the folder to watch.") from e
+        raise UsageError(f"{root} is a file: name the folder to watch.") from e
     except OSError as e:
         raise StylefolderError(
-            f"The folder {root} cannot be used ({e.strerror}): name another, or mend its rights."
+            f"The folder {root} cannot be used ({e.strerror}): check its permissions, or choose another."
         ) from e

@@ -1,4 +1,5 @@
-"""Paints the pictures of README.md and docs/presets.md anew: `make docs`, or those keys that are named. Photographs: scikit-image's (CC0)."""
+"""Paints the pictures of README.md and docs/presets.md anew: `make docs`, or those keys that are named. Photographs:
+scikit-image's (CC0)."""
 
 from __future__ import annotations
 

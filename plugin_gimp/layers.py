@@ -1,4 +1,5 @@
-"""Layers out of GIMP as samples, and Results back in as layers. The named formats are sRGB: babl converts from and to the image's profile."""
+"""Layers out of GIMP as samples, and Results back in as layers. The named formats are sRGB: babl converts from and to
+the image's profile."""
 
 from __future__ import annotations
 

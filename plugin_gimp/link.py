@@ -1,4 +1,5 @@
-"""The daemon as the plug-in sees it: found, or started; pixels there, Progress, pixels back. Standard library only, no GIMP."""
+"""The daemon as the plug-in sees it: found, or started; pixels there, Progress, pixels back. Standard library only, no
+GIMP."""
 
 from __future__ import annotations
 
@@ -98,7 +99,8 @@ class Daemon:
 
 
 def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
-    """The daemon whose address lies in the plug-in's folder; where none answers, one is started, of which ``say`` is told.
+    """The daemon whose address lies in the plug-in's folder; where none answers, one is started, of which ``say`` is
+    told.
 
     Raises Trouble.
     """

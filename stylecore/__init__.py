@@ -7,7 +7,7 @@
         if isinstance(event, Result):
             save_result(event, Path("painting.jpg"), preset.output)
 
-Names are imported when first used: presets and errors are had without torch, which takes seconds to import.
+Names are imported when first used: presets and errors do not need torch, which takes seconds to import.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from stylecore.transfer import Progress as Progress
     from stylecore.transfer import stylize as stylize
 
-_ROOMS = {
+_MODULES = {
     "images.decode": ("load_photo",),
     "device": ("Device", "choose_device"),
     "errors": ("DeviceError", "PhotoError", "PresetError", "ResultError", "StylefolderError", "WeightsError"),
@@ -44,11 +44,11 @@ _ROOMS = {
     "images.encode": ("Result", "output_format", "save_result"),
     "transfer": ("Progress", "stylize"),
 }
-__all__ = sorted(name for names in _ROOMS.values() for name in names)  # noqa: PLE0605
+__all__ = sorted(name for names in _MODULES.values() for name in names)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
+    for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"stylecore.{room}"), name)
+            return getattr(importlib.import_module(f"stylecore.{module}"), name)
     raise AttributeError(f"module 'stylecore' has no attribute {name!r}")

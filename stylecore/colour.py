@@ -1,8 +1,7 @@
-"""Colour: ICC profiles to sRGB and back, one picture's palette for another, the photo's chroma under the painting's luma."""
+"""Colour: one picture's palette for another, and the photo's chroma under the painting's luma."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,55 +14,8 @@ Floats = NDArray[np.float32]
 
 Colours = NDArray[np.float32]  # (n, 3)
 
-LATTICE, RANKS, TURNS = 17, 128, 8  # of a grading
+LATTICE, RANKS, TURNS = 17, 128, 8  # of `grading`
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-
-
-@functools.cache
-def srgb_profile() -> bytes:
-    from PIL import ImageCms
-
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def profile_space(profile: bytes) -> str:
-    """The colour space that the ICC header names: ``RGB``, ``GRAY``, ``CMYK``, ``Lab``; empty for no profile."""
-    return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
-
-
-def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """From the profile's space (RGB, GRAY or CMYK; as many channels) to sRGB, same depth, (height, width, 3).
-
-    Raises ValueError for a damaged profile.
-    """
-    return _transform(
-        pixels, profile, srgb_profile(), {"RGB": "rgb", "GRAY": "gray", "CMYK": "cmyk"}[profile_space(profile)]
-    )
-
-
-def from_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """From sRGB to the RGB profile's space, same depth. Raises ValueError for a damaged profile."""
-    return _transform(pixels, srgb_profile(), profile, "rgb")
-
-
-def is_srgb(profile: bytes) -> bool:
-    """Whether the RGB profile means sRGB, to a step of 8 bits: asked of colours, for names lie. ValueError if damaged."""
-    steps = np.linspace(0, 255, 6).round().astype(np.uint8)
-    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
-    there = to_srgb(colours, profile).astype(int)
-    return int(np.abs(there - colours).max()) <= 1
-
-
-def _transform(pixels: Pixels, source: bytes, target: bytes, space: str) -> Pixels:
-    import imagecodecs
-
-    try:
-        out: Pixels = imagecodecs.cms_transform(
-            np.ascontiguousarray(pixels), source, target, colorspace=space, outcolorspace="rgb"
-        )
-    except imagecodecs.CmsError as e:
-        raise ValueError(str(e)) from e
-    return out
 
 
 def luma(rgb: Floats) -> Floats:
@@ -87,7 +39,7 @@ class Palette:
 
 
 def palette_of(pictures: Sequence[Floats], weights: Sequence[float]) -> Palette:
-    """Of several pictures (height, width, 3), each with a share by its weight and not by its size."""
+    """Of several pictures (height, width, 3), each with a share by its weight, not its size."""
     shares = np.asarray(weights) / np.sum(weights)
     colours = [p.reshape(-1, 3).astype(np.float64) for p in pictures]
     mean = sum(s * c.mean(0) for s, c in zip(shares, colours, strict=True))
@@ -96,11 +48,11 @@ def palette_of(pictures: Sequence[Floats], weights: Sequence[float]) -> Palette:
 
 
 def with_palette(pixels: Floats, palette: Palette) -> Floats:
-    """The linear map that gives the pixels the palette's mean and covariance and moves colours least: optimal transport
-    between Gaussians (Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping"). In 0..1,
+    """Apply the linear map that gives the pixels the palette's mean and covariance and moves colours least: optimal
+    transport between Gaussians (Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping"). In 0..1,
     (height, width, 3); grey pictures, whose covariance is singular, are as good as others."""
     own = palette_of([pixels], [1])
-    floor = np.eye(3) * 1e-4  # a hundredth of the range: chroma below it counts as grey and is not blown up
+    floor = np.eye(3) * 1e-4  # a hundredth of the range: chroma below it counts as grey and is not amplified
     root, inverse = _power(own.covariance + floor, 0.5), _power(own.covariance + floor, -0.5)
     transport = inverse @ _power(root @ (palette.covariance + floor) @ root, 0.5) @ inverse
     moved = (pixels - own.mean) @ transport.T + palette.mean
@@ -108,9 +60,10 @@ def with_palette(pixels: Floats, palette: Palette) -> Floats:
 
 
 def grading(colours: Colours, wanted: Colours) -> Floats:
-    """The colour look-up table that gives ``colours`` the distribution of ``wanted``, both (n, 3) in 0..1: by turns, along
-    rotated axes, each marginal is made the wanted one's (Pitie, Kokaram & Dahyot 2007, "Automated colour grading using
-    colour distribution transfer"). Shape (LATTICE, LATTICE, LATTICE, 3) by red, green, blue; coarse, so that it is smooth.
+    """The colour look-up table that gives ``colours`` the distribution of ``wanted``, both (n, 3) in 0..1: by turns,
+    along rotated axes, each marginal is made the wanted one's (Pitie, Kokaram & Dahyot 2007, "Automated colour grading
+    using colour distribution transfer"). Shape (LATTICE, LATTICE, LATTICE, 3) by red, green, blue; coarse, so that it
+    is smooth.
     """
     chance = np.random.default_rng(0)
     axis = np.linspace(0, 1, LATTICE)
@@ -130,7 +83,7 @@ def grading(colours: Colours, wanted: Colours) -> Floats:
 
 
 def sample(pixels: Floats, count: int) -> Colours:
-    """About so many of a picture's colours, (n, 3), evenly from all over it."""
+    """About ``count`` of a picture's colours, (n, 3), evenly from all over it."""
     colours = pixels.reshape(-1, 3)
     return colours[:: max(1, len(colours) // count)]
 

@@ -1,4 +1,4 @@
-"""Which device and number type the optimiser runs on, and saying so in words."""
+"""Which device and number type the optimiser runs on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ CPU_SIZE = 384
 
 @dataclass(frozen=True)
 class Device:
-    """``dtype``: of the network and its features; pixels, losses and the optimiser stay float32."""
+    """``dtype``: of the network and its features. Pixels, losses and the optimiser stay in float32. ``words``: for
+    people."""
 
     torch: TorchDevice
     dtype: Dtype
@@ -56,13 +57,15 @@ def _word(dtype: torch.dtype) -> str:
 
 
 def _bf16_pays_on_cpu() -> bool:
-    """Only processors with AMX or AVX512-BF16 gain; the rest emulate. Asked of a convolution, not of a list of names."""
+    """Only processors with AMX or AVX512-BF16 gain; others emulate it. Measures a convolution instead of knowing names."""
     x = torch.randn(1, 64, 64, 64).contiguous(memory_format=torch.channels_last)
     w = torch.randn(64, 64, 3, 3)
 
     best, threads = dict.fromkeys((torch.bfloat16, torch.float32), float("inf")), torch.get_num_threads()
-    torch.set_num_threads(1)  # this one, whose own time other work on the machine does not count in
-    clock = time.perf_counter if sys.platform == "win32" else time.thread_time  # Windows' counts by 16 ms
+    torch.set_num_threads(1)  # this thread, whose own time does not include other work on the machine
+    clock = (
+        time.perf_counter if sys.platform == "win32" else time.thread_time
+    )  # Windows' thread clock ticks every 16 ms
     try:
         with torch.inference_mode():
             for _ in range(12):

@@ -1,11 +1,11 @@
-"""From the small painting to the Result at the photo's own size, guided by the photo's fine detail.
+"""Enlarge the painting to the photo's own size, guided by the photo's fine detail.
 
     result = up(painting) + detail * up(a) * (Y(photo) - up(Y(photo at the painting's size)))
 
 ``up`` is bicubic. ``a`` is the slope of the local linear model painting = a * Y + b in each small window: the guided
 filter of He, Sun & Tang (2013), whose coefficients may be found at low resolution (He & Sun 2015). So an edge of the
-photo comes back with the contrast and the sign that the painting gave it, and where the painting went its own way
-(a near 0) nothing of the photo shows through.
+photo returns with the contrast and the sign that the painting gave it, and where the painting ignores the photo (a near
+0), nothing of the photo shows through.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 from stylecore.colour import Floats, Pixels, luma, with_chroma_of
 from stylecore.images.photo import Photo
 
-BAND = 256  # rows at a time: the memory beside input and output stays small
+BAND = 256  # rows at a time, so that little memory is needed besides input and output
 RADIUS = 2  # of the window of the local linear model, in the painting's pixels
 FLAT = 0.02**2  # variance below which a window of the photo counts as flat: noise is not detail
 STEEPEST = 1.5  # bound of the slope
@@ -27,11 +27,11 @@ STEEPEST = 1.5  # bound of the slope
 def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, strength: float) -> Pixels:
     """``painting``: (h, w, 3) in 0..1. Returns (height, width, 3) of the photo's size and type.
 
-    ``detail`` 0 is plain bicubic; ``colour`` "photo" keeps the photo's chroma; ``strength`` 0..100 is the painting's
-    share over the photo. Where the painting has the photo's size already, there is no detail to add.
+    ``detail`` 0 is plain bicubic. ``colour`` "photo" keeps the photo's chroma. ``strength`` 0..100 is the painting's
+    share over the photo. If the painting already has the photo's size, there is no detail to add.
     """
     width, height = photo.size
-    for axis, edge in enumerate((height, width)):  # of a very thin photo it is the thicker one
+    for axis, edge in enumerate((height, width)):  # the painting of a very thin photo can be larger
         if painting.shape[axis] > edge:
             painting = _stretch(painting, edge, axis)
     h, w = painting.shape[:2]
@@ -46,7 +46,7 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
         rows = slice(start, min(start + BAND, height))
         original = photo.pixels[rows].astype(np.float32) / np.float32(top)
         alpha = None if photo.alpha is None else (photo.alpha[rows].astype(np.float32) / np.float32(top))[..., None]
-        there = original if alpha is None else 1 + alpha * (original - 1)  # on white, as the painting saw it
+        there = original if alpha is None else 1 + alpha * (original - 1)  # on white, as the optimiser saw it
         if wide is None:
             styled = painting[rows]
         else:
@@ -56,7 +56,7 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
         if colour == "photo":
             styled = with_chroma_of(styled, there)
         if alpha is not None:
-            styled = np.clip(1 + (styled - 1) / np.maximum(alpha, 1 / top), 0, 1)  # off the white again
+            styled = np.clip(1 + (styled - 1) / np.maximum(alpha, 1 / top), 0, 1)  # remove the white again
         share = np.float32(strength / 100)
         out[rows] = np.rint((original + share * (styled - original)) * top)
     return out
@@ -79,7 +79,7 @@ def _slopes(painting: Floats, guide: Floats) -> Floats:
 
 
 def _stretch(planes: Floats, length: int, axis: int, part: slice | None = None) -> Floats:
-    """Bicubic (Catmull-Rom) along one axis to ``length``, or only the given part of the outcome."""
+    """Bicubic (Catmull-Rom) along one axis to ``length``, or only a part of the outcome."""
     index, weight = _cubic(planes.shape[axis], length, part or slice(0, length))
     shape = [1, 1, 1]
     shape[axis] = -1

@@ -1,4 +1,4 @@
-"""What can go wrong, told to people: each error says what happened and what to do about it."""
+"""What can go wrong. Each error is a sentence for people: what happened, why, and what to do."""
 
 from __future__ import annotations
 
@@ -6,33 +6,45 @@ from __future__ import annotations
 class StylefolderError(Exception):
     """An error with a sentence for the user.
 
-    ``exit_status`` is what a command that dies of it ends with: 1 a photo failed, 2 wrong usage or preset,
-    3 no daemon to talk to. Only the command line exits.
+    ``exit_status`` is the status that a command ends with: 1 a photo failed, 2 wrong usage or preset, 3 no daemon to
+    talk to. Only the command line exits.
     """
 
     exit_status = 1
 
 
 class PhotoError(StylefolderError):
-    """The photo cannot be read: not a picture, truncated, of a kind that we refuse."""
-
-
-class ResultError(StylefolderError):
-    """The Result cannot be written: disk full, folder read-only, format that cannot hold it."""
-
-
-class NoRoom(ResultError):
-    """The disk is full: the same may succeed later."""
+    """The photo cannot be read: it is not a picture, is cut off, or is of a kind that we refuse."""
 
 
 class PhotoGone(PhotoError):
-    """There is no such file any more."""
+    """The file no longer exists."""
+
+
+class TooLarge(PhotoError):
+    """There is not enough memory for this size, not even in tiles."""
+
+
+class ResultError(StylefolderError):
+    """The Result cannot be written: the folder is read-only, the format cannot hold it, ..."""
+
+
+class NoRoom(ResultError):
+    """The disk is full. The same call may succeed later."""
+
+
+class Taken(ResultError):
+    """A file of that name exists and must not be replaced."""
 
 
 class PresetError(StylefolderError):
-    """The Preset is wrong; the message begins with ``file:line: key:`` where these are known."""
+    """The Preset is wrong. The message begins with ``file:line: key:`` if these are known."""
 
     exit_status = 2
+
+
+class YamlFileError(PresetError):
+    """A YAML file cannot be read. The message begins with ``file:line:``."""
 
 
 class WeightsError(StylefolderError):
@@ -42,6 +54,10 @@ class WeightsError(StylefolderError):
 
 
 class DeviceError(StylefolderError):
-    """The device asked for is not there."""
+    """The requested device is not there."""
 
     exit_status = 2
+
+
+class Diverged(StylefolderError):
+    """The starting picture, or every step however small, has a loss that is not finite."""

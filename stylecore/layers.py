@@ -28,8 +28,8 @@ def maps_of(name: str) -> int:
 
 
 def margin_of(layers: Iterable[str]) -> int:
-    """Pixels beyond its own that a position of the deepest layer sees: each convolution's reach, up to a multiple of
-    ``stride_of``. 80 through relu5_1."""
+    """How many pixels beyond its own a position of the deepest layer sees: the sum of the convolutions' reach, rounded
+    up to a multiple of ``stride_of``. 80 through relu5_1."""
     last, reach = max(LAYERS.index(name) for name in layers), 0
     for name in LAYERS[: last + 1]:
         reach += 1 << block_of(name) if name.startswith("conv") else 0
@@ -43,7 +43,7 @@ def stride_of(layers: Iterable[str]) -> int:
 
 
 def block_of(name: str) -> int:
-    """How many poolings are before a layer: ``relu4_2`` is in block 4, after three."""
+    """How many poolings come before a layer: ``relu4_2`` is in block 4, after three."""
     return _block_number(name) - (0 if name.startswith("pool") else 1)
 
 

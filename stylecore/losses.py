@@ -5,12 +5,12 @@ Notation of the paper: layer l has N feature maps of M positions each, F is the 
 features, P the photo's, G = F F^T the Gram matrix, A that of the style picture. Features come as tensors of shape
 (1, N, height, width), M = height * width, in float32 or bfloat16.
 
-All style is in a layer's first two moments over its positions: S = F F^T / M, the Gram matrix per position, and the
-mean m. So a loss is a function L(S, m) of small matrices, and the features' gradient is one product:
+All style is in the first two moments of a layer over its positions: S = F F^T / M, the Gram matrix per position, and
+the mean m. So a loss is a function L(S, m) of small matrices, and the gradient of the features is one product:
 
     dL/dF = (2 dL/dS F + dL/dm) / M
 
-That is what lets a picture be worked on by tiles: the moments of all tiles first, then each tile's features alone
+This allows tiles: first the moments of all tiles, then the features of each tile alone
 (Galerne, Raad, Lezama & Morel, "Scaling Painting Style Transfer", 2022).
 """
 
@@ -42,13 +42,13 @@ class Moments:
 
     @functools.cached_property
     def sizes(self) -> tuple[float, float, float]:
-        """||S||^2, ||C||^2 and ||m||^2, none of them 0: for a target, brought to the host once."""
+        """||S||^2, ||C||^2 and ||m||^2, none of them 0. Computed once for a target."""
         found = torch.stack([x.square().sum() for x in (self.second, self.covariance, self.mean)]).tolist()
         return max(found[0], TINY), max(found[1], TINY), max(found[2], TINY)
 
     @functools.cached_property
     def root(self) -> tuple[Tensor, Tensor]:
-        """The square root of the covariance, and its largest eigenvalue: for a target, found once."""
+        """The square root of the covariance, and its largest eigenvalue. Computed once for a target."""
         values, vectors = _eigh(self.covariance)
         return (vectors * values.clamp_min(0).sqrt()) @ vectors.T, values[-1].clamp_min(TINY)
 
@@ -66,8 +66,8 @@ class Pull:
 
 
 def sums(features: Tensor, *, means: bool = True) -> tuple[Tensor, Tensor]:
-    """F F^T (paper, equation 3; the Gram matrix), shape (N, N), and the sum over positions, (N), zeros where no ``means``
-    are wanted; float32 or wider."""
+    """F F^T (paper, equation 3; the Gram matrix), shape (N, N), and the sum over positions, shape (N), zeros unless
+    ``means`` are wanted. Float32 or wider."""
     positions = positions_by_maps(features)
     gram = _wide(positions.T @ positions)
     return gram, positions.sum(0, dtype=gram.dtype) if means else gram.new_zeros(len(gram))
@@ -80,8 +80,9 @@ def moments(features: Tensor) -> Moments:
 
 
 def style_loss(statistic: Statistic, found: Moments, target: Moments) -> Pull:
-    """As a share of the target: 0 the style's own, about 1 as far from it as silence is. So it has one scale in all
-    layers, for every picture size and source of weights. (The paper's formula lets the deep layers rule.)"""
+    """As a share of the target: 0 is the style itself, 1 about as far from it as features of 0. So it has the same
+    scale in all layers, for every picture size and source of weights. (In the paper's formula the deep layers
+    dominate.)"""
     if statistic == "gram":
         return gram_error(found, target).scaled(1 / target.sizes[0])
     return covariance_loss(found, target) if statistic == "covariance" else wasserstein_loss(found, target)
@@ -104,12 +105,12 @@ def covariance_loss(found: Moments, target: Moments) -> Pull:
 
 
 def wasserstein_loss(found: Moments, target: Moments) -> Pull:
-    """The squared 2-Wasserstein distance of two Gaussians, ||m - m*||^2 + tr(C + C* - 2 (R C R)^(1/2)) with R = C*^(1/2)
-    (Dowson & Landau 1982), over ||m*||^2 + tr C*. The gradient by C is 1 - R (R C R)^(-1/2) R."""
+    """The squared 2-Wasserstein distance of two Gaussians, ||m - m*||^2 + tr(C + C* - 2 (R C R)^(1/2)) with R =
+    C*^(1/2) (Dowson & Landau 1982), over ||m*||^2 + tr C*. The gradient by C is 1 - R (R C R)^(-1/2) R."""
     wanted, covariance = target.covariance, found.covariance
     r, largest = target.root
     values, vectors = _eigh(r @ covariance @ r)
-    # A root of t is taken as t / sqrt(t + rounding): what the number type cannot tell from nothing has no inverse root.
+    # Take t / sqrt(t + rounding) for the root of t: a t that rounding cannot tell from 0 has no inverse root.
     rounding = largest**2 * (8 * torch.finfo(values.dtype).eps)
     values = values.clamp_min(0)
     roots, slopes = (
@@ -127,8 +128,8 @@ def wasserstein_loss(found: Moments, target: Moments) -> Pull:
 
 
 def style_gradient(features: Tensor, pull: Pull, count: int) -> Tensor:
-    """dL/dF of features that are all or a part of ``count`` positions: the shape, the type and the order in memory
-    (channels last) of the features, in which the convolutions add it up."""
+    """dL/dF of features that are all, or a part, of ``count`` positions. It has the features' shape, type and memory
+    order (channels last), in which the convolutions sum gradients."""
     positions = positions_by_maps(features)
     factor = (pull.second * (2 / count)).to(positions.dtype)
     gradient = torch.addmm((pull.mean / count).to(positions.dtype), positions, factor)  # (M, N)
@@ -154,7 +155,7 @@ def total_variation(picture: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def positions_by_maps(features: Tensor) -> Tensor:
-    """F^T, of shape (M, N): for a channels-last tensor a view, no copy."""
+    """F^T, shape (M, N): a view, not a copy, of a channels-last tensor."""
     return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])  # (M, N)
 
 
@@ -163,7 +164,8 @@ def _symmetric(matrix: Tensor) -> Tensor:
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and -vectors; on the CPU where the device has no such function, in float64 where float32 finds none."""
+    """Eigenvalues and eigenvectors. On the CPU if the device has no such function; in float64 if float32 does not
+    converge."""
     matrix = _symmetric(matrix)
     there = matrix.cpu() if matrix.device.type == "mps" else matrix
     try:

@@ -1,4 +1,4 @@
-"""How much memory there is, and how large a picture or a tile it holds."""
+"""How much memory there is, and how large a picture or a tile fits into it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,26 @@ import psutil
 import torch
 
 from stylecore.device import Device
-from stylecore.errors import PhotoError
+from stylecore.errors import TooLarge
 from stylecore.layers import block_of, maps_of, margin_of
 from stylecore.preset import Preset
 from stylecore.tiles import SMALLEST
 
-SHARE = 0.6  # of what is free, for what we estimate: others want some, and estimates err
+SHARE = 0.6  # of what is free: other programs need some, and estimates err
 BYTES_SEEN = {
     torch.bfloat16: 1250,
     torch.float32: 2400,
-}  # a pixel of a tile, on the way there and back through relu5_1; measured
-BYTES_KEPT = 84  # a pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
-BYTES_PAIR = 24  # a pixel, for each pair that L-BFGS remembers
-MOST_PAIRS, FEWEST_PAIRS = 20, 3
-CPU_MOST = 5_000_000_000  # bytes for one evaluation on the CPU, whose memory others want, too
-CPU_TILE = 1024  # edge; larger ones are no quicker there
-SAID_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
-
-
-class TooLarge(PhotoError):
-    """Not even by tiles is there memory enough."""
+}  # per pixel of a tile, forward and back through relu5_1; measured
+BYTES_KEPT = 84  # per pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
+BYTES_PAIR = 24  # per pixel, for each pair that L-BFGS remembers
+MAX_PAIRS, MIN_PAIRS = 20, 3
+CPU_MAX = 5_000_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
+CPU_TILE = 1024  # edge; larger ones are no faster there
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
 
 
 def free_memory(device: Device) -> int:
-    """Bytes that can be taken on the device now."""
+    """Bytes that can be allocated on the device now."""
     if device.torch.type == "cuda":
         return (
             torch.cuda.mem_get_info(device.torch)[0]
@@ -42,31 +38,37 @@ def free_memory(device: Device) -> int:
 
 
 def tile_and_pairs(device: Device, preset: Preset, width: int, height: int, free: int) -> tuple[int | None, int]:
-    """The edge of the tiles in which a picture of this size is worked on (None: it fits as a whole) and how many pairs
-    L-BFGS may remember, within ``free`` bytes. Raises TooLarge, with a size that would fit."""
+    """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
+    remember, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
     room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 2400)
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     smallest = (SMALLEST + 2 * margin) ** 2 * seen
     content = sum(maps_of(name) / 4 ** block_of(name) for name in preset.content_layers) * device.dtype.itemsize
-    kept = BYTES_KEPT + content + FEWEST_PAIRS * BYTES_PAIR
+    kept = BYTES_KEPT + content + MIN_PAIRS * BYTES_PAIR
     left = room - pixels * kept
     if left < min(smallest, pixels * seen):
         share = max(room - smallest, 0) / kept / pixels
         fits = int(max(width, height) * math.sqrt(min(share, 1)))
         raise TooLarge(
-            f"{width} x {height} pixels want more memory than is free ({free >> 20} MB): a long edge of {fits} pixels would fit; "
-            "give that as `size` in the preset or with --size."
+            f"{width} x {height} pixels need more memory than is free ({free >> 20} MB): a long edge of {fits} pixels "
+            "would fit; set it as `size` in the preset or with --size."
         )
-    pairs = int(min(MOST_PAIRS, FEWEST_PAIRS + left / 2 / (pixels * BYTES_PAIR)))
-    left -= (pairs - FEWEST_PAIRS) * pixels * BYTES_PAIR
+    pairs = int(min(MAX_PAIRS, MIN_PAIRS + left / 2 / (pixels * BYTES_PAIR)))
+    left -= (pairs - MIN_PAIRS) * pixels * BYTES_PAIR
     on_cpu = device.torch.type == "cpu"
-    if pixels * seen <= (min(left, CPU_MOST) if on_cpu else left):
+    if pixels * seen <= (min(left, CPU_MAX) if on_cpu else left):
         return None, pairs
     edge = max(SMALLEST, int(math.sqrt(left / seen)) - 2 * margin)
     return min(edge, CPU_TILE) if on_cpu else edge, pairs
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Torch has a class of its own for a GPU's memory only; cuBLAS and cuDNN say it in their own words."""
+    """Torch has an error class for a GPU's memory only; cuBLAS and cuDNN use their own words."""
     said = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(words in said for words in SAID_OF_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in said for words in OUT_OF_MEMORY)
+
+
+def release_memory(device: torch.device) -> None:
+    """Return what torch caches to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

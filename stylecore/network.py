@@ -18,14 +18,14 @@ class Network(nn.Module):
     Output of ``forward``: {layer: features of shape (1, channels, height / 2^b, width / 2^b)}, b the pools passed.
     ``conv4_2`` is the convolution's response, ``relu4_2`` the same after the rectifier.
 
-    The network has no gradient of its own: only the picture is optimised.
+    The weights have no gradient: only the picture is optimised.
     """
 
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
         from torchvision.models import vgg19
 
         super().__init__()
-        with torch.device("meta"):  # no memory and no time for the 500 MB classifier that is cut off
+        with torch.device("meta"):  # spends no memory and time on the 500 MB classifier, which is cut off
             features = vgg19(weights=None).features
         features.load_state_dict(weights.state, assign=True)
         self.features = features.to(device=device, dtype=dtype, memory_format=torch.channels_last)
@@ -36,13 +36,13 @@ class Network(nn.Module):
 
     def forward(self, picture: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = {LAYERS.index(name) for name in layers}
-        # The mean is taken off before the (zero) padding, as in training: padding then means "mean colour".
+        # As in training, subtract the mean before the (zero) padding: padding then means "mean colour".
         x = (picture - self.mean).to(self.dtype).contiguous(memory_format=torch.channels_last)
         found = {}
         for i in range(max(wanted) + 1):
             module = self.features[i]
             if isinstance(module, nn.ReLU) and i - 1 in wanted:
-                x = torch.relu(x)  # vgg19's own is in place, and would rectify the response that was asked for
+                x = torch.relu(x)  # vgg19's own works in place and would overwrite the requested response
             else:
                 x = module(x)
             if i in wanted:

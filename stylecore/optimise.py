@@ -1,8 +1,8 @@
 """L-BFGS and Adam on the pixels, clamped into 0..1 after every step.
 
-Both share one form: ``step()`` does one evaluation of loss and gradient and returns the losses of the picture as it
-then is, in ``picture``, shape (1, 3, height, width). A step that gives NaN, infinity or a much larger loss is taken
-back, and the rate lowered: the picture is always one whose loss is known and finite.
+Both have ``step()``, which evaluates loss and gradient once and returns the losses of ``picture``, shape (1, 3, height,
+width), after the step. A step that gives NaN, infinity or a much larger loss is undone, and the rate is lowered: the
+picture is always one whose loss is known and finite.
 """
 
 from __future__ import annotations
@@ -13,26 +13,22 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from stylecore.errors import StylefolderError
+from stylecore.errors import Diverged
 from stylecore.objective import Losses
 
 Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
 
-LARGEST_RISE = 1.2  # of the total loss in one step; L-BFGS without a line search does rise now and then
-NOTHING = 1e-6  # a loss below which rounding rules: a rise there is none
-LOWEST_SHARE = 1e-6  # of the full rate, at which hope is given up
+LARGEST_RISE = 1.2  # of the total loss in one step; without a line search, L-BFGS rises now and then
+NOTHING = 1e-6  # a loss below which a rise is only rounding
+LOWEST_SHARE = 1e-6  # of the full rate; below it, give up
 LBFGS_RATE, ADAM_RATE = 1.0, 0.02  # Adam's in units of the pixel range: 5 of 255
-FIRST_STEP = 0.02  # mean change of a pixel in L-BFGS's first step, when it knows no curvature
-
-
-class Diverged(StylefolderError):
-    """Not even the starting picture, or no step however small, has a finite loss."""
+FIRST_STEP = 0.02  # mean change of a pixel in L-BFGS's first step, before it knows any curvature
 
 
 class Lbfgs:
-    """Limited-memory BFGS (Nocedal & Wright, algorithm 7.4) without line search, one evaluation a step.
+    """Limited-memory BFGS (Nocedal & Wright, algorithm 7.4) without a line search, one evaluation per step.
 
-    The pairs (s, y) are those of the clamped pictures, so that the curvature stays true at the bounds.
+    The pairs (s, y) come from the clamped pictures, so that the curvature is right at the bounds.
     """
 
     def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = LBFGS_RATE, history: int = 20) -> None:
@@ -77,7 +73,7 @@ class Lbfgs:
 
 class Adam:
     """Adam (Kingma & Ba 2015). With an ``average`` above 0, ``picture`` is the running mean of the iterates with that
-    decay, unbiased as Adam's own moments are (Polyak & Juditsky 1992); the losses are the iterate's."""
+    decay, bias-corrected like Adam's moments (Polyak & Juditsky 1992). The losses are the iterate's."""
 
     def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = ADAM_RATE, average: float = 0.0) -> None:
         self.evaluate = evaluate
@@ -98,7 +94,7 @@ class Adam:
         self.adam.step()
         candidate = self.parameter.clamp_(0, 1).clone()
         losses, gradient = self.evaluate(candidate)
-        if not _sound(losses, gradient, self.losses.total * 2):  # its first steps rise further than L-BFGS's
+        if not _sound(losses, gradient, self.losses.total * 2):  # its first steps rise more than L-BFGS's
             self._restart(_lower(self.rate, self.full_rate))
             return self.losses
         self.iterate, self.gradient, self.losses = candidate, gradient, losses

@@ -1,4 +1,4 @@
-"""A picture in tiles, each with the margin that its features see: what is found within is what the whole would give."""
+"""A picture in tiles, each with the margin that its features see, so that they are those of the whole picture."""
 
 from __future__ import annotations
 

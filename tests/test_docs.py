@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from daemon.settings import Settings
-from stylecore import Preset
+from stylecore.preset import Recipe
 from tests.daemon.harness import STYLEFOLDER, Daemon
 from tests.harness import REPOSITORY, wait_for
 
@@ -74,7 +74,7 @@ def test_every_room_in_the_architecture_is_there() -> None:
 
 def test_every_key_of_a_preset_has_its_place() -> None:
     text = (REPOSITORY / "docs" / "presets.md").read_text()
-    assert {name for name in Preset.model_fields if name not in ("name", "digest")} <= set(re.findall(r"`(\w+)`", text))
+    assert set(Recipe.model_fields) <= set(re.findall(r"`(\w+)`", text))
 
 
 def test_the_settings_in_the_readme_are_the_defaults() -> None:
@@ -86,7 +86,8 @@ def test_the_settings_in_the_readme_are_the_defaults() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_command_in_the_documents_runs(daemon: Daemon, fast: str, cat: Image.Image) -> None:
-    """In a home of its own; a quick preset stands for `oil`. A daemon runs meanwhile, but for the commands that are one."""
+    """In a home of its own; a quick preset stands for `oil`. A daemon runs meanwhile, but for the commands that are
+    one."""
     home = daemon.home
     daemon.root = home / "Pictures" / "Stylefolder"
     inbox = daemon.preset("oil", fast)

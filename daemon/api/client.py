@@ -1,4 +1,4 @@
-"""A client of the local API, for the commands: the standard library only, so that it starts at once."""
+"""A client of the local API, for the commands. It needs the standard library only, so that commands start fast."""
 
 from __future__ import annotations
 
@@ -10,28 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from stylecore.errors import StylefolderError
+from daemon.errors import NoDaemon, Refused
 
 ANSWER_WITHIN = 60.0  # seconds
-ALIVE_WITHIN = 30.0  # a stream says something every ten
-
-
-class NoDaemon(StylefolderError):
-    exit_status = 3
-
-
-class Refused(StylefolderError):
-    """The daemon's answer is an error; ``status`` is HTTP's."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.exit_status = 2 if status in (400, 404, 409, 413, 422) else 1
+ALIVE_WITHIN = 40.0  # an event stream says something every 15 seconds
+ENDED = "The daemon has ended: run `stylefolder watch` to start it again."
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a daemon listens, and the token that it wants."""
+    """Where a daemon listens, and the token that it requires."""
 
     url: str
     token: str
@@ -54,7 +42,7 @@ class Client:
         self._host = urllib.parse.urlsplit(address.url).netloc
 
     def ask(self, method: str, path: str, body: bytes | IO[bytes] | None = None, **query: Any) -> Any:
-        """The answer's JSON; None where it has none."""
+        """The answer's JSON, or None if it has none."""
         answer = self._read(method, path, body, query)
         return json.loads(answer) if answer else None
 
@@ -62,8 +50,8 @@ class Client:
         return self._read("GET", path, None, {})
 
     def events(self, **query: Any) -> Iterator[dict[str, Any]]:
-        """As they happen; the first is None-like ``{}``, when the stream stands. Ends when the daemon does."""
-        stream = self._send("GET", "/v1/events", None, query, ALIVE_WITHIN)
+        """As they happen. The first is empty: the stream is open. Ends when the daemon does."""
+        stream = self.send("GET", "/v1/events", None, query, ALIVE_WITHIN)
         try:
             for line in stream:
                 if line.startswith(b": welcome"):
@@ -71,24 +59,14 @@ class Client:
                 if line.startswith(b"data: "):
                     yield json.loads(line[6:])
         except (OSError, http.client.HTTPException) as e:
-            raise NoDaemon("The daemon has ended: `stylefolder watch` starts it again.") from e
+            raise NoDaemon(ENDED) from e
         finally:
             stream.close()
 
-    def _read(self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any]) -> bytes:
-        try:
-            return self._send(method, path, body, query, ANSWER_WITHIN).read()
-        except (OSError, http.client.HTTPException) as e:
-            raise NoDaemon("The daemon ended in the middle of its answer: `stylefolder watch` starts it again.") from e
-
-    def _send(
+    def send(
         self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any], timeout: float
     ) -> http.client.HTTPResponse:
-        given = {
-            name: str(value).lower() if isinstance(value, bool) else value
-            for name, value in query.items()
-            if value is not None
-        }
+        given = {name: _word(value) for name, value in query.items() if value is not None}
         target = path + ("?" + urllib.parse.urlencode(given) if given else "")
         headers = {"Authorization": f"Bearer {self.address.token}", "Content-Type": "application/octet-stream"}
         connection = http.client.HTTPConnection(self._host, timeout=timeout)
@@ -96,17 +74,23 @@ class Client:
             connection.request(method, target, body, headers)
             answer = connection.getresponse()
         except (OSError, http.client.HTTPException) as e:
-            raise NoDaemon("No daemon answers: `stylefolder watch` starts one.") from e
+            raise NoDaemon("The daemon does not answer: run `stylefolder watch` to start one.") from e
         if answer.status >= 400:
             raise Refused(answer.status, _message(answer.read()))
         return answer
 
+    def _read(self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any]) -> bytes:
+        try:
+            return self.send(method, path, body, query, ANSWER_WITHIN).read()
+        except (OSError, http.client.HTTPException) as e:
+            raise NoDaemon(ENDED) from e
+
 
 def connect(file: Path) -> Client:
-    """The running daemon's. Raises NoDaemon."""
+    """To the running daemon. Raises NoDaemon."""
     address = read_address(file)
     if address is None:
-        raise NoDaemon("No daemon is running: `stylefolder watch` starts one.")
+        raise NoDaemon("No daemon is running: run `stylefolder watch` to start one.")
     client = Client(address)
     client.ask("GET", "/v1/status")
     return client
@@ -119,8 +103,12 @@ def running_daemon(file: Path) -> Client | None:
         return None
 
 
+def _word(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 def _message(body: bytes) -> str:
     try:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return "The daemon's answer is not understood: do both have the same version?"
+        return "The daemon's answer is not understood: check that both have the same version."

@@ -1,69 +1,50 @@
-"""What the API answers beside each route's own: errors in one shape, Results' bytes, and the OpenAPI document of it all."""
+"""Errors in one shape, and in the OpenAPI document."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match, Route
 
-from daemon.api import uploads
-from daemon.api.auth import error_body
-from daemon.api.schema import ErrorOut
-from daemon.ledger.database import LedgerError
+from daemon.api.schema import ErrorOut, error_out
+from daemon.errors import LedgerError, UploadLength, UploadTooLarge
 from stylecore.errors import NoRoom, PhotoError, PresetError, ResultError, StylefolderError
 
 SECURITY = "bearer"
-ERRORS: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+
+ANY_ROUTE: Responses = {
     403: {"model": ErrorOut, "description": "Token, Host or Origin is missing or foreign."},
     422: {"model": ErrorOut, "description": "A parameter is wrong."},
-    503: {"model": ErrorOut, "description": "The Ledger cannot be used at present."},
+    500: {"model": ErrorOut, "description": "An unexpected error."},
+    503: {"model": ErrorOut, "description": "The Ledger cannot be used at the moment."},
 }
-NO_JOB: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorOut, "description": "There is no such Job, or no Result."}
-}
-TOO_LATE: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorOut, "description": "The Job's state does not allow it."}
-}
-ANY_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
-STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Server-sent events; `data` is JSON.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
-}
-PICTURES = ("application/octet-stream", "image/*")
+NO_JOB: Responses = {404: {"model": ErrorOut, "description": "There is no such Job, or no Result."}}
+WRONG_STATE: Responses = {409: {"model": ErrorOut, "description": "The Job's state does not allow it."}}
 
-
-def result_response(path: Path) -> Response:
-    """A file, or the samples of raw pixels with their shape in headers."""
-    if path.suffix != ".npy":
-        return FileResponse(path)
-    import numpy as np
-
-    samples = np.load(path, mmap_mode="r", allow_pickle=False)  # (height, width, channels)
-    height, width, channels = samples.shape
-    headers = {
-        "Stylefolder-Width": str(width), "Stylefolder-Height": str(height), "Stylefolder-Channels": str(channels),
-        "Stylefolder-Bits": str(samples.dtype.itemsize * 8),
-    }  # fmt: skip
-    return Response(samples.tobytes(), media_type="application/octet-stream", headers=headers)
+STATUSES = (
+    (UploadTooLarge, 413),
+    (UploadLength, 409),
+    (NoRoom, 507),
+    (LedgerError, 503),
+    (PhotoError, 400),
+    (PresetError, 404),
+    (ResultError, 507),
+)
 
 
 def errors_in_one_shape(app: FastAPI) -> None:
-    """Every error in the one shape."""
-
     def answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-        return JSONResponse(error_body(status, message), status, headers=dict(headers or {}))
+        return JSONResponse(error_out(status, message), status, headers=dict(headers or {}))
 
     @app.exception_handler(StarletteHTTPException)
     async def http(request: Request, e: StarletteHTTPException) -> JSONResponse:
-        if e.status_code == 405:  # Starlette names the methods of the first route of that path only
+        if e.status_code == 405:  # Starlette names only the methods of the path's first route
             return answer(405, str(e.detail), {"Allow": ", ".join(_methods(app, request))})
         return answer(e.status_code, str(e.detail), e.headers)
 
@@ -74,16 +55,11 @@ def errors_in_one_shape(app: FastAPI) -> None:
 
     @app.exception_handler(StylefolderError)
     async def ours(_: Request, e: StylefolderError) -> JSONResponse:
-        kinds = (
-            (uploads.TooLarge, 413),
-            (NoRoom, 507),
-            (LedgerError, 503),
-            (uploads.WrongLength, 409),
-            (PhotoError, 400),
-            (PresetError, 404),
-            (ResultError, 507),
-        )
-        return answer(next((status for kind, status in kinds if isinstance(e, kind)), 500), str(e))
+        return answer(next((status for kind, status in STATUSES if isinstance(e, kind)), 500), str(e))
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, e: Exception) -> JSONResponse:
+        return answer(500, f"Unexpected error, {type(e).__name__}: {e}. Please report it.")
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
@@ -95,7 +71,7 @@ def _methods(app: FastAPI, request: Request) -> list[str]:
 
 
 def document_security(app: FastAPI) -> None:
-    """The guard stands before the application; the OpenAPI document says so."""
+    """``Auth`` stands in front of the application; the OpenAPI document says so."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

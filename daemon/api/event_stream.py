@@ -1,151 +1,118 @@
-"""Events to many readers at once, none of whom can hold the others up: server-sent events for each subscriber."""
+"""Events to many readers at once, none of whom can hold up the others."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator
 
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from fastapi.sse import ServerSentEvent
 
 from daemon.api.schema import event_out
-from daemon.events import Event, Heartbeat, JobCancelled, JobDone, JobFailed, JobPreview, Note
+from daemon.events import Event, Heartbeat, JobPreview, Note
 
-BEHIND = 500  # events that a reader may be behind; then it is dropped
-ALIVE_EVERY = 10.0  # seconds of silence after which a comment is sent
-SENT_WITHIN = 10.0  # seconds in which a reader must take something
+BEHIND = 50_000  # events that a reader may be behind before it is dropped; readers share the events' bytes
+AT_ONCE = 200  # events handed out before other requests have their turn
 
 
-@dataclass(eq=False)
 class Subscriber:
-    """``job``: only what happens to this one. Its queue holds lines ready to be sent; None ends it."""
+    """One reader. ``job``: it reads about this Job only."""
 
-    previews: bool
-    job: int | None = None
-    queue: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(BEHIND))
+    def __init__(self, previews: bool, job: int | None) -> None:
+        self.previews = previews
+        self.job = job
+        self.ended = False
+        self._events: deque[ServerSentEvent] = deque()
+        self._news = asyncio.Event()
+
+    def wants(self, event: Event) -> bool:
+        about = None if isinstance(event, (Note, Heartbeat)) else event.job.id
+        return (self.previews or not isinstance(event, JobPreview)) and self.job in (None, about)
+
+    def put(self, event: ServerSentEvent) -> None:
+        self._events.append(event)
+        if len(self._events) > BEHIND:
+            self.end()
+        self._news.set()
+
+    def end(self) -> None:
+        """What it has not read is lost."""
+        self.ended = True
+        self._events.clear()
+        self._news.set()
+
+    async def next(self, wait: float | None = None) -> ServerSentEvent | None:
+        """None after ``wait`` seconds of silence, or once it has ``ended``."""
+        if not self._events and not self.ended:
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), wait)
+        return self._events.popleft() if self._events else None
 
 
-class Hub:
-    """``publish`` from any thread. All else in the event loop's thread. ``wanted`` is told whether previews are."""
+class EventStream:
+    """``publish`` and ``close`` may be called by any thread, everything else by the event loop's. ``want_previews``
+    hears whether any reader wants them."""
 
-    def __init__(self, wanted: Callable[[bool], None] = lambda _: None) -> None:
-        self.wanted = wanted
+    def __init__(self, want_previews: Callable[[bool], None]) -> None:
+        self.want_previews = want_previews
         self.subscribers: set[Subscriber] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[Event] = deque()
         self._number = 0
 
     def attach(self) -> None:
-        """From the event loop that serves the readers."""
+        """To the event loop that serves the readers."""
         self._loop = asyncio.get_running_loop()
 
     def detach(self) -> None:
-        """The end of all streams."""
+        """All readers see the end."""
         self._loop = None
         for subscriber in self.subscribers:
-            _end(subscriber)
+            subscriber.end()
 
     def close(self) -> None:
-        """From any thread: all readers are told the end."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.detach)
+        self._call(self.detach)
 
     def publish(self, event: Event) -> None:
         if self._loop is not None and self.subscribers:
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile, and with it all readers
-                self._loop.call_soon_threadsafe(self._fan_out, event)
+            self._waiting.append(event)
+            if len(self._waiting) == 1:
+                self._call(self._hand_out)
 
-    def subscribe(self, previews: bool, job: int | None = None) -> Subscriber:
+    @contextlib.contextmanager
+    def subscribed(self, previews: bool, job: int | None = None) -> Iterator[Subscriber]:
         subscriber = Subscriber(previews, job)
         self.subscribers.add(subscriber)
-        self._tell_wanted()
-        return subscriber
-
-    def leave(self, subscriber: Subscriber) -> None:
-        self.subscribers.discard(subscriber)
-        self._tell_wanted()
-
-    def _tell_wanted(self) -> None:
-        self.wanted(any(subscriber.previews for subscriber in self.subscribers))
-
-    def _fan_out(self, event: Event) -> None:
-        self._number += 1
-        line = f"id: {self._number}\nevent: {type(event).__name__}\ndata: {json.dumps(event_out(event))}\n\n".encode()
-        about = None if isinstance(event, (Note, Heartbeat)) else event.job.id
-        for subscriber in list(self.subscribers):
-            if (isinstance(event, JobPreview) and not subscriber.previews) or subscriber.job not in (None, about):
-                continue
-            try:
-                subscriber.queue.put_nowait(line)
-                if subscriber.job is not None and isinstance(event, (JobDone, JobFailed, JobCancelled)):
-                    subscriber.queue.put_nowait(None)
-            except asyncio.QueueFull:
-                self.leave(subscriber)
-                _end(subscriber)
-
-
-def _end(subscriber: Subscriber) -> None:
-    while not subscriber.queue.empty():
-        subscriber.queue.get_nowait()
-    subscriber.queue.put_nowait(None)
-
-
-class EventStream(Response):
-    """A response that lasts until the reader leaves, is too slow, or the daemon ends. At the beginning and after
-    ``every`` seconds of silence ``beat`` gives the lines to say; None is the end. ``closed`` is called when it has ended."""
-
-    media_type = "text/event-stream"
-
-    def __init__(
-        self, hub: Hub, previews: bool, job: int | None = None, beat: Callable[[], list[bytes | None]] = lambda: [b": alive\n\n"],
-        every: float = ALIVE_EVERY, closed: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
-        super().__init__(headers={"Cache-Control": "no-store"})
-        del self.headers["content-length"]
-        self.hub = hub
-        self.previews = previews
-        self.job = job
-        self.beat = beat
-        self.every = every
-        self.closed = closed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        subscriber = self.hub.subscribe(self.previews, self.job)
-        gone = asyncio.create_task(_until_gone(receive))
+        self._update_previews()
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._say(send, b": welcome\n\n")
-            lines = self.beat()
-            while None not in lines:
-                await self._say(send, *lines)
-                news = asyncio.create_task(subscriber.queue.get())
-                await asyncio.wait({news, gone}, timeout=self.every, return_when=asyncio.FIRST_COMPLETED)
-                if gone.done():
-                    news.cancel()
-                    return
-                if news.done():
-                    lines = [news.result()]
-                else:
-                    news.cancel()
-                    lines = self.beat()
-            await self._say(send, *lines)
-            await send({"type": "http.response.body", "body": b""})
-        except (TimeoutError, OSError):
-            return  # it does not read: the server closes what was not completed
+            yield subscriber
         finally:
-            gone.cancel()
-            self.hub.leave(subscriber)
-            self.closed()
+            self.subscribers.discard(subscriber)
+            self._update_previews()
 
-    @staticmethod
-    async def _say(send: Send, *lines: bytes | None) -> None:
-        body = b"".join(line for line in lines if line)
-        await asyncio.wait_for(send({"type": "http.response.body", "body": body, "more_body": True}), SENT_WITHIN)
+    def _call(self, what: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the event loop has ended, and with it all readers
+                self._loop.call_soon_threadsafe(what)
 
+    def _update_previews(self) -> None:
+        self.want_previews(any(subscriber.previews for subscriber in self.subscribers))
 
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    def _hand_out(self) -> None:
+        """To all readers that want it. A burst is handed out in parts, so that readers and other requests keep up."""
+        for _ in range(min(AT_ONCE, len(self._waiting))):
+            event = self._waiting[0]
+            self._number += 1
+            line = ServerSentEvent(
+                event=type(event).__name__, raw_data=json.dumps(event_out(event)), id=str(self._number)
+            )
+            for subscriber in [reader for reader in self.subscribers if reader.wants(event)]:
+                subscriber.put(line)
+                if subscriber.ended:
+                    self.subscribers.discard(subscriber)
+            self._waiting.popleft()
+        if self._waiting and self._loop is not None:
+            self._loop.call_soon(self._hand_out)

@@ -1,4 +1,4 @@
-"""The device's use, memory and temperature: NVIDIA's by its own library, else the processor's."""
+"""The device's use, memory and temperature: a GPU's from NVIDIA's library, otherwise the processor's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from daemon.api.schema import DeviceOut
 
 
 def gauges(device: str, words: str | None, worker: int | None) -> DeviceOut:
-    """``device``: as it was asked for (auto, cuda:1, ...); ``words``: what the worker said that it works on; ``worker``:
-    its process's number. What cannot be told is None."""
+    """``device``: as requested (auto, cuda:1, ...). ``words``: what the worker said that it works on. ``worker``: its
+    process ID. What cannot be found out is None."""
     if (
         words
         and not words.startswith(("CPU", "Apple"))
@@ -22,14 +22,14 @@ def gauges(device: str, words: str | None, worker: int | None) -> DeviceOut:
     ):
         return found
     memory = psutil.virtual_memory()
-    own = _family_memory(worker)
+    own = _own_memory(worker)
     return DeviceOut(
         name=words or "CPU", use=psutil.cpu_percent() / 100, memory_ours=own, memory_others=memory.total - memory.available - own,
         memory_total=memory.total, temperature=_cpu_temperature(), load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     )  # fmt: skip
 
 
-def _family_memory(worker: int | None) -> int:
+def _own_memory(worker: int | None) -> int:
     total = 0
     for number in (os.getpid(), worker):
         with contextlib.suppress(psutil.Error):
@@ -64,14 +64,14 @@ def _nvidia(index: int, words: str, worker: int | None) -> DeviceOut | None:
 
 
 def _visible(index: int) -> int:
-    """NVIDIA's number of the device that is torch's ``index``."""
+    """NVIDIA's number for torch's device ``index``."""
     visible = [v for v in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if v.strip().isdecimal()]
     return int(visible[index]) if index < len(visible) else index
 
 
 @functools.cache
 def _library() -> Any:
-    """NVIDIA's, begun once; None where there is no driver."""
+    """NVIDIA's library, initialised once. None without a driver."""
     import pynvml
 
     try:

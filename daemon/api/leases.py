@@ -1,34 +1,44 @@
-"""Jobs that are worth nothing when who asked for them is gone: an editor that was closed, a plug-in that was killed."""
+"""Jobs that are worthless once whoever asked for them is gone: an editor that was closed, a plug-in that was killed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from daemon.ledger.database import LedgerError
+from anyio import to_thread
 
-AGAIN = 10.0  # seconds until it is tried again
+from daemon.errors import LedgerError
+
+TRY_AGAIN = 10.0  # seconds
 
 
 class Leases:
-    """All in the event loop's thread. ``lapsed`` receives the number of a Job whose lease ran out."""
+    """For the event loop's thread alone. ``lapsed`` gets the number of a Job whose lease ran out, in a thread of its
+    own."""
 
     def __init__(self, lapsed: Callable[[int], object]) -> None:
         self.lapsed = lapsed
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._lapsing: set[asyncio.Task[None]] = set()
 
     def grant(self, job: int, seconds: float) -> None:
-        """From now on; a stream that holds the Job ends the time. With 0 it lapses at once."""
+        """From now on, until someone reads the Job's events. With 0 the lease runs out at once."""
         self.hold(job)
-        self._timers[job] = asyncio.get_running_loop().call_later(seconds, self._lapse, job)
+        self._timers[job] = asyncio.get_running_loop().call_later(seconds, self._start, job)
 
     def hold(self, job: int) -> None:
+        """Someone reads the Job's events."""
         if timer := self._timers.pop(job, None):
             timer.cancel()
 
-    def _lapse(self, job: int) -> None:
+    def _start(self, job: int) -> None:
         del self._timers[job]
+        task = asyncio.get_running_loop().create_task(self._lapse(job))
+        self._lapsing.add(task)
+        task.add_done_callback(self._lapsing.discard)
+
+    async def _lapse(self, job: int) -> None:
         try:
-            self.lapsed(job)
+            await to_thread.run_sync(self.lapsed, job)
         except LedgerError:
-            self.grant(job, AGAIN)
+            self.grant(job, TRY_AGAIN)

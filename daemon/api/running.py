@@ -1,36 +1,35 @@
-"""What is going on at present, folded from the events: the API's and the views' knowledge beside the Ledger's."""
+"""The running Jobs, put together from the events."""
 
 from __future__ import annotations
 
 from daemon.api.schema import RunningOut, job_out
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped
-from daemon.ledger.job import Job
 
 
 class Running:
-    """The Jobs at work, by number. ``hear`` is called by one thread; others may read ``jobs``, which is only replaced."""
+    """For the loop's thread alone."""
 
     def __init__(self) -> None:
-        self.jobs: dict[int, RunningOut] = {}
-        self.device: str | None = None  # in words, since a worker has said it
+        self.device: str | None = None  # in words, once a worker has said so
+        self._jobs: dict[int, RunningOut] = {}
+
+    @property
+    def jobs(self) -> tuple[RunningOut, ...]:
+        return tuple(self._jobs.values())
 
     def hear(self, event: Event) -> None:
         match event:
-            case JobStarted(job):
-                self._set(job, RunningOut(job=job_out(job)))
+            case JobStarted(job, left):
+                self._jobs[job.id] = RunningOut(job=job_out(job), left=left)
             case JobChosen(job, device, size):
                 self.device = device
-                self._set(job, self._of(job).model_copy(update={"device": device, "size": size}))
-            case JobStepped(job, step, steps, scale, scales, loss, share, seconds):
-                news = {
-                    "step": step, "steps": steps, "scale": scale, "scales": scales, "loss": loss, "share": share, "seconds": seconds,
-                }  # fmt: skip
-                self._set(job, self._of(job).model_copy(update=news))
+                self._update(job.id, device=device, size=size)
+            case JobStepped(job):
+                names = ("step", "steps", "scale", "scales", "loss", "share", "seconds", "left")
+                self._update(job.id, **{name: getattr(event, name) for name in names})
             case JobDone(job) | JobFailed(job) | JobCancelled(job):
-                self.jobs = {number: running for number, running in self.jobs.items() if number != job.id}
+                self._jobs.pop(job.id, None)
 
-    def _of(self, job: Job) -> RunningOut:
-        return self.jobs.get(job.id) or RunningOut(job=job_out(job))
-
-    def _set(self, job: Job, running: RunningOut) -> None:
-        self.jobs = {**self.jobs, job.id: running}
+    def _update(self, job: int, **news: object) -> None:
+        if job in self._jobs:
+            self._jobs[job] = self._jobs[job].model_copy(update=news)

@@ -1,4 +1,4 @@
-"""What the local API and ``--json`` say: Jobs, Presets, events and the status as JSON. The one door out, and in again."""
+"""What the API and ``--json`` say, as JSON: Jobs, Presets, events and the status. The one way out, and in again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from daemon import events
-from daemon.events import Event
-from daemon.ledger.job import Job, Signature, Source, State
+from daemon.events import Event, LossPoint
+from daemon.ledger.job import Job, Source, State
 
 SCHEMA_VERSION = 1
 
 
 class JobOut(BaseModel):
-    """One Photo under one Preset. Times are Unix seconds. ``ahead``: Jobs that are taken before it."""
+    """One Photo under one Preset. Times are Unix seconds. ``ahead``: how many Jobs are taken before it."""
 
     id: int
     source: Source
@@ -41,7 +41,7 @@ class JobsOut(BaseModel):
 
 
 class PresetOut(BaseModel):
-    """``problem``: what is wrong with its file; an earlier version may be in force nevertheless."""
+    """``problem``: what is wrong with its file. An earlier version may be in force all the same."""
 
     name: str
     description: str
@@ -56,8 +56,8 @@ class PresetsOut(BaseModel):
 
 
 class RunningOut(BaseModel):
-    """A Job at work; ``size`` is (width, height) of the finest scale, ``share`` 0..1 of the whole work; ``left`` seconds,
-    by its pace and by what others of its preset and size took."""
+    """A running Job. ``size``: (width, height) of the finest scale. ``share``: of the whole work, 0 to 1. ``seconds``:
+    since the start. ``left``: seconds to the end, as far as known."""
 
     job: JobOut
     device: str | None = None
@@ -80,7 +80,7 @@ class PendingOut(BaseModel):
 
 
 class DeviceOut(BaseModel):
-    """``use`` 0..1, memory in bytes, ``temperature`` in degrees Celsius, ``load`` the processor's over a minute."""
+    """``use``: 0 to 1. Memory in bytes. ``temperature``: degrees Celsius. ``load``: the processor's, over a minute."""
 
     name: str
     use: float | None
@@ -92,7 +92,7 @@ class DeviceOut(BaseModel):
 
 
 class ThroughputOut(BaseModel):
-    """Of the last hour: photos done; median and 95th percentile of their seconds."""
+    """The last hour: photos done, and the median and 95th percentile of their seconds."""
 
     done: int
     median: float | None
@@ -100,9 +100,9 @@ class ThroughputOut(BaseModel):
 
 
 class StatusOut(BaseModel):
-    """``state``: degraded where there are ``problems``. ``inboxes``: how many Jobs of each preset are in which state;
-    ``done_today``, and ``drain``, the seconds in which its queue would be done, by preset. ``recent`` and ``failures``:
-    what was done and what failed last."""
+    """``state``: degraded if there are ``problems``. ``pending``: the first of ``pending_count`` files that are not
+    complete yet. ``inboxes``: by Preset, how many Jobs are in each state. ``done_today``: by Preset. ``drain``: by
+    Preset, the seconds until its queue is empty. ``recent``, ``failures``: what was done and what failed last."""
 
     version: int = SCHEMA_VERSION
     stylefolder: str
@@ -112,6 +112,7 @@ class StatusOut(BaseModel):
     pid: int
     running: list[RunningOut]
     pending: list[PendingOut]
+    pending_count: int
     inboxes: dict[str, dict[State, int]]
     done_today: dict[str, int]
     drain: dict[str, float]
@@ -132,17 +133,31 @@ class ErrorOut(BaseModel):
     error: ErrorDetail
 
 
-def text(path: Path) -> str:
-    """JSON holds no broken UTF-8: such bytes appear as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def error_out(status: int, message: str) -> dict[str, Any]:
+    return ErrorOut(error=ErrorDetail(status=status, message=message)).model_dump()
 
 
 def job_out(job: Job, ahead: int | None = None) -> JobOut:
     return JobOut(
-        id=job.id, source=job.source, photo=text(job.photo), preset=utf8(job.preset), state=job.state, attempts=job.attempts,
-        reason=job.reason, result=text(job.result) if job.result else None, queued_at=job.queued_at,
-        started_at=job.started_at, finished_at=job.finished_at, seconds=job.seconds, ahead=ahead,
-    )  # fmt: skip
+        id=job.id,
+        source=job.source,
+        photo=utf8(job.photo),
+        preset=utf8(job.preset),
+        state=job.state,
+        attempts=job.attempts,
+        reason=job.reason,
+        result=utf8(job.result) if job.result else None,
+        queued_at=job.queued_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        seconds=job.seconds,
+        ahead=ahead,
+    )
+
+
+def job_in(out: JobOut) -> Job:
+    fields = {field.name: getattr(out, field.name) for field in dataclasses.fields(Job)}
+    return Job(**{**fields, "photo": Path(out.photo), "result": Path(out.result) if out.result else None})
 
 
 def event_out(event: Event) -> dict[str, Any]:
@@ -161,30 +176,18 @@ def event_out(event: Event) -> dict[str, Any]:
 
 
 def event_in(fields: dict[str, Any]) -> Event:
-    """The event again, as far as a view needs it: the Job knows no recipe."""
     kind = getattr(events, fields["event"])
     given = {field.name: fields[field.name] for field in dataclasses.fields(kind)}
     if "job" in given:
-        given["job"] = _job_in(JobOut.model_validate(given["job"]))
+        given["job"] = job_in(JobOut.model_validate(given["job"]))
     if "jpeg" in given:
         given["jpeg"] = base64.b64decode(given["jpeg"])
-    event: Event = kind(**{name: _as_tuple(value) for name, value in given.items()})
+    if "curve" in given:
+        given["curve"] = tuple(LossPoint(*point) for point in given["curve"])
+    event: Event = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
     return event
 
 
-def _as_tuple(value: Any) -> Any:
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
-
-
-def _job_in(out: JobOut) -> Job:
-    return Job(
-        id=out.id, source=out.source, photo=Path(out.photo), preset=out.preset, recipe=None, digest="",
-        signature=Signature(0, 0, 0, 0), target=None, state=out.state, attempts=out.attempts, reason=out.reason,
-        result=Path(out.result) if out.result else None, original=None, queued_at=out.queued_at,
-        started_at=out.started_at, finished_at=out.finished_at,
-    )  # fmt: skip
-
-
-def utf8(string: str) -> str:
-    """As ``text``, of a name or a sentence with one."""
-    return os.fsencode(string).decode("utf-8", "backslashreplace") if not string.isascii() else string
+def utf8(text: str | Path) -> str:
+    """JSON holds no broken UTF-8: such bytes of a file name become escapes."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Small pictures of the presets' styles, for those who choose by looking."""
+"""Small pictures of the Presets' styles, for those who choose by looking."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import functools
 import io
 from pathlib import Path
 
+from stylecore.images.preview import small_picture
+
 EDGE = 256  # pixels
 QUALITY = 88
 
 
 @functools.lru_cache(maxsize=64)
 def thumbnail_of(picture: Path) -> bytes:
-    """A JPEG. A picture in the store is named by its bytes, so what is kept here stays true."""
-    from PIL import Image
-
-    with Image.open(picture) as image:
-        image.draft("RGB", (EDGE, EDGE))
-        small = image.convert("RGB")
-    small.thumbnail((EDGE, EDGE))
+    """A JPEG. (Pictures in the style store are named by their bytes, so a cached one is never outdated.) Raises
+    PhotoError."""
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=QUALITY)
+    small_picture(picture, EDGE, EDGE).save(out, "JPEG", quality=QUALITY)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""``stylefolder doctor``: what is right on this machine, what is not, and how to mend it."""
+"""``stylefolder doctor``: what is fine on this machine, what is not, and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from pathlib import Path
 from daemon import paths
 from daemon.api.client import running_daemon
 from daemon.commands import install_gimp, install_service
-from daemon.folders.presets import Library
-from daemon.settings import SettingsError, load_settings
+from daemon.errors import SettingsError
+from daemon.folders.layout import Layout
+from daemon.folders.presets import Presets
+from daemon.settings import load_settings
 from stylecore.errors import StylefolderError
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
-LOW_DISK = 1 << 30
+ENOUGH_WATCHES = 8192
+LOW_DISK = 1 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -27,29 +30,25 @@ class Finding:
     text: str
 
 
-def examine(root: Path, device: str) -> Iterator[Finding]:
+def examine(layout: Layout, device: str) -> Iterator[Finding]:
     """Looks only, and changes nothing."""
     yield Finding("python", True, f"{sys.version.split()[0]} in {sys.prefix}")
     yield _device(device)
     yield _weights()
-    library = Library(root)
-    yield Finding("presets", bool(library.presets), ", ".join(library.presets) or "none found: reinstall stylefolder")
-    for error in library.errors.values():
+    presets = Presets(layout)
+    names = ", ".join(presets.in_force)
+    yield Finding("presets", bool(names), names or "none found: reinstall stylefolder")
+    for error in presets.errors.values():
         yield Finding("preset", False, error)
-    yield _settings(root)
-    yield _root(root)
-    yield _disk(root)
+    yield _settings(layout.root)
+    yield _root(layout.root)
+    yield _disk(layout.root)
     yield from _daemon()
     yield from _gimp()
     yield Finding("service", *install_service.state())
     yield Finding("log", True, str(paths.log_file()))
     if INOTIFY.exists():
-        most = int(INOTIFY.read_text())
-        yield Finding(
-            "inotify",
-            most >= 8192,
-            f"{most} watches allowed" + ("" if most >= 8192 else ": raise fs.inotify.max_user_watches"),
-        )
+        yield _watches(int(INOTIFY.read_text()))
 
 
 def _device(name: str) -> Finding:
@@ -59,7 +58,7 @@ def _device(name: str) -> Finding:
         device = choose_device(name)
     except StylefolderError as e:
         return Finding("device", False, str(e))
-    return Finding("device", True, f"{device.words}; `size: auto` is {device.auto_size} pixels")
+    return Finding("device", True, f"{device.words}; `size: auto` means {device.auto_size} pixels")
 
 
 def _weights() -> Finding:
@@ -72,32 +71,33 @@ def _weights() -> Finding:
     return Finding("weights", True, "VGG19, Oxford, packaged; sha256 as expected")
 
 
-def _root(root: Path) -> Finding:
-    there = root
-    while not there.exists():
-        there = there.parent
-    if not os.access(there, os.W_OK | os.X_OK):
-        return Finding("root", False, f"{there} cannot be written to: mend its rights or name another folder")
-    return Finding(
-        "root", True, str(root) if there == root else f"{root} will be made at the first `stylefolder watch`"
-    )
-
-
 def _settings(root: Path) -> Finding:
     file = paths.settings_file()
     try:
         load_settings(file, root)
     except SettingsError as e:
         return Finding("settings", False, " ".join(str(e).splitlines()))
-    return Finding(
-        "settings", True, str(file) if file.exists() else "the defaults; `stylefolder config edit` changes them"
-    )
+    default = "the defaults; to change them, run `stylefolder config edit`"
+    return Finding("settings", True, str(file) if file.exists() else default)
+
+
+def _root(root: Path) -> Finding:
+    there = next(path for path in (root, *root.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding("root", False, f"{there} is not writable: check its permissions, or name another folder")
+    return Finding("root", True, str(root) if there == root else f"{root}; `stylefolder watch` creates it")
+
+
+def _disk(root: Path) -> Finding:
+    there = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    return Finding("disk", free > LOW_DISK, f"{free >> 20} MB free" + ("" if free > LOW_DISK else ": free some space"))
 
 
 def _daemon() -> Iterator[Finding]:
     client = running_daemon(paths.address_file())
     if client is None:
-        yield Finding("daemon", True, "none runs; `stylefolder watch` starts one")
+        yield Finding("daemon", True, "not running; to start it, run `stylefolder watch`")
         return
     status = client.ask("GET", "/v1/status")
     yield Finding("daemon", True, f"process {status['pid']} watches {status['root']}, {status['state']}")
@@ -106,20 +106,18 @@ def _daemon() -> Iterator[Finding]:
 
 
 def _gimp() -> Iterator[Finding]:
-    there = install_gimp.installed()
-    if not install_gimp.plug_in_folders():
-        yield Finding("gimp", True, "no GIMP 3 found; only the plug-in wants one")
-    for found in there:
-        yield Finding(
-            "gimp", found.fault is None, f"plug-in in {found.folder}" + (f": {found.fault}" if found.fault else "")
-        )
-    for missing in {folder / install_gimp.NAME for folder in install_gimp.plug_in_folders()} - {
-        found.folder for found in there
-    }:
-        yield Finding("gimp", True, f"no plug-in in {missing.parent}: `stylefolder gimp install` puts it there")
+    folders, installed = install_gimp.plug_in_folders(), install_gimp.installed()
+    if not folders:
+        yield Finding("gimp", True, "GIMP 3 was not found; only the plug-in needs it")
+    for found in installed:
+        fault = f": {found.fault}" if found.fault else ""
+        yield Finding("gimp", found.fault is None, f"plug-in in {found.folder}{fault}")
+    for folder in sorted({*folders} - {found.folder.parent for found in installed}):
+        yield Finding("gimp", True, f"no plug-in in {folder}; to install it, run `stylefolder gimp install`")
 
 
-def _disk(root: Path) -> Finding:
-    there = next(p for p in (root, *root.parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    return Finding("disk", free > LOW_DISK, f"{free >> 20} MB free" + ("" if free > LOW_DISK else ": make room"))
+def _watches(allowed: int) -> Finding:
+    enough = allowed >= ENOUGH_WATCHES
+    return Finding(
+        "inotify", enough, f"{allowed} watches allowed" + ("" if enough else ": raise fs.inotify.max_user_watches")
+    )

@@ -1,4 +1,4 @@
-"""``stylefolder gimp``: where GIMP 3 looks for plug-ins, and ours in there."""
+"""``stylefolder gimp``: where GIMP 3 looks for plug-ins, and our plug-in in there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import paths
-from stylecore.errors import StylefolderError
+from daemon.errors import NoGimp
 from stylecore.images.atomic_write import write_whole
 
 SOURCE = Path(__file__).parent.parent.parent / "plugin_gimp"
@@ -22,31 +22,29 @@ NAME = "stylefolder"  # of the folder, and of the file that GIMP starts
 ADDRESS = "daemon.json"  # a copy of the daemon's address and token, which every kind of GIMP can read here
 COMMAND = "command.json"  # how the plug-in starts a daemon
 PROGRAMS = ("gimp", "gimp-3.0", "gimp-3.2", "gimp-console", "gimp-console-3.0")
-
-
-class NoGimp(StylefolderError):
-    """No GIMP 3 was found."""
+VERSION_WITHIN = 20.0  # seconds for `gimp --version`
+FIX = "run `stylefolder gimp install` to fix it"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A folder of our plug-in; ``fault`` says what is wrong with it."""
+    """A folder of our plug-in. ``fault``: what is wrong with it."""
 
     folder: Path
     fault: str | None
 
 
 def install() -> list[Path]:
-    """Into the plug-in folder of every GIMP 3 that is found. Returns our folders. Raises NoGimp, ResultError."""
+    """For every GIMP 3 that is found. Returns our folders. Raises NoGimp, ResultError."""
     folders = [plug_ins / NAME for plug_ins in plug_in_folders()]
     if not folders:
-        raise NoGimp("No GIMP 3 was found: install GIMP 3 and start it once, then try again.")
+        raise NoGimp("GIMP 3 was not found: install it and start it once, then try again.")
     for folder in folders:
         for name in FILES:
             write_whole(folder / name, (SOURCE / name).read_bytes())
         program = folder / FILES[0]
         program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-        write_whole(folder / COMMAND, json.dumps({"command": _command(), "log": str(log_file())}).encode())
+        write_whole(folder / COMMAND, json.dumps({"command": _command(), "log": str(_log_file())}).encode())
         if paths.address_file().exists():
             write_whole(folder / ADDRESS, paths.address_file().read_bytes(), private=True)
     return folders
@@ -54,84 +52,83 @@ def install() -> list[Path]:
 
 def remove() -> list[Path]:
     """Returns the folders that were removed."""
-    there = [found.folder for found in installed()]
-    for folder in there:
+    folders = [found.folder for found in installed()]
+    for folder in folders:
         shutil.rmtree(folder)
-    return there
+    return folders
 
 
 def installed() -> list[Installed]:
-    """Where our plug-in lies."""
-    folders = (plug_ins / NAME for plug_ins in plug_in_folders())
-    return [Installed(folder, _fault(folder)) for folder in folders if folder.is_dir()]
+    """Where our plug-in is."""
+    return [Installed(folder, _fault(folder)) for folder in _own_folders()]
 
 
 def address_files() -> list[Path]:
-    """Where a daemon leaves copies of its address."""
-    return [found.folder / ADDRESS for found in installed()]
-
-
-def log_file() -> Path:
-    """Of a daemon that the plug-in started."""
-    return paths.address_file().with_name("daemon.log")
+    """Where a daemon leaves copies of its address. Starts no GIMP: a daemon must be ready soon."""
+    return [folder / ADDRESS for folder in _own_folders()]
 
 
 def plug_in_folders() -> list[Path]:
-    """Of every GIMP 3 of this user: versions that were started once, or whose program is at hand."""
-    if own := os.environ.get("GIMP3_DIRECTORY"):
-        return [Path(own) / "plug-ins"]
-    found = {
-        version / "plug-ins"
-        for base in _bases()
-        if base.is_dir()
-        for version in base.iterdir()
-        if re.fullmatch(r"3\.\d+", version.name)
-    }
-    if version := _version_at_hand():
+    """Of every GIMP 3 of this user: versions that were started once, or whose program is on the path."""
+    found = {*_version_folders()}
+    if not os.environ.get("GIMP3_DIRECTORY") and (version := _version_on_path()):
         found.add(_bases()[0] / version / "plug-ins")
     return sorted(found)
 
 
+def _own_folders() -> list[Path]:
+    return [plug_ins / NAME for plug_ins in sorted(_version_folders()) if (plug_ins / NAME).is_dir()]
+
+
+def _version_folders() -> list[Path]:
+    """The plug-in folders of versions that have a profile."""
+    if own := os.environ.get("GIMP3_DIRECTORY"):
+        return [Path(own) / "plug-ins"]
+    profiles = [version for base in _bases() if base.is_dir() for version in base.iterdir()]
+    return [version / "plug-ins" for version in profiles if re.fullmatch(r"3\.\d+", version.name)]
+
+
 def _bases() -> list[Path]:
-    """Where GIMP keeps its users' folders: native (and Flatpak), Snap."""
+    """Where GIMP keeps its profiles: native (and Flatpak), Snap."""
     home = Path.home()
     if sys.platform == "win32":
         return [Path(os.environ.get("APPDATA", home / "AppData" / "Roaming")) / "GIMP"]
     if sys.platform == "darwin":
         return [home / "Library" / "Application Support" / "GIMP"]
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return [
-        config / "GIMP",
-        home / "snap" / "gimp" / "current" / "GIMP",
-        home / "snap" / "gimp" / "current" / ".config" / "GIMP",
-    ]
+    snap = home / "snap" / "gimp" / "current"
+    return [config / "GIMP", snap / "GIMP", snap / ".config" / "GIMP"]
 
 
-def _version_at_hand() -> str | None:
-    """``3.0`` where a program on the path says so: its folder may not be there yet."""
+def _version_on_path() -> str | None:
+    """``3.0`` if a program on the path says so: its profile may not exist yet."""
     for program in PROGRAMS:
         if path := shutil.which(program):
             try:
-                said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20).stdout
+                done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=VERSION_WITHIN)
             except (OSError, subprocess.TimeoutExpired):
                 continue
-            if match := re.search(r"version (3\.\d+)", said):
+            if match := re.search(r"version (3\.\d+)", done.stdout):
                 minor = int(match[1].partition(".")[2])
                 return f"3.{minor - minor % 2}"
     return None
 
 
 def _fault(folder: Path) -> str | None:
-    program = folder / FILES[0]
     if not all((folder / name).exists() for name in FILES):
-        return "files are missing: `stylefolder gimp install` mends it"
+        return f"files are missing; {FIX}"
     if any((folder / name).read_bytes() != (SOURCE / name).read_bytes() for name in FILES):
-        return "it is of another version: `stylefolder gimp install` mends it"
-    if os.name == "posix" and not os.access(program, os.X_OK):
-        return "it cannot be run, so GIMP passes it over: `stylefolder gimp install` mends it"
+        return f"it is from another version; {FIX}"
+    if os.name == "posix" and not os.access(folder / FILES[0], os.X_OK):
+        return f"it is not executable, so GIMP ignores it; {FIX}"
     return None
 
 
 def _command() -> list[str]:
-    """A daemon's, from anywhere: this very Python."""
+    """Starts a daemon from anywhere, with this very Python."""
     return [sys.executable, "-P", "-m", "daemon", "watch", "--plain"]
+
+
+def _log_file() -> Path:
+    """Of a daemon that the plug-in started."""
+    return paths.address_file().with_name("daemon.log")

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Callable
 from pathlib import Path
 
-from daemon import paths
-from daemon.engine.worker import Finished
-from daemon.folders.completeness import look
-from daemon.ledger.job import Job
+from daemon.engine.messages import Finished
+from daemon.ledger.job import Job, Order
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.signature import look
 from stylecore.errors import ResultError
-from stylecore.images.atomic_write import write_whole
+from stylecore.images.atomic_write import write_part
+from stylecore.images.formats import one_suffix
 
 
-def copy_of_twin(ledger: Ledger, job: Job, names: dict[str, Path]) -> Finished | None:
-    """None where there is no such Result, or it is no longer as it was made, or the photo is no longer as it was seen:
-    then the worker decides."""
-    twin = ledger.twin(job)
+def copy_of_twin(ledger: Ledger, job: Job, order: Order, result_path: Callable[[Job, str], Path]) -> Finished | None:
+    """None if there is no such Result, if it was changed, or if the photo was: then the worker decides."""
+    twin = ledger.queue.twin(job)
     if twin is None:
         return None
     result, digest = twin
-    extension = paths.canonical(result.suffix)
-    target = job.target or names.get(extension)
-    if target is None or paths.canonical(target.suffix) != extension:
+    extension = one_suffix(result.suffix)
+    target = order.target or result_path(job, extension)
+    if one_suffix(target.suffix) != extension:
         return None
     try:
-        if look(job.photo) != job.signature:
+        if look(order.photo) != order.signature:
             return None
         data = result.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest:
             return None
-        write_whole(target, data, replace=job.target is not None or os.path.lexists(target))
+        part = write_part(target, data)
     except (OSError, ResultError):
         return None
-    return Finished(job.id, "done", target, digest, copied=True)
+    return Finished(job.id, "done", part, extension, digest, copied=True)

@@ -1,88 +1,87 @@
-"""At the start: what a crash, or the loss of the Ledger, left behind is put in order."""
+"""At the start: put in order what a crash, or the loss of the Ledger, left behind."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from daemon import paths
-from daemon.folders import completeness
+from daemon.folders.layout import FAILED, Layout
 from daemon.ledger.job import Job, Original
 from daemon.ledger.ledger import Ledger
-from stylecore.images.atomic_write import clear_parts
-from stylecore.images.encode import EXTENSIONS
+from daemon.ledger.signature import look, sha256
+from daemon.paths import free_name
+from stylecore.errors import ResultError
+from stylecore.images.atomic_write import clear_parts, put_in_place
+from stylecore.images.formats import EXTENSIONS
 from stylecore.preset import Preset
 
-CLOCK_TICK = 0.01  # seconds that a file's time may be behind the clock's
+
+def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
+    """The Jobs that were killed between their Result and the Ledger's word for it. A file counts as the Result only if
+    its bytes are those that the worker reported."""
+    for job, part, result, digest in ledger.queue.interrupted():
+        if not _has(result, digest):
+            if not (_has(part, digest) and ledger.photos.may_write(result, job)):
+                continue
+            try:
+                put_in_place(part, result, replace=os.path.lexists(result))
+            except ResultError:
+                continue
+        yield ledger.queue.done(job, originals if job.source == "folder" else "keep")
 
 
-def clear_all_parts(root: Path, results: str, interrupted: Iterable[Job]) -> None:
-    """What a kill in the middle of writing left."""
-    folder = Path(results).expanduser()
-    places_of_ours = [folder] if folder.is_absolute() else list(root.glob(f"*/{results}"))
-    for ours in (*places_of_ours, *root.glob(f"*/{paths.FAILED}"), paths.own_folder(root)):
-        for within in (ours, *(path for path in ours.rglob("*") if path.is_dir())):
-            clear_parts(within)
-    for job in interrupted:
-        if job.target is not None:
-            clear_parts(job.target.parent)
+def _has(path: Path, digest: str) -> bool:
+    try:
+        return sha256(path) == digest
+    except OSError:
+        return False
 
 
-def clear_styles(store: Path, recipes: Iterable[Preset]) -> None:
-    """Copies of style pictures that no Job and no preset needs any more."""
-    needed = {style.picture.name for recipe in recipes for style in recipe.style}
+def clear_all_parts(layout: Layout) -> None:
+    """Remove what a kill during a write left in the Root."""
+    one = layout.one_results_folder
+    results = [one] if one is not None else list(layout.root.glob(f"*/{layout.results}"))
+    for ours in (*results, *layout.root.glob(f"*/{FAILED}"), layout.own_folder):
+        for folder in (ours, *(path for path in ours.rglob("*") if path.is_dir())):
+            clear_parts(folder)
+
+
+def clear_styles(store: Path, presets: Iterable[Preset]) -> None:
+    """Remove copies of style pictures that no Job and no Preset needs any more."""
+    needed = {style.picture.name for preset in presets for style in preset.style}
     if store.is_dir():
         for copy in store.iterdir():
             if copy.name not in needed:
                 copy.unlink(missing_ok=True)
 
 
-def finish_interrupted(ledger: Ledger, root: Path, results: str, original: Original) -> Iterator[Job]:
-    """A Job that was killed between its Result and its row: the Result is whole, for it is written so or not at all."""
-    for job in list(ledger.jobs("running")):
-        names = (paths.result_path(root, job, extension, results) for extension in EXTENSIONS.values())
-        candidates = [job.target] if job.target else [path for name in names for path in _all_of(name)]
-        if (path := whole_result(ledger, job, candidates)) is not None:
-            yield ledger.done(job, path, completeness.sha256(path), original if job.source == "folder" else "keep")
-
-
-def whole_result(ledger: Ledger, job: Job, candidates: Iterable[Path]) -> Path | None:
-    """The one of them that this Job has written since it was begun: a worker has one Job at a time."""
-    for path in candidates:
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime >= (job.started_at or 0) - CLOCK_TICK and not ledger.is_anothers_result(path, job):
-                return path
-    return None
-
-
-def _all_of(name: Path) -> list[Path]:
-    """The name, and name-2, name-3, ... as far as there are files."""
-    found: list[Path] = []
-
-    def there(path: Path) -> bool:
-        found.append(path)
-        return os.path.lexists(path)
-
-    paths.free(name, there)
-    return found[:-1]
-
-
 class Adoption:
-    """After the loss of the Ledger: which Result is a photo's. One made after the photo was put where it lies, under the
-    name that the photo's Result would have; none is given to two photos."""
+    """After the loss of the Ledger: which Result belongs to a photo. It has the name that the photo's Result would
+    have, and is younger than the photo. No Result is given to two photos."""
 
-    def __init__(self, root: Path, results: Callable[[], str]) -> None:
-        self.root = root
-        self.results = results
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
         self._given: set[Path] = set()
 
     def __call__(self, job: Job) -> Path | None:
         for extension in EXTENSIONS.values():
-            for path in _all_of(paths.result_path(self.root, job, extension, self.results())):
+            for path in _existing(self.layout.result_path(job, extension)):
                 with contextlib.suppress(OSError):
-                    if path not in self._given and path.stat().st_mtime_ns >= job.signature.ctime_ns:
+                    if path not in self._given and path.stat().st_mtime_ns >= look(job.photo).ctime_ns:
                         self._given.add(path)
                         return path
         return None
+
+
+def _existing(name: Path) -> list[Path]:
+    """The files name, name-2, name-3, ... as far as they exist."""
+    found: list[Path] = []
+
+    def exists(path: Path) -> bool:
+        found.append(path)
+        return os.path.lexists(path)
+
+    free_name(name, exists)
+    return found[:-1]

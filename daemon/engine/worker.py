@@ -1,261 +1,250 @@
-"""The worker: a process that styles one Photo after another, keeping network and style targets between them.
+"""The worker: a process that styles one Photo after another and keeps the network and style targets between them.
 
-It speaks over one pipe: Ready once; then an Order in; Chosen, Stepped and then Finished out. A closed pipe means that
-the daemon is gone: the worker ends at the next step. Only here is torch imported.
+Only here is torch imported.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from daemon.events import CurvePoint
+from daemon.engine.messages import Assignment, Chosen, Controls, Finished, Phase, Preview, Ready, Stepped, Waiting
+from daemon.events import LossPoint
+from daemon.ledger.signature import look
 from stylecore.errors import DeviceError, NoRoom, PhotoError, PhotoGone, ResultError, StylefolderError, WeightsError
-from stylecore.preset import Preset
+from stylecore.images.formats import EXTENSIONS, LARGEST_EDGE
 
 if TYPE_CHECKING:
-    from daemon.ledger.job import Signature
+    from stylecore.images.photo import Photo
     from stylecore.transfer import Progress
 
 REPORT_EVERY = 0.1  # seconds between two Stepped
 PREVIEW_EVERY = 1.0
 CURVE_POINTS = 200
 PREVIEW_EDGE = 384
-SPIN = (
-    "3000"  # turns for which an OpenMP thread waits awake; by default so many that a busy machine slows it down tenfold
-)
-ROOM_EVERY = 2.0  # seconds between two tries where the disk is full
+SPIN = "3000"  # turns that an OpenMP thread waits awake; the default slows a busy machine down tenfold
+ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 
-
-@dataclass(frozen=True)
-class Order:
-    """Style ``photo``, which had this ``signature``; the Result goes to ``target``, whatever is there, or, where that is
-    None, to the path that ``names`` gives by its extension: in the place of what is there now, and of nothing that comes
-    meanwhile. ``waits``: for room, where the disk is full."""
-
-    job: int
-    photo: Path
-    signature: Signature
-    preset: Preset
-    target: Path | None
-    names: dict[str, Path]
-    waits: bool
-
-
-@dataclass(frozen=True)
-class Ready:
-    """What takes seconds to import is there."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The device that was chosen, in words, and the size of the finest scale. Sent once for each Job."""
-
-    job: int
-    device: str
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Stepped:
-    job: int
-    step: int
-    steps: int
-    scale: int
-    scales: int
-    loss: float
-    share: float  # of the whole work, 0..1
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Preview:
-    job: int
-    jpeg: bytes
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The Result is finished and cannot be written yet, for this reason."""
-
-    job: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Finished:
-    """``result`` and the sha256 of its bytes, or the ``reason`` why there is none. ``outcome`` cancelled: by someone, or
-    for the photo is gone or another one now; again: the worker, or its device, died of it. ``mendable`` where the photo is not
-    to blame for a failure; ``ends`` where the worker does not go on. ``curve``, ``timings``: as in JobDone."""
-
-    job: int
-    outcome: Literal["done", "failed", "cancelled", "again"]
-    result: Path | None = None
-    digest: str | None = None
-    reason: str | None = None
-    mendable: bool = False
-    ends: bool = False
-    device_lost: bool = False
-    notes: tuple[str, ...] = ()
-    curve: tuple[CurvePoint, ...] = ()
-    timings: dict[str, float] = field(default_factory=dict)
-    copied: bool = False
-
-
-Message = Ready | Chosen | Stepped | Preview | Waiting | Finished
-
-
-@dataclass(frozen=True)
-class Controls:
-    """Shared memory, so that a wish reaches the worker before its next step: the Job not to go on with, and whether
-    someone wants previews. ``ctypes`` values of ``multiprocessing``."""
-
-    cancelled: Any
-    previews: Any
+# How long each phase may take on a slow machine. A shorter limit would kill work that is still going on.
+SHORTEST = 300.0  # seconds
+READ_RATE = 200_000  # bytes a second
+DOWNLOAD = 3 * 3600.0  # seconds for 548 MB of weights
+ENLARGE, ENCODE = 20.0, 60.0  # seconds a megapixel; AVIF is the slowest encoder
 
 
 class Cancelled(Exception):
     """Someone cancelled this Job."""
 
 
+@dataclass(frozen=True)
+class Daemon:
+    """The daemon as the worker sees it: a pipe to it, and the memory that both share."""
+
+    pipe: Connection
+    controls: Controls
+
+    def check(self, job: int) -> None:
+        """Raises EOFError if the daemon is gone, and Cancelled."""
+        if self.pipe.poll():  # during a Job the daemon says nothing: all there is to read is the pipe's end
+            raise EOFError
+        if self.controls.cancelled.value == job:
+            raise Cancelled
+
+
 def run(pipe: Connection, device: str, controls: Controls) -> None:
-    """The process's body."""
+    """The body of the process."""
     for number in (signal.SIGINT, signal.SIGTERM):  # ctrl-C and systemd reach the whole group; the daemon decides
         signal.signal(number, signal.SIG_IGN)
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # before torch, which reads it once
+    daemon = Daemon(pipe, controls)
     try:
         import stylecore.transfer  # noqa: F401
 
         pipe.send(Ready())
         while True:
-            finished = _obey(pipe.recv(), device, pipe, controls)
-            pipe.send(finished)
+            finished = do(pipe.recv(), device, daemon)
+            _send_finished(daemon, finished)
             if finished.ends:
                 return
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _obey(order: Order, device: str, pipe: Connection, controls: Controls) -> Finished:
+def do(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
+    """Style the photo. Every error but the daemon's end becomes an outcome."""
     import torch
 
+    order = assignment.order
     try:
-        return style(order, device, pipe, controls)
+        return _style(assignment, device, daemon)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Cancelled:
         return Finished(order.job, "cancelled")
     except PhotoGone as e:
-        if os.path.lexists(order.photo):  # a style picture, then
-            return Finished(
-                order.job, "failed", reason=f"{e} Touch the photo: then it is styled by the preset as it is now."
-            )
-        return Finished(order.job, "cancelled", reason="The photo was taken away before its turn.")
+        if os.path.lexists(order.photo):  # then it is a style picture that is gone
+            reason = f"{e} Touch the photo to style it with the preset as it is now."
+            return Finished(order.job, "failed", reason=reason)
+        return Finished(order.job, "cancelled", reason="The photo was removed before its turn.")
     except (DeviceError, WeightsError, ResultError) as e:
-        return Finished(order.job, "failed", reason=str(e), mendable=True)
+        return Finished(order.job, "failed", reason=str(e), blame="system")
     except StylefolderError as e:
         return Finished(order.job, "failed", reason=str(e))
-    except torch.AcceleratorError as e:  # it sticks to the process
+    except torch.AcceleratorError as e:  # the process cannot use the device any more
         reason = f"The GPU failed ({str(e).splitlines()[0]})"
-        return Finished(order.job, "again", reason=reason, mendable=True, ends=True, device_lost=True)
-    except Exception as e:  # fails one Job, with its name; it may stick to the process, so a new one goes on
+        return Finished(order.job, "again", reason=reason, ends=True, device_lost=True)
+    except Exception as e:  # fails one Job by name; a new process takes the next, in case this one is damaged
         return Finished(order.job, "failed", reason=_unexpected(e), ends=True)
 
 
-def style(order: Order, device: str, pipe: Connection, controls: Controls) -> Finished:
-    from daemon.folders.completeness import look
+def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     from stylecore.device import choose_device
-    from stylecore.images.decode import load_photo
-    from stylecore.images.encode import EXTENSIONS, LARGEST_EDGE, Result, encode, output_format
+    from stylecore.images.encode import Result
     from stylecore.transfer import stylize, working_sizes
 
+    order, recipe = assignment.order, assignment.order.recipe
     clock = time.monotonic()
-    photo = load_photo(order.photo)
+    photo = _read(assignment, daemon)
+    if photo is None:
+        reason = "The photo changed before its turn and is looked at again."
+        return Finished(order.job, "cancelled", reason=reason)
     timings = {"read": time.monotonic() - clock, "optimise": 0.0}
-    try:
-        if look(order.photo) != order.signature:
-            return Finished(order.job, "cancelled", reason="It was changed before its turn: it is looked at anew.")
-    except FileNotFoundError as e:
-        raise PhotoGone(str(order.photo)) from e
-    kind = output_format(photo.format, order.preset.output, order.target)
-    if (edge := max(photo.size)) > LARGEST_EDGE.get(kind, edge):  # before hours of work, and for good
-        raise PhotoError(
-            f"{kind} holds {LARGEST_EDGE[kind]} pixels a side, and the photo has {edge}: choose tiff or png in the preset's output."
-        )
-    replaced = {path for path in order.names.values() if os.path.lexists(path)}
+    kind = _output_kind(assignment, photo)
     chosen = choose_device(device)
-    pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, order.preset, chosen)[-1]))
-    told = shown = 0.0
-    curve: list[CurvePoint] = []
-    for event in stylize(photo, order.preset, chosen):
-        _go_on(order, pipe, controls)
+    daemon.pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, recipe, chosen)[-1]))
+    allowed = DOWNLOAD if recipe.weights == "torchvision" else SHORTEST
+    daemon.pipe.send(Phase(order.job, "preparing", allowed))
+    curve: list[LossPoint] = []
+    report = _Report(daemon, order.job, tuple(itertools.accumulate(recipe.steps)), _megapixels(photo))
+    for event in stylize(photo, recipe, chosen):
+        daemon.check(order.job)
         if isinstance(event, Result):
-            timings["enlarge"], clock = event.seconds - timings["optimise"], time.monotonic()
-            target = order.target or order.names[EXTENSIONS[kind]]
-            data, notes = encode(event, kind, order.preset.output.quality)
-            target = _save(data, target, target in replaced or order.target is not None, order, pipe, controls)
-            digest = hashlib.sha256(data).hexdigest()
-            timings["write"] = time.monotonic() - clock
-            return Finished(
-                order.job, "done", target, digest, notes=(*photo.notes, *notes), curve=tuple(curve), timings=timings
-            )
+            timings["enlarge"] = event.seconds - timings["optimise"]
+            return _write(assignment, daemon, event, kind, tuple(curve), timings)
         timings["optimise"] = event.seconds
         if event.step == event.steps or event.step % -(-event.steps // CURVE_POINTS) == 0:
-            curve.append((event.step, event.scale, event.losses.total, event.losses.content, event.losses.style))
-        now = time.monotonic()
-        if now - told >= REPORT_EVERY or event.step == event.steps:
-            told = now
-            pipe.send(
-                Stepped(
-                    order.job,
-                    event.step,
-                    event.steps,
-                    event.scale,
-                    event.scales,
-                    event.losses.total,
-                    event.share,
-                    event.seconds,
-                )
-            )
-        if controls.previews.value and now - shown >= PREVIEW_EVERY:
-            shown = now
-            pipe.send(Preview(order.job, _jpeg(event)))
+            losses = event.losses
+            curve.append(LossPoint(event.step, event.scale, losses.total, losses.content, losses.style))
+        report.progress(event)
     raise AssertionError("stylize ended without a Result")
 
 
-def _go_on(order: Order, pipe: Connection, controls: Controls) -> None:
-    if pipe.poll():  # in mid-Job the daemon says nothing: what can be read is the pipe's end
-        raise EOFError
-    if controls.cancelled.value == order.job:
-        raise Cancelled
+def _read(assignment: Assignment, daemon: Daemon) -> Photo | None:
+    """None if it is no longer the photo that was queued."""
+    from stylecore.images.decode import load_photo
+
+    order = assignment.order
+    allowed = SHORTEST + order.signature.size / READ_RATE
+    daemon.pipe.send(Phase(order.job, "reading", allowed))
+    photo = load_photo(order.photo)
+    try:
+        return photo if look(order.photo) == order.signature else None
+    except FileNotFoundError as e:
+        raise PhotoGone(str(order.photo)) from e
 
 
-def _save(data: bytes, target: Path, replace: bool, order: Order, pipe: Connection, controls: Controls) -> Path:
-    """Returns the path at last. Where the disk is full, the finished Result is kept in memory until there is room: it cost
+def _output_kind(assignment: Assignment, photo: Photo) -> str:
+    """The Result's format. Raises PhotoError, before hours of work, if it cannot hold so many pixels."""
+    from stylecore.images.encode import output_format
+
+    kind = output_format(photo.format, assignment.order.recipe.output, assignment.order.target)
+    if (edge := max(photo.size)) > LARGEST_EDGE.get(kind, edge):
+        raise PhotoError(
+            f"{kind} holds {LARGEST_EDGE[kind]} pixels a side, and the photo has {edge}: "
+            "choose tiff or png as the preset's output format."
+        )
+    return kind
+
+
+class _Report:
+    """Tells the daemon about Progress, but not about every step."""
+
+    def __init__(self, daemon: Daemon, job: int, last_steps: tuple[int, ...], megapixels: float) -> None:
+        self.daemon = daemon
+        self.job = job
+        self.last_steps = last_steps  # of each scale
+        self.megapixels = megapixels
+        self._reported = self._shown = 0.0
+
+    def progress(self, event: Progress) -> None:
+        pipe, now = self.daemon.pipe, time.monotonic()
+        if now - self._reported >= REPORT_EVERY or event.step == event.steps:
+            self._reported = now
+            loss = event.losses.total
+            pipe.send(
+                Stepped(self.job, event.step, event.steps, event.scale, event.scales, loss, event.share, event.seconds)
+            )
+        if self.daemon.controls.previews.value and now - self._shown >= PREVIEW_EVERY:
+            self._shown = now
+            pipe.send(Preview(self.job, _jpeg(event)))
+        if event.step == event.steps:
+            pipe.send(Phase(self.job, "enlarging", SHORTEST + ENLARGE * self.megapixels))
+        elif event.step in self.last_steps:
+            pipe.send(Phase(self.job, "preparing", SHORTEST))
+
+
+def _write(
+    assignment: Assignment,
+    daemon: Daemon,
+    result: object,
+    kind: str,
+    curve: tuple[LossPoint, ...],
+    timings: dict[str, float],
+) -> Finished:
+    """Into a temporary file. On a full disk the finished Result is kept in memory until there is space: it took
     minutes."""
-    from daemon import paths
-    from stylecore.images.atomic_write import Taken, write_whole
+    from stylecore.images.atomic_write import write_part
+    from stylecore.images.encode import Result, encode
 
+    assert isinstance(result, Result)
+    order, clock = assignment.order, time.monotonic()
+    daemon.pipe.send(Phase(order.job, "writing", SHORTEST + ENCODE * _megapixels(result.photo)))
+    data, notes = encode(result, kind, order.recipe.output.quality)
+    path = order.target or assignment.folder / f"{order.photo.stem[:50]}{EXTENSIONS[kind]}"
     while True:
         try:
-            write_whole(target, data, replace=replace)
-            return target
-        except Taken:
-            target = paths.free(target, os.path.lexists)
+            part = write_part(path, data)
+            break
         except NoRoom as e:
-            if not order.waits:  # someone is there who can be told
+            if not assignment.waits:  # someone is there to be told
                 raise
-            pipe.send(Waiting(order.job, f"{e} It goes on by itself when there is."))
+            daemon.pipe.send(Waiting(order.job, f"{e} Then this Result is written."))
             until = time.monotonic() + ROOM_EVERY
             while time.monotonic() < until:
-                _go_on(order, pipe, controls)
+                daemon.check(order.job)
                 time.sleep(0.05)
+    timings["write"] = time.monotonic() - clock
+    return Finished(
+        order.job,
+        "done",
+        part,
+        EXTENSIONS[kind],
+        hashlib.sha256(data).hexdigest(),
+        notes=(*result.photo.notes, *notes),
+        curve=curve,
+        timings=timings,
+    )
+
+
+def _send_finished(daemon: Daemon, finished: Finished) -> None:
+    try:
+        daemon.pipe.send(finished)
+    except OSError:  # the daemon is gone, and nobody else may give the Result its name
+        if finished.part is not None:
+            finished.part.unlink(missing_ok=True)
+        raise
+
+
+def _megapixels(photo: Photo) -> float:
+    width, height = photo.size
+    return width * height / 1e6
 
 
 def _jpeg(progress: Progress) -> bytes:
@@ -273,9 +262,8 @@ def _jpeg(progress: Progress) -> bytes:
 def _unexpected(e: Exception) -> str:
     import traceback
 
-    where = traceback.extract_tb(e.__traceback__)[-1]
     if "out of memory" in str(e) or "can't allocate memory" in str(e) or isinstance(e, MemoryError):
-        return "The device's memory is not enough for this size: give a smaller `size` in the preset or with --size."
-    return (
-        f"An unforeseen error, {type(e).__name__}: {e} ({Path(where.filename).name}:{where.lineno}). Please report it."
-    )
+        return "The device has too little memory for this size: choose a smaller `size` in the preset or with --size."
+    where = traceback.extract_tb(e.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return f"Unexpected error, {type(e).__name__}: {e} ({place}). Please report it."

@@ -1,4 +1,4 @@
-"""The Inboxes as they lie on the disk: the folders of a Root and every file in them that may be a photo."""
+"""The Inboxes as they are on disk: the folders of a Root, and every file in them that may be a photo."""
 
 from __future__ import annotations
 
@@ -10,49 +10,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import paths
-from daemon.folders.completeness import signature
+from daemon.folders.layout import PRESETS, Layout
 from daemon.folders.problems import Problems
-from daemon.ledger.job import Signature
+from daemon.ledger.signature import Signature, signature_of
+from stylecore.images.formats import PICTURE_SUFFIXES
 
 IGNORED = (
     ".*", "~*", "*~", "*.part", "*.partial", "*.crdownload", "*.download", "*.tmp", "*.temp", "*.swp",
     "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "*.xmp", "*.aae", "*.thm", "*.pp3", "*.lnk", "*.url",
     "*.txt", "*.dop", "*.mov", "*.mp4", "*.m4v", "*.avi",
 )  # fmt: skip
-"""Names that are no photos: hidden ones, downloads under way, sidecar files, the videos that cameras put beside photos,
-what systems leave in folders."""
+"""Names that are no photos: hidden files, unfinished downloads, sidecar files, the videos that cameras put beside
+photos, and what systems leave in folders."""
 
-_IS_IGNORED = re.compile("|".join(map(fnmatch.translate, IGNORED)), re.DOTALL | re.IGNORECASE).match
-
-PICTURES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".tif",
-    ".tiff",
-    ".webp",
-    ".avif",
-    ".heic",
-    ".heif",
-    ".gif",
-    ".bmp",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    ".raf",
-    ".orf",
-    ".rw2",
-)
-"""What in the Root itself is taken for a photo gone astray; within an Inbox every file is looked into, whatever its name."""
+_is_ignored = re.compile("|".join(map(fnmatch.translate, IGNORED)), re.DOTALL | re.IGNORECASE).match
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file, by its path as a string: a ``Path`` for each of 10,000 costs more than all the rest. ``refusal`` is the
-    reason why one of its kind is not styled."""
+    """A file, by its path as a string: a ``Path`` for each of 10,000 costs more than all the rest. ``refusal``: why a
+    file of its kind is never styled."""
 
     name: str
     signature: Signature
@@ -64,7 +41,7 @@ class Found:
 
 
 class Inboxes:
-    """What cannot be looked at is added to the ``problems``."""
+    """Adds what it cannot look at to the ``problems``."""
 
     def __init__(self, root: Path, problems: Problems) -> None:
         self.root = root
@@ -72,26 +49,28 @@ class Inboxes:
 
     def folders(self) -> Iterator[Path]:
         for entry in self._entries(self.root):
-            if entry.is_dir(follow_symlinks=False) and not ignored(entry.name) and entry.name != paths.PRESETS:
+            if entry.is_dir(follow_symlinks=False) and not ignored(entry.name) and entry.name != PRESETS:
                 yield self.root / entry.name
 
-    def loose(self) -> list[str]:
-        """Names of pictures in the Root itself, where nothing is styled."""
+    def stray(self) -> list[str]:
+        """The names of pictures in the Root itself, where nothing is styled."""
         return [
             entry.name
             for entry in self._entries(self.root)
-            if entry.name.lower().endswith(PICTURES) and not ignored(entry.name)
+            if entry.name.lower().endswith(PICTURE_SUFFIXES) and not ignored(entry.name)
         ]
 
-    def files(self, inbox: Path, results: str) -> Iterator[Found]:
-        """Everything in an Inbox and its folders that may be a photo, but for what we put there ourselves."""
-        ours = (results, paths.STYLED, paths.FAILED, paths.ORIGINALS)
+    def files(self, inbox: Path, layout: Layout) -> Iterator[Found | None]:
+        """Every file in an Inbox and its folders that may be a photo, except what we put there. None after each folder
+        is read, which can take long."""
         stack = [str(inbox)]
         while stack:
             folder = stack.pop()
             top = folder == str(inbox)
-            for entry in self._entries(folder):
-                if ignored(entry.name) or (top and entry.name in ours):
+            entries = self._entries(folder)
+            yield None
+            for entry in entries:
+                if ignored(entry.name) or (top and entry.name in layout.not_photos):
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
@@ -101,12 +80,14 @@ class Inboxes:
                 except FileNotFoundError:
                     continue
                 except OSError as e:
-                    self.problems.add(f"{entry.path} cannot be looked at ({e.strerror}): mend its folder's rights.")
+                    self.problems.add(
+                        f"{entry.path} cannot be read ({e.strerror}): check the permissions of its folder."
+                    )
                     continue
-                yield Found(entry.path, signature(seen), refusal(seen.st_mode))
+                yield Found(entry.path, signature_of(seen), refusal(seen.st_mode))
 
     def _entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
-        """What lies in a folder, which may vanish or be closed to us at any moment."""
+        """What is in a folder, which may vanish or be closed to us at any moment."""
         try:
             with os.scandir(folder) as entries:
                 return sorted(entries, key=lambda entry: entry.name)
@@ -114,24 +95,24 @@ class Inboxes:
             return []
         except OSError as e:
             self.problems.add(
-                f"The folder {folder} cannot be read ({e.strerror}): mend its rights, or move it elsewhere."
+                f"The folder {folder} cannot be read ({e.strerror}): check its permissions, or move it elsewhere."
             )
             return []
 
 
 def ignored(name: str) -> bool:
-    return _IS_IGNORED(name) is not None
+    return _is_ignored(name) is not None
 
 
 def refusal(mode: int) -> str | None:
-    """Why a file of this kind is not styled; None for a regular one. Nothing is opened: a FIFO would wait for ever."""
+    """Why a file of this kind is not styled, or None for a regular file. Nothing is opened: a FIFO would wait for ever."""
     if stat.S_ISREG(mode):
         return None
     kinds = (
         (stat.S_ISLNK, "a symbolic link, which is not followed: drop the photo itself, or a hard link to it"),
-        (stat.S_ISFIFO, "a FIFO and no file: take it away"),
-        (stat.S_ISSOCK, "a socket and no file: take it away"),
-        (stat.S_ISCHR, "a device and no file: take it away"),
-        (stat.S_ISBLK, "a device and no file: take it away"),
+        (stat.S_ISFIFO, "a FIFO, not a file: remove it"),
+        (stat.S_ISSOCK, "a socket, not a file: remove it"),
+        (stat.S_ISCHR, "a device, not a file: remove it"),
+        (stat.S_ISBLK, "a device, not a file: remove it"),
     )
     return next((f"It is {words}." for is_kind, words in kinds if is_kind(mode)), None)

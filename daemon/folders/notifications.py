@@ -1,4 +1,4 @@
-"""Events of the file system as hints that something changed: one watch per folder, by inotify or what the system has."""
+"""File notifications, as hints that something changed: one watch per folder, through inotify or what the system has."""
 
 from __future__ import annotations
 
@@ -13,50 +13,53 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 QUIET = (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE)  # our own reading is no news
 
 
-class Hints(FileSystemEventHandler):
-    """``wake`` is set at every event, but for those of paths that are ``ours``."""
+class Notifications(FileSystemEventHandler):
+    """Sets ``wake`` at every event, except those about paths that are ``ours``."""
 
     def __init__(self, wake: threading.Event, ours: Callable[[Path], bool]) -> None:
         self.wake = wake
         self.ours = ours
-        self._given = False
+        self._arrived = False
         self._observer: BaseObserver | None = None
         self._watches: dict[Path, tuple[ObservedWatch, int]] = {}
         self._refused: dict[Path, str] = {}
 
     @property
     def problem(self) -> str | None:
-        """Why there are too few events, in a sentence."""
+        """Why notifications are missing, in a sentence."""
         for why in self._refused.values():
             return (
-                f"The system gives no more events ({why}): the folders are looked through every few seconds instead; "
-                "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances to mend it."
+                f"File notifications are unavailable ({why}), so the folders are scanned every few seconds instead: "
+                "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances."
             )
         return None
 
-    def given(self) -> bool:
-        return self._given
+    def arrived(self) -> bool:
+        """Whether there were any since ``clear``."""
+        return self._arrived
 
     def clear(self) -> None:
-        self._given = False
+        self._arrived = False
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         paths = [Path(str(path)) for path in (event.src_path, event.dest_path) if path]
         if event.event_type not in QUIET and not all(map(self.ours, paths)):
-            self._given = True
+            self._arrived = True
             self.wake.set()
 
     def watch(self, folder: Path, *, recursive: bool) -> None:
-        """From now on; anew where the folder is another one of the same name."""
+        """From now on. A folder that was removed and created again is watched again, even if the file system gave it
+        the inode of the old one."""
         try:
             inode = folder.stat().st_ino
         except OSError:
             return
-        if folder in self._watches and self._watches[folder][1] == inode:
+        known = self._watches.get(folder)
+        if known is not None and known[1] == inode and self._delivers(known[0]):
             return
         try:
             observer = self._started()
-            if folder in self._watches:
+            if known is not None:
                 observer.unschedule(self._watches.pop(folder)[0])
             self._watches[folder] = observer.schedule(self, str(folder), recursive=recursive), inode
             self._refused.pop(folder, None)
@@ -68,8 +71,13 @@ class Hints(FileSystemEventHandler):
             self._observer.stop()
             self._observer.join()
 
+    def _delivers(self, watch: ObservedWatch) -> bool:
+        """watchdog ends a watch's thread when its folder is removed."""
+        emitters = self._observer.emitters if self._observer is not None else ()
+        return any(emitter.watch == watch and emitter.is_alive() for emitter in emitters)
+
     def _started(self) -> BaseObserver:
-        """Raises OSError where the system has none left."""
+        """Raises OSError if the system has none left."""
         if self._observer is None:
             observer = Observer()
             observer.start()

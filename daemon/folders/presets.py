@@ -1,52 +1,53 @@
-"""The Presets in force: found in their folders, loaded, loaded anew when their files change."""
+"""The Presets in force: found in their folders, loaded, and loaded again when their files change."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import io
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon import paths
-from daemon.folders import completeness
-from stylecore.errors import PresetError, ResultError
+from daemon.folders.completeness import SETTLE, digest_if_complete
+from daemon.folders.layout import PRESETS, Layout
+from stylecore.errors import PhotoError, PresetError, ResultError
 from stylecore.images.atomic_write import write_whole
+from stylecore.images.formats import PICTURE_SUFFIXES, RAW_SUFFIXES
+from stylecore.images.preview import small_picture
 from stylecore.preset import Preset, StylePicture, find_presets, load_preset, preset_of_picture
 
 YAML = (".yaml", ".yml")
-DECODED = 256  # pixels at least, of a JPEG that is looked at
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".avif")
+DECODED = 256  # pixels, at which a style picture is decoded to see that it is whole
+READ_BY_PILLOW = {*PICTURE_SUFFIXES} - {*RAW_SUFFIXES, ".heic", ".heif", ".hif", ".tif", ".tiff"}
 
 
-class Library:
-    """``refresh`` looks into the folders that ``find`` names; what is wrong with a preset is in ``errors`` under its name,
-    and its last good version, if there was one, stays in ``presets``.
+class Presets:
+    """``refresh`` looks at the folders. What is wrong with a Preset is in ``errors`` under its name, and its last good
+    version, if there was one, stays in ``in_force``. Both dictionaries are replaced and never changed.
 
-    ``store``: a folder for copies of the style pictures, named by their bytes, to which the presets then point: a Job is
-    pinned to the picture that it was queued with. Both dictionaries are replaced and never changed: threads may read them.
+    With ``pin``, style pictures are copied to the Root's style store, named by their bytes, and the Presets point to
+    the copies: a Job keeps the picture that it was queued with.
     """
 
-    def __init__(self, root: Path, store: Path | None = None) -> None:
-        self.root = root
-        self.store = store
-        self.presets: dict[str, Preset] = {}
+    def __init__(self, layout: Layout, *, pin: bool = False) -> None:
+        self.layout = layout
+        self.pin = pin
+        self.in_force: dict[str, Preset] = {}
         self.errors: dict[str, str] = {}
-        self.waiting: set[str] = set()  # presets whose style picture is being written
-        self.style_pictures: set[str] = set()  # the presets' own, which are no photos where they lie in an Inbox
+        self.unsettled: set[str] = set()  # Presets whose style picture is being written
+        self.style_pictures: set[str] = set()  # not photos, even if they are in an Inbox
         self._seen: dict[str, tuple[object, ...]] = {}
         self._pictures: dict[str, list[Path]] = {}
         self.refresh()
 
     def refresh(self) -> None:
         try:
-            found = find(self.root)
+            found = find(self.layout)
         except OSError:  # a mount that is dead for the moment: what is in force stays
             return
-        presets = {name: preset for name, preset in self.presets.items() if name in found}
+        presets = {name: preset for name, preset in self.in_force.items() if name in found}
         errors = {name: error for name, error in self.errors.items() if name in found}
-        self.waiting = set()
+        self.unsettled = set()
         for name, path in found.items():
             if self._seen.get(name) == self._stamps(name, path) and name not in errors:
                 continue
@@ -55,52 +56,49 @@ class Library:
                 preset = _load(name, path)
                 self._pictures[name] = [p.picture for p in preset.style]
                 pictures = self._stamps(name, path)[len(file) :]
-                presets[name] = self._pinned(preset)
+                presets[name] = self._pinned(preset) if self.pin else preset
                 self._seen[name] = file + pictures
                 errors.pop(name, None)
             except _Unsettled:
-                self.waiting.add(name)
-            except (PresetError, ResultError, OSError) as e:
-                errors[name] = " ".join(str(e).splitlines()) + (
-                    " Its last good version stays in force." if name in presets else ""
-                )
-        resolved = {picture for pictures in self._pictures.values() for picture in pictures}
-        self.style_pictures = {
-            *map(self._as_scanned, resolved),
-            *(str(path) for path in found.values() if path.suffix not in YAML),
-        }
-        self.presets, self.errors = dict(sorted(presets.items())), errors
+                self.unsettled.add(name)
+            except (PresetError, PhotoError, ResultError, OSError) as e:
+                stays = " Its last good version stays in force." if name in presets else ""
+                errors[name] = " ".join(str(e).splitlines()) + stays
+        pictures_of_all = {picture for pictures in self._pictures.values() for picture in pictures}
+        in_folders = {str(path) for path in found.values() if path.suffix not in YAML}
+        self.style_pictures = {*map(self._as_scanned, pictures_of_all), *in_folders}
+        self.in_force, self.errors = dict(sorted(presets.items())), errors
 
     def why_not(self, name: str) -> str:
-        """The sentence for a name that is in ``presets`` not."""
-        if name in self.errors or _near(name, self.presets):
-            return self.errors.get(name) or _unknown(name, self.presets)
-        return f"There is no preset {name!r}: put a picture named style.jpg into this folder to make it one, or drop its photos into another."
+        """The sentence for a name that is not in force."""
+        if name in self.errors or _near(name, self.in_force):
+            return self.errors.get(name) or _unknown(name, self.in_force)
+        return (
+            f"There is no preset {name!r}: put a picture named style.jpg into this folder to create it, "
+            "or drop the photos into another folder."
+        )
 
     def _pinned(self, preset: Preset) -> Preset:
-        if self.store is None:
-            return preset
         pictures = []
         for style in preset.style:
-            if (
-                0 <= time.time() - style.picture.stat().st_mtime < completeness.SETTLE
-                or (digest := completeness.digest_if_free(style.picture)) is None
-            ):
+            age = time.time() - style.picture.stat().st_mtime
+            if 0 <= age < SETTLE or (digest := digest_if_complete(style.picture, lambda: None)) is None:
                 raise _Unsettled
-            copy = self.store / f"{digest}{style.picture.suffix.lower()}"
+            copy = self.layout.style_store / f"{digest}{style.picture.suffix.lower()}"
             if not copy.exists():
                 data = style.picture.read_bytes()
                 if hashlib.sha256(data).hexdigest() != digest:
                     raise _Unsettled
-                _decode(style.picture, data)
+                _check_whole(style.picture)
                 write_whole(copy, data)
             pictures.append(StylePicture(picture=copy, weight=style.weight))
         return preset.model_copy(update={"style": tuple(pictures)})
 
     def _as_scanned(self, picture: Path) -> str:
-        """The path under the Root by which the watcher finds it: a Root may lie behind a symbolic link."""
-        real = self.root.resolve()
-        return str(self.root / picture.relative_to(real) if picture.is_relative_to(real) else picture)
+        """The path under the Root at which the watcher finds it: a Root can be behind a symbolic link."""
+        root = self.layout.root
+        real = root.resolve()
+        return str(root / picture.relative_to(real) if picture.is_relative_to(real) else picture)
 
     def _stamps(self, name: str, path: Path) -> tuple[object, ...]:
         stamps: list[object] = [path]
@@ -117,43 +115,34 @@ class _Unsettled(Exception):
     """A style picture is being written."""
 
 
-def _decode(picture: Path, data: bytes) -> None:
-    """Raises PresetError where the picture is cut off: told here with its name, and not by each Job. What only others than
-    Pillow read is left to them."""
-    from PIL import Image, UnidentifiedImageError
-
+def _check_whole(picture: Path) -> None:
+    """Raises PresetError if the picture is cut off: once, by name, instead of in each Job."""
+    if picture.suffix.lower() not in READ_BY_PILLOW:
+        return  # the worker's decoders will tell
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (DECODED, DECODED))
-            image.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError):
-        return
-    except (OSError, SyntaxError, ValueError) as e:
-        raise PresetError(f"The style picture {picture} is damaged or cut off ({e}): copy it again.") from e
+        small_picture(picture, DECODED, DECODED)
+    except PhotoError as e:
+        raise PresetError(f"The style picture {picture} is damaged or cut off: copy it again. ({e})") from e
 
 
-def find(root: Path) -> dict[str, Path]:
-    """By name, the file of each preset in force with this Root: a YAML file in a folder of presets, or else a picture named
-    ``style.*`` in a folder of the Root, which is a preset with the defaults."""
+def find(layout: Layout) -> dict[str, Path]:
+    """The file of each Preset in force, by name: a YAML file in a folder of Presets, or else a picture named
+    ``style.*`` in a folder of the Root, which is a Preset with the defaults."""
     found: dict[str, Path] = {}
-    for picture in root.glob("*/[sS]tyle.*"):
+    for picture in layout.root.glob("*/[sS]tyle.*"):
         folder = picture.parent.name
-        if (
-            picture.suffix.lower() in PICTURES
-            and picture.is_file()
-            and not folder.startswith(".")
-            and folder != paths.PRESETS
-        ):
+        inbox = not folder.startswith(".") and folder != PRESETS
+        if inbox and picture.suffix.lower() in PICTURE_SUFFIXES and picture.is_file():
             found.setdefault(folder, picture)
-    return {**found, **find_presets(paths.preset_folders(root))}
+    return {**found, **find_presets(layout.preset_folders)}
 
 
-def get_preset(name_or_file: str, root: Path) -> Preset:
+def get_preset(name_or_file: str, layout: Layout) -> Preset:
     """By name, or a YAML file by its path. Raises PresetError."""
     path = Path(name_or_file)
     if path.suffix in YAML:
         return load_preset(path)
-    found = find(root)
+    found = find(layout)
     if name_or_file in found:
         return _load(name_or_file, found[name_or_file])
     raise PresetError(_unknown(name_or_file, found))
@@ -165,7 +154,7 @@ def _load(name: str, path: Path) -> Preset:
 
 def _unknown(name: str, known: Iterable[str]) -> str:
     near = _near(name, known)
-    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known) or 'none'}."
+    hint = f"did you mean {near!r}?" if near else f"choose one of {', '.join(known) or 'none'}."
     return f"There is no preset {name!r}: {hint}"
 
 

@@ -1,36 +1,44 @@
 """The watcher: finds complete photos in the Inboxes and enters them into the Ledger.
 
-Events are hints, never the truth: they only say where to look soon. What counts is the scan, at the start and every
-30 seconds, and every half second while a file is not complete yet.
+Notifications are hints, never the truth: they only say where to look soon. What counts is the scan, at the start and
+every 30 seconds, and every half second while a file is not complete yet.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import paths
 from daemon.events import Event, JobFailed, JobQueued
-from daemon.folders import completeness, originals
+from daemon.folders import originals
+from daemon.folders.completeness import SETTLE, digest_if_complete
 from daemon.folders.inboxes import Found, Inboxes
-from daemon.folders.notifications import Hints
-from daemon.folders.presets import Library
+from daemon.folders.layout import Layout
+from daemon.folders.notifications import Notifications
+from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
-from daemon.ledger.job import REFUSED, Job, Original, Signature
+from daemon.ledger.job import Failure, Job, Original, OriginalDue
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.signature import Signature, look
+from daemon.sentences import printable
 
 SCAN_EVERY = 30.0
 LOOK_EVERY = 0.5
-POLL_EVERY = 3.0  # where the system gives no events
-SCAN_SHARE, POLL_SHARE = 200, 10  # a scan that takes long is made less often: after this many times its duration
-ENTER_FOR = 2.5  # seconds of reading new photos in one scan: then the Engine has its turn
+POLL_EVERY = 3.0  # without notifications
+SCAN_SHARE, POLL_SHARE = 200, 10  # a long scan comes less often: after this many times its duration
+ENTER_FOR = 2.5  # seconds of reading new photos in one scan; then the Engine has its turn
+
+WRITING = "the end of its writing"
+STYLE_WRITING = "the end of its style picture's writing"
+HELD_OPEN = "its writer, which still has it open"
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A file that is not complete yet: what was seen, since when (monotonic), and what it waits for."""
+    """A file that is not complete yet: as it was seen, since when (monotonic), and what it waits for."""
 
     signature: Signature
     since: float
@@ -38,179 +46,205 @@ class Pending:
 
 
 class Watcher:
-    """``results()`` is the settings' folder for Results, ``original()`` what is done with a photo at last; ``adopt`` finds
-    the Result that a photo has already, after the loss of a Ledger."""
+    """``announce`` receives the events, once the Ledger has what they tell. ``keep_alive`` is called again and again
+    during long work. ``adopt`` finds the Result that a photo already has, after the loss of a Ledger."""
 
     def __init__(
-        self, root: Path, ledger: Ledger, library: Library, hints: Hints, problems: Problems, tell: Callable[[Event], None],
-        *, results: Callable[[], str], adopt: Callable[[Job], Path | None] | None = None,
-        original: Callable[[], Original] = lambda: "keep", beat: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
-        self.root = root
+        self,
+        layout: Layout,
+        ledger: Ledger,
+        presets: Presets,
+        notifications: Notifications,
+        problems: Problems,
+        announce: Callable[[Event], None],
+        keep_alive: Callable[[], None] = lambda: None,
+        adopt: Callable[[Job], Path | None] | None = None,
+    ) -> None:
+        self.layout = layout
         self.ledger = ledger
-        self.library = library
-        self.hints = hints
+        self.presets = presets
+        self.notifications = notifications
         self.problems = problems
-        self.tell = tell
-        self.results = results
+        self.announce = announce
+        self.keep_alive = keep_alive
         self.adopt = adopt
-        self.original = original
-        self.beat = beat
         self.pending: dict[str, Pending] = {}  # by path, as in Found
-        self.inboxes = Inboxes(root, problems)
-        self._welcomed: set[str] = set()  # presets that were given an Inbox in this run
+        self.inboxes = Inboxes(layout.root, problems)
+        self._welcomed: set[str] = set()  # Presets that were given an Inbox in this run
         self._in_force: dict[str, object] = {}
         self._next_scan = self._next_look = self._enter_until = 0.0
 
     @property
     def unfinished(self) -> bool:
-        """Whether something happened that was not looked at yet."""
-        return self.hints.given() or bool(self.library.waiting)
+        """Whether there is something to look at soon."""
+        return bool(self.pending or self.presets.unsettled or self.notifications.arrived())
 
-    def turn(self) -> None:
-        """Look where it is time to look."""
+    def turn(self, layout: Layout, original: Original) -> None:
+        """Look, if it is time to. ``original``: what the settings say about photos that are done."""
+        self.layout = layout
         now = time.monotonic()
-        if now >= self._next_scan or ((self.unfinished or self.pending) and now >= self._next_look):
-            self.hints.clear()
-            self._next_scan = now + LOOK_EVERY  # where a full disk breaks it off
-            self.scan()
+        if now >= self._next_scan or (self.unfinished and now >= self._next_look):
+            self.notifications.clear()
+            self._next_scan = now + LOOK_EVERY  # in case a full disk breaks the scan off
+            self.scan(original)
             took = time.monotonic() - now
-            every, share = (POLL_EVERY, POLL_SHARE) if self.hints.problem else (SCAN_EVERY, SCAN_SHARE)
+            polls = self.notifications.problem is not None
+            every, share = (POLL_EVERY, POLL_SHARE) if polls else (SCAN_EVERY, SCAN_SHARE)
             self._next_scan = now + took + max(every, share * took)
             self._next_look = now + took + max(LOOK_EVERY, took)
 
-    def scan(self) -> None:
-        """One look at all presets and Inboxes."""
+    def scan(self, original: Original = "keep") -> None:
+        """One look at all Presets and Inboxes."""
         self._enter_until = time.monotonic() + ENTER_FOR
         self._look_at_presets()
-        self.hints.watch(self.root, recursive=False)
-        for folder in paths.preset_folders(self.root):
-            self.hints.watch(folder, recursive=True)
+        self.notifications.watch(self.layout.root, recursive=False)
+        for folder in self.layout.preset_folders:
+            self.notifications.watch(folder, recursive=True)
         seen: set[str] = set()
-        events: list[Event] = []
-        dropped_again: list[Job] = []
         with self.problems.of("inboxes"):
-            if says := _astray(self.inboxes.loose()):
-                self.problems.add(says)
+            if sentence := _stray(self.inboxes.stray()):
+                self.problems.add(sentence)
             for inbox in self.inboxes.folders():
-                self.hints.watch(inbox, recursive=True)
-                known = self.ledger.signatures(inbox.name)
-                there = list(self.inboxes.files(inbox, self.results()))
-                new = [
-                    found
-                    for found in there
-                    if known.get(found.name) != found.signature and found.name not in self.library.style_pictures
-                ]
-                seen.update(found.name for found in new)
-                read = [(found, digest) for found in new if (digest := self._read(found, inbox.name)) is not None]
-                with self.ledger.all_at_once():
-                    self.ledger.gone(inbox.name, known.keys() - {found.name for found in there})
-                    for found, digest in read:
-                        self._enter(found, digest, inbox.name, events, dropped_again)
-        self.problems.set("events", self.hints.problem)
+                self.notifications.watch(inbox, recursive=True)
+                seen |= self._scan_inbox(inbox, original)
+        self.problems.set("notifications", self.notifications.problem)
         for name in self.pending.keys() - seen:
             del self.pending[name]
-        for event in events:  # when the Ledger has it
-            self.tell(event)
-        for job in dropped_again:
-            originals.settle(self.ledger, self.root, job, self.tell)
+
+    def _scan_inbox(self, inbox: Path, original: Original) -> set[str]:
+        """Returns the new files, complete or not."""
+        preset = inbox.name
+        known = self.ledger.photos.signatures(preset)
+        there: set[str] = set()
+        new: list[Found] = []
+        for found in self.inboxes.files(inbox, self.layout):
+            self.keep_alive()
+            if found is not None:
+                there.add(found.name)
+                if known.get(found.name) != found.signature and found.name not in self.presets.style_pictures:
+                    new.append(found)
+        complete = [found for found in new if self._look_at(found, preset)]
+        read = [(found, digest) for found in complete for digest in self._read(found, preset)]
+        events: list[Event] = []
+        dropped_again: list[OriginalDue] = []
+        with self.ledger.transaction():
+            self.ledger.photos.gone(known.keys() - there)
+            for found, digest in read:
+                self._enter(found, digest, preset, original, events, dropped_again)
+        for event in events:
+            self.announce(event)
+        for due in dropped_again:
+            originals.settle(self.ledger, self.layout, due, self.announce)
+        return {found.name for found in new}
 
     def _look_at_presets(self) -> None:
-        self.library.refresh()
+        presets, queue = self.presets, self.ledger.queue
+        presets.refresh()
         with self.problems.of("presets"):
-            for name, error in self.library.errors.items():
+            for name, error in presets.errors.items():
                 self.problems.add(f"Preset {name} is broken: {error}")
-            for name, preset in self.library.presets.items():
+            for name, preset in presets.in_force.items():
                 if name not in self._welcomed:
-                    self._make_inbox(self.root / name)
+                    self._create_inbox(self.layout.inbox(name))
                     self._welcomed.add(name)
                 if self._in_force.get(name) is not preset:
-                    self.ledger.give_recipe(preset)
-            for name in (
-                self.ledger.presets_queued()
-                - self.library.presets.keys()
-                - self.library.errors.keys()
-                - self.library.waiting
-            ):
-                self.ledger.hold(name)
-        self._in_force = dict(self.library.presets)
+                    queue.release(preset)
+            for name in queue.presets_queued() - presets.in_force.keys() - presets.errors.keys() - presets.unsettled:
+                queue.hold(name)
+        self._in_force = dict(presets.in_force)
 
-    def _make_inbox(self, folder: Path) -> None:
+    def _create_inbox(self, folder: Path) -> None:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as e:
             self.problems.add(
-                f"The Inbox {folder} cannot be made ({e.strerror}): mend the rights, or take away what has its name."
+                f"The Inbox {folder} cannot be created ({e.strerror}): "
+                "check the permissions, or rename the file that has its name."
             )
 
-    def _read(self, found: Found, preset: str) -> str | None:
-        """The digest of a file that is complete; None while it is not, or is gone. Outside of any transaction: it may take long."""
-        before = self.pending.get(found.name)
-        now = time.monotonic()
+    def _look_at(self, found: Found, preset: str) -> bool:
+        """Whether it has been still for long enough to be read now."""
+        before, now = self.pending.get(found.name), time.monotonic()
         if before is None or before.signature != found.signature:
-            self.pending[found.name] = Pending(found.signature, now, "the end of its writing")
-            return None
-        if now - before.since < completeness.SETTLE or now >= self._enter_until:
-            return None
-        digest, waits_for = None, "the end of its writing"
-        with completeness.silently():
-            if preset in self.library.waiting:
-                waits_for = "the end of its style picture's writing"
-            elif (digest := self._digest(found)) is None:
-                waits_for = "its writer, who has it open still"
-            elif completeness.look(found.path) != found.signature:
-                digest = None
-        self.pending[found.name] = Pending(found.signature, before.since, waits_for)
-        return digest
+            self.pending[found.name] = Pending(found.signature, now, WRITING)
+            return False
+        if preset in self.presets.unsettled:
+            self.pending[found.name] = Pending(found.signature, before.since, STYLE_WRITING)
+            return False
+        return now - before.since >= SETTLE
 
-    def _digest(self, found: Found) -> str | None:
-        if found.refusal is not None:
-            return f"{REFUSED}{found.signature.inode}:{found.signature.ctime_ns}"
-        try:
-            return completeness.digest_if_free(found.path, self.beat)
-        except FileNotFoundError:
-            raise
-        except OSError:  # no permission, a failing disk: the worker will say which
-            return completeness.unreadable_digest(found.signature)
+    def _read(self, found: Found, preset: str) -> list[str | None]:
+        """The digest of a file that is complete, None if it cannot be read; nothing while it is not complete, or is
+        gone. Outside of any transaction: it can take long."""
+        if time.monotonic() >= self._enter_until:
+            return []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it vanished between two looks
+            if found.refusal is not None:
+                return [None]
+            try:
+                digest = digest_if_complete(found.path, self.keep_alive)
+            except FileNotFoundError:
+                raise
+            except OSError:  # no permission, a failing disk: the worker will say which
+                return [None]
+            since = self.pending[found.name].since
+            if digest is None:
+                self.pending[found.name] = Pending(found.signature, since, HELD_OPEN)
+            elif look(found.path) == found.signature:
+                return [digest]
+            else:
+                self.pending[found.name] = Pending(found.signature, since, WRITING)
+        return []
 
-    def _enter(self, found: Found, digest: str, name: str, events: list[Event], dropped_again: list[Job]) -> None:
-        """Into the Ledger."""
-        path, signature, recipe = found.path, found.signature, self.library.presets.get(name)
-        reason = found.refusal or self._why_not(digest, name)
-        job = self.ledger.add(path, name, recipe, digest, signature, reason=reason)
-        known = None if job is not None else self.ledger.find(path, name, digest)
+    def _enter(
+        self,
+        found: Found,
+        digest: str | None,
+        preset: str,
+        original: Original,
+        events: list[Event],
+        dropped_again: list[OriginalDue],
+    ) -> None:
+        """Into the Ledger, if it is news."""
+        queue, path, recipe = self.ledger.queue, found.path, self.presets.in_force.get(preset)
+        failure = Failure("kind", found.refusal) if found.refusal else self._failure(digest, preset)
+        job = queue.add(path, preset, recipe, digest, found.signature, failure=failure)
+        known = None if job is not None else queue.find(path, digest)
         if known is not None and known.state == "done" and known.result is not None:
             if _is_gone(known.result):
-                job = self.ledger.add(path, name, recipe, digest, signature, reason=reason, anew=True)
-            elif (original := self.original()) != "keep":
-                dropped_again.append(self.ledger.original_due(known, original))
+                job = queue.add(path, preset, recipe, digest, found.signature, failure=failure, again=True)
+            elif original != "keep":
+                queue.original_due(known, original)
+                dropped_again += queue.originals_due(known)
         del self.pending[found.name]
         if job is not None and job.state == "failed":
             events.append(JobFailed(job))
         elif job is not None and self.adopt is not None and (result := self.adopt(job)) is not None:
-            self.ledger.adopt(job, result)
+            queue.adopt(job, result)
         elif job is not None:
             events.append(JobQueued(job))
 
-    def _why_not(self, digest: str, preset: str) -> str | None:
-        if preset not in self.library.presets:
-            return self.library.why_not(preset)
-        if self.ledger.is_own_result(digest, preset):
-            return (
-                f"It is a Result of {preset!r} itself: drop it into another Inbox, or the photo that it was made from."
-            )
+    def _failure(self, digest: str | None, preset: str) -> Failure | None:
+        if preset not in self.presets.in_force:
+            return Failure("preset", self.presets.why_not(preset))
+        if digest is not None and self.ledger.photos.is_own_result(digest, preset):
+            sentence = f"It is a Result of {preset!r} itself: drop it, or the photo that it shows, into another Inbox."
+            return Failure("photo", sentence)
         return None
 
 
-def _astray(names: list[str]) -> str | None:
+def _stray(names: list[str]) -> str | None:
     if not names:
         return None
-    others = f" and {len(names) - 1} more lie" if len(names) > 1 else " lies"
-    return f"{paths.printable(names[0])}{others} beside the folders, where nothing is styled: drop photos into one of them, such as oil."
+    others = f" and {len(names) - 1} more are" if len(names) > 1 else " is"
+    return (
+        f"{printable(names[0])}{others} beside the folders, where nothing is styled: "
+        "drop photos into one of the folders, such as oil."
+    )
 
 
 def _is_gone(path: Path) -> bool:
-    """Not where its folder is closed to us, or its disk fails."""
+    """No, if its folder is closed to us or its disk fails."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

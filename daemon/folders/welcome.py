@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
+from daemon.folders.layout import Layout
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import write_whole
 
 README = "README.txt"
 TEXT = """\
-Drop a photo into one of these folders. Each is named after a style; the painting
-appears in its folder `styled`, and the photo stays as it is.
+Drop a photo into one of these folders. Each is named after a style. The painting
+appears in the folder's `styled` folder, and your photo stays as it is.
 
-A folder of photos may be dropped, too. If something fails, the reason lies in the
-folder `failed`.
+You can also drop a folder of photos. If something fails, the `failed` folder
+says why.
 
-A style of your own: make a folder here, and put a picture named style.jpg into it.
-To see all styles on a photo of yours:  stylefolder sheet PHOTO
-How it is:                              stylefolder status
-What is right and what is not:          stylefolder doctor
+To make a style of your own, create a folder here and put a picture named
+style.jpg into it.
 
-This file may be deleted; it does not come back while .stylefolder is here.
+See all styles on a photo of yours:  stylefolder sheet PHOTO
+See what is going on:                stylefolder status
+Find out what is wrong:              stylefolder doctor
+
+You can delete this file. It does not come back while .stylefolder is here.
 """
 
 
-def welcome(root: Path) -> None:
-    """Once: a Root that has a Ledger is no new one."""
-    if not (root / ".stylefolder" / "ledger.sqlite3").exists() and not (root / README).exists():
-        with contextlib.suppress(ResultError):  # the Root may be full or closed; what matters says so itself
-            write_whole(root / README, TEXT.encode())
+def welcome(layout: Layout) -> None:
+    """Once: a Root that has a Ledger is not new."""
+    readme = layout.root / README
+    if not layout.ledger_file.exists() and not readme.exists():
+        with contextlib.suppress(ResultError):  # a full or closed Root is reported by what matters more
+            write_whole(readme, TEXT.encode())

@@ -1,4 +1,4 @@
-"""SQLite as the Ledger needs it: one door for statements, errors told apart, a damaged file set aside."""
+"""SQLite as the Ledger needs it: one way to run statements, errors told apart, numbered migrations."""
 
 from __future__ import annotations
 
@@ -10,91 +10,77 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stylecore.errors import StylefolderError
+from daemon.errors import LedgerDamaged, LedgerError, LedgerFull, LedgerGone, LedgerNewer, LedgerOutdated
+from daemon.ledger.schema import FIRST_VERSION, MIGRATIONS, SCHEMA, VERSION
 
 FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_FSYNC)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-class LedgerError(StylefolderError):
-    """SQLite cannot use the file."""
-
-
-class LedgerFull(LedgerError):
-    """No room on the Ledger's disk: nothing was changed, and the same may be asked again later."""
-
-
-class LedgerDamaged(LedgerError):
-    """The file is no sound database."""
-
-
-class LedgerOld(LedgerError):
-    """Of an older stylefolder, in another shape."""
-
-
-class LedgerGone(LedgerError):
-    """The file was taken away, with its folder perhaps."""
+BUSY_TIMEOUT = 30  # seconds
 
 
 class Database:
-    """A connection for one thread; ``path`` may be ``:memory:``. Every method raises a LedgerError where SQLite cannot."""
+    """A connection for one thread at a time. Every method raises a LedgerError if SQLite fails."""
 
-    def __init__(self, path: Path | str, schema: str, version: int) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path = path
         try:
             if isinstance(path, Path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self.connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False)
         except (OSError, sqlite3.Error) as e:
-            raise LedgerError(f"The Ledger {path} cannot be opened ({e}): mend the folder's rights.") from e
+            raise LedgerError(f"The Ledger {path} cannot be opened ({e}): check the folder's permissions.") from e
         self.connection.row_factory = sqlite3.Row
         try:
-            self._prepare(schema, version)
+            self._prepare()
         except BaseException:
             self.connection.close()
             raise
 
-    def _prepare(self, schema: str, version: int) -> None:
+    def _prepare(self) -> None:
         self.sql("PRAGMA journal_mode = WAL")
         self.sql("PRAGMA synchronous = FULL")
-        known = self.sql("PRAGMA user_version")[0][0]
-        if known > version:
-            raise LedgerError(f"The Ledger {self.path} was written by a newer stylefolder: bring this one up to date.")
-        empty = not self.sql("SELECT 1 FROM sqlite_master LIMIT 1")
-        if 0 < known < version:
-            raise LedgerOld(f"The Ledger {self.path} was written by an older stylefolder.")
-        if not empty and (known < version or self.sql("PRAGMA quick_check(1)")[0][0] != "ok"):
+        if not self.sql("SELECT 1 FROM sqlite_master LIMIT 1"):
+            self._run(SCHEMA, VERSION)
+            return
+        version = self.sql("PRAGMA user_version")[0][0]
+        if version > VERSION:
+            raise LedgerNewer(f"A newer version of Stylefolder wrote the Ledger {self.path}: update this one.")
+        if 0 < version < FIRST_VERSION:
+            raise LedgerOutdated(f"The Ledger {self.path} is from a version of Stylefolder that is too old to convert.")
+        if version == 0 or self.sql("PRAGMA quick_check(1)")[0][0] != "ok":
             raise LedgerDamaged(f"The Ledger {self.path} is damaged.")
-        if empty:
-            with self.transaction():
-                for statement in schema.split(";\n"):
-                    self.sql(statement)
-                self.sql(f"PRAGMA user_version = {version}")
+        for number in range(version + 1, VERSION + 1):
+            self._run(MIGRATIONS[number], number)
+
+    def _run(self, script: str, version: int) -> None:
+        with self.transaction():
+            for statement in script.split(";\n"):
+                self.sql(statement)
+            self.sql(f"PRAGMA user_version = {version}")
 
     def sql(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a statement."""
         try:
             return self.connection.execute(statement, values).fetchall()
         except sqlite3.Error as e:
-            raise self._told(e) from e
+            raise self._error(e) from e
 
-    def _told(self, e: sqlite3.Error) -> LedgerError:
+    def _error(self, e: sqlite3.Error) -> LedgerError:
         code = getattr(e, "sqlite_errorcode", 0)
-        if isinstance(self.path, Path) and not os.path.exists(self.path):  # noqa: PTH110  # of a dead mount it says no, and does not raise
+        # os.path.exists answers no for a dead mount, where Path.exists raises.
+        if isinstance(self.path, Path) and not os.path.exists(self.path):  # noqa: PTH110
             return LedgerGone(f"The Ledger {self.path} is gone.")
         if code in FULL:
-            return LedgerFull(
-                f"There is no room for the Ledger {self.path}: make room on its disk; then it goes on by itself."
-            )
+            return LedgerFull(f"The disk of the Ledger {self.path} is full: free some space, and work continues.")
         if code & 0xFF in DAMAGED:
             return LedgerDamaged(f"The Ledger {self.path} is damaged ({e}).")
         return LedgerError(
-            f"The Ledger {self.path} cannot be used ({e}): mend its rights or its disk, then start again."
+            f"The Ledger {self.path} cannot be used ({e}): check its permissions and its disk, then start again."
         )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; within another one, a part of it."""
+        """All or nothing. Inside another transaction, part of that one."""
         if self.connection.in_transaction:
             yield
             return
@@ -112,7 +98,7 @@ class Database:
 
 
 def set_aside(path: Path) -> Path:
-    """Move a damaged database out of the way, with its log; returns where it lies now."""
+    """Move a damaged database out of the way, together with its log. Returns its new path."""
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)

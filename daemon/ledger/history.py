@@ -1,22 +1,27 @@
-"""What the Ledger tells of the past: how long photos take, how many are done in an hour, what ended last."""
+"""What the Ledger tells: Jobs by number and state, how many there are, how long they took. Reads only."""
 
 from __future__ import annotations
 
 import os
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from daemon.ledger.database import Database
-from daemon.ledger.job import Job
+from daemon.ledger.job import Job, State
+from daemon.ledger.pinned_presets import PinnedPresets
+from daemon.ledger.rows import StoredPaths, job_of
+from stylecore.preset import Preset
 
 HOUR = 3600.0
-LATELY = 20  # Jobs whose duration foretells the next one's
+RECENT = 20  # Jobs whose durations predict the next one's
+COPIED = 0.1  # seconds; a shorter Job was copied from a twin, and says nothing about the work
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """Of the photos done in the last hour: how many, and the median and 95th percentile of their seconds, None without any."""
+    """The photos done in the last hour: how many, and the median and the 95th percentile of their seconds."""
 
     done: int
     median: float | None
@@ -24,50 +29,107 @@ class Throughput:
 
 
 class History:
-    """Reads only."""
+    """Every method raises a LedgerError if SQLite fails."""
 
-    def __init__(self, db: Database) -> None:
-        self._sql = db.sql
+    def __init__(self, database: Database, paths: StoredPaths, presets: PinnedPresets) -> None:
+        self._sql = database.sql
+        self._paths = paths
+        self._presets = presets
+
+    # Jobs
+
+    def job(self, number: int) -> Job | None:
+        rows = self._sql("SELECT * FROM jobs WHERE id = ?", (number,))
+        return job_of(rows[0], self._paths) if rows else None
+
+    def jobs(self, state: State | None = None, limit: int = 100) -> Iterator[Job]:
+        """The newest first."""
+        rows = self._sql("SELECT * FROM jobs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2", (state, limit))
+        return (job_of(row, self._paths) for row in rows)
+
+    def ended_last(self, state: State, limit: int) -> list[Job]:
+        """The newest first. Of failures, the folders' only: whoever sent a photo knows."""
+        rows = self._sql(
+            "SELECT * FROM jobs WHERE state = ? AND finished_at > 0 AND (state <> 'failed' OR source = 'folder')"
+            " ORDER BY finished_at DESC LIMIT ?",
+            (state, limit),
+        )
+        return [job_of(row, self._paths) for row in rows]
+
+    def uploaded_to(self, folder: Path) -> Job | None:
+        """The Job whose photo is in this folder of the uploads."""
+        key = self._paths.key(folder)
+        rows = self._sql(
+            "SELECT * FROM jobs WHERE source = 'upload' AND photo >= ? AND photo < ?", (key + b"/", key + b"0")
+        )
+        return job_of(rows[0], self._paths) if rows else None
+
+    def ahead(self, job: Job) -> int:
+        """How many Jobs are taken before this one."""
+        rows = self._sql(
+            "SELECT (SELECT count(*) FROM jobs WHERE state IN ('running', 'cancelling')) +"
+            " (SELECT count(*) FROM jobs WHERE state = 'queued' AND (source = 'folder', id) < (?, ?))",
+            (job.source == "folder", job.id),
+        )
+        return int(rows[0][0])
+
+    def presets_in_use(self) -> list[Preset]:
+        """The pinned Presets of all Jobs that may still run."""
+        rows = self._sql("SELECT DISTINCT recipe FROM jobs WHERE state <> 'done' AND recipe IS NOT NULL")
+        return [self._presets.get(row[0]) for row in rows]
+
+    # Counts
+
+    def count(self, *states: State) -> int:
+        marks = ", ".join("?" * len(states))
+        return int(self._sql(f"SELECT count(*) FROM jobs WHERE state IN ({marks})", states)[0][0])
+
+    def counts(self) -> dict[str, dict[State, int]]:
+        """How many Jobs of each Preset are in each state: the folders', and others while they wait and run."""
+        found: dict[str, dict[State, int]] = {}
+        for preset, state, n in self._sql(
+            "SELECT preset, state, count(*) FROM jobs WHERE source = 'folder'"
+            " OR state IN ('queued', 'running', 'cancelling') GROUP BY preset, state"
+        ):
+            found.setdefault(os.fsdecode(preset), {})[state] = n
+        return found
+
+    def done_since(self, midnight: float) -> dict[str, int]:
+        """How many of each Preset."""
+        rows = self._sql(
+            "SELECT preset, count(*) FROM jobs WHERE finished_at > ? AND state = 'done' GROUP BY preset", (midnight,)
+        )
+        return {os.fsdecode(preset): n for preset, n in rows}
+
+    # Durations
 
     def typical_seconds(self, job: Job) -> float | None:
-        """The median of the last Jobs under the same recipe, size included; None while there are none. What was copied
-        from a twin took no time and is left out."""
+        """The median of the last Jobs with the same recipe, size included. None if there are none."""
         rows = self._sql(
             "SELECT finished_at - started_at FROM jobs WHERE preset = ? AND state = 'done'"
-            " AND recipe = (SELECT recipe FROM jobs WHERE id = ?) AND finished_at - started_at > 0.1 ORDER BY id DESC LIMIT ?",
-            (os.fsencode(job.preset), job.id, LATELY),
+            " AND recipe = (SELECT recipe FROM jobs WHERE id = ?) AND finished_at - started_at > ?"
+            " ORDER BY id DESC LIMIT ?",
+            (os.fsencode(job.preset), job.id, COPIED, RECENT),
         )
         return statistics.median(row[0] for row in rows) if rows else None
 
     def seconds_by_preset(self) -> dict[str, float]:
-        """The mean of what was lately done under each preset with Jobs in the queue."""
+        """The mean of the last Jobs of each Preset that has Jobs in the queue."""
         rows = self._sql(
-            "SELECT preset, (SELECT avg(s) FROM (SELECT finished_at - started_at AS s FROM jobs WHERE preset = waiting.preset AND"
-            " state = 'done' ORDER BY id DESC LIMIT ?)) FROM (SELECT DISTINCT preset FROM jobs WHERE state = 'queued') AS waiting",
-            (LATELY,),
+            "SELECT preset, (SELECT avg(seconds) FROM (SELECT finished_at - started_at AS seconds FROM jobs"
+            " WHERE preset = queued.preset AND state = 'done' ORDER BY id DESC LIMIT ?))"
+            " FROM (SELECT DISTINCT preset FROM jobs WHERE state = 'queued') AS queued",
+            (RECENT,),
         )
         return {os.fsdecode(preset): seconds for preset, seconds in rows if seconds is not None}
 
     def throughput(self, now: float) -> Throughput:
         rows = self._sql(
-            "SELECT finished_at - started_at FROM jobs WHERE finished_at > ? AND state = 'done' AND started_at IS NOT NULL",
+            "SELECT finished_at - started_at FROM jobs"
+            " WHERE finished_at > ? AND state = 'done' AND started_at IS NOT NULL",
             (now - HOUR,),
         )
         took = sorted(row[0] for row in rows)
         if not took:
             return Throughput(0, None, None)
         return Throughput(len(took), statistics.median(took), took[min(len(took) - 1, int(len(took) * 0.95))])
-
-    def done_since(self, midnight: float) -> dict[str, int]:
-        """How many of each preset."""
-        rows = self._sql(
-            "SELECT preset, count(*) FROM jobs WHERE finished_at > ? AND state = 'done' GROUP BY preset", (midnight,)
-        )
-        return {os.fsdecode(preset): n for preset, n in rows}
-
-    def ended_last(self, state: str, limit: int) -> list[Any]:
-        """Rows, the newest first."""
-        return self._sql(
-            "SELECT * FROM jobs WHERE state = ? AND finished_at > 0 AND (state <> 'failed' OR source = 'folder') ORDER BY finished_at DESC LIMIT ?",
-            (state, limit),
-        )

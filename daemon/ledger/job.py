@@ -1,4 +1,4 @@
-"""A Job and its Photo's signature, as the Ledger gives them."""
+"""A Job as everyone sees it, and an Order as the worker needs it."""
 
 from __future__ import annotations
 
@@ -6,42 +6,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from daemon.ledger.signature import Signature
 from stylecore.preset import Preset
 
-State = Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
+State = Literal["waiting", "queued", "running", "cancelling", "done", "failed", "cancelled"]
 Source = Literal["folder", "command", "upload"]
 Original = Literal["keep", "move", "trash"]
+Blame = Literal["photo", "preset", "system", "kind"]
+"""What must change before a failed Job is worth another try: the photo itself; the Preset, which is missing or broken;
+the system (no device, weights or room), which may be fine at the next start; or nothing can, because the file is of a
+kind that is never styled (a symbolic link, a FIFO)."""
+
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 MAX_ATTEMPTS = 3
-REFUSED = "refused:"  # begins the digest of what is no regular file
-
-
-class Signature(NamedTuple):
-    """What tells without reading that a file is the one that was seen."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int  # changes with every write, also where mtime is set back, and with a change of rights
-    inode: int
 
 
 @dataclass(frozen=True)
 class Job:
-    """One Photo under one Preset; ``recipe`` is None while no valid preset of that name is known. Times are Unix seconds."""
+    """One Photo under one Preset. Times are Unix seconds."""
 
     id: int
     source: Source
     photo: Path
     preset: str
-    recipe: Preset | None
-    digest: str
-    signature: Signature
-    target: Path | None
     state: State
     attempts: int
     reason: str | None
     result: Path | None
-    original: Original | None
     queued_at: float
     started_at: float | None
     finished_at: float | None
@@ -50,3 +41,30 @@ class Job:
     def seconds(self) -> float | None:
         """How long it ran."""
         return None if self.started_at is None or self.finished_at is None else self.finished_at - self.started_at
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker needs to do a Job. ``signature``: the photo as it must still be when its turn comes. ``target``:
+    the Result's file if someone named one; it replaces whatever is there."""
+
+    job: int
+    photo: Path
+    recipe: Preset
+    signature: Signature
+    target: Path | None
+
+
+class Failure(NamedTuple):
+    """Why a Job failed, in a sentence, and what is to blame."""
+
+    blame: Blame
+    reason: str
+
+
+class OriginalDue(NamedTuple):
+    """A photo whose Result is done and that the settings say to move or trash. ``signature``: as it was when painted."""
+
+    job: Job
+    action: Original
+    signature: Signature

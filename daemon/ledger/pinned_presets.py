@@ -1,4 +1,4 @@
-"""The presets to which the Ledger's Jobs are pinned: each kept once, as it was, with its paths within the Root relative to it."""
+"""The Presets that Jobs were queued with. Each is stored once, as it was, so that a later edit does not change them."""
 
 from __future__ import annotations
 
@@ -7,50 +7,40 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.ledger.database import Database
+from daemon.ledger.rows import StoredPaths
 from stylecore.preset import Preset
 
-AT_HAND = 100
-
-TABLE = """
-CREATE TABLE recipes (
-    digest TEXT PRIMARY KEY,             -- sha256 of the JSON
-    preset TEXT NOT NULL                 -- JSON of the Preset as it was
-)"""
-
-Move = Callable[[Path], Path]
+CACHED = 100
 
 
-class Recipes:
-    """``kept`` and ``whole`` turn a style picture's path into the one that is kept, and back."""
+class PinnedPresets:
+    """Style pictures inside the Root are stored by relative paths, as photos are."""
 
-    def __init__(self, db: Database, kept: Move, whole: Move) -> None:
-        self._sql = db.sql
-        self._kept, self._whole = kept, whole
+    def __init__(self, database: Database, paths: StoredPaths) -> None:
+        self._sql = database.sql
+        self._paths = paths
         self._read: dict[str, Preset] = {}
-        self._latest: tuple[Preset, str] | None = None  # with its digest; it has its row
+        self._latest: tuple[Preset, str, str] | None = None  # with its digest and JSON
 
-    def keep(self, recipe: Preset) -> str:
-        """Its digest: of all that is in it, where a preset's own leaves out the name and the paths."""
-        if self._latest is None or self._latest[0] is not recipe:  # a thousand photos in a row have the same
-            text = _moved(recipe, self._kept).model_dump_json()
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            self._sql("INSERT OR IGNORE INTO recipes VALUES (?, ?)", (digest, text))
-            self._latest = recipe, digest
-        return self._latest[1]
+    def keep(self, preset: Preset) -> str:
+        """Returns the digest of the whole Preset. (A Preset's own digest leaves out its name and paths.)"""
+        if self._latest is None or self._latest[0] is not preset:  # a thousand photos in a row have the same Preset
+            text = _moved(preset, lambda path: Path(self._paths.key(path).decode())).model_dump_json()
+            self._latest = preset, hashlib.sha256(text.encode()).hexdigest(), text
+        _, digest, text = self._latest
+        self._sql("INSERT OR IGNORE INTO pinned_presets VALUES (?, ?)", (digest, text))
+        return digest
 
     def get(self, digest: str) -> Preset:
         if digest not in self._read:
-            if len(self._read) > AT_HAND:
+            if len(self._read) > CACHED:
                 self._read.clear()
-            rows = self._sql("SELECT preset FROM recipes WHERE digest = ?", (digest,))
-            self._read[digest] = _moved(Preset.model_validate_json(rows[0]["preset"]), self._whole)
+            rows = self._sql("SELECT preset FROM pinned_presets WHERE digest = ?", (digest,))
+            preset = Preset.model_validate_json(rows[0]["preset"])
+            self._read[digest] = _moved(preset, self._paths.root.joinpath)
         return self._read[digest]
 
-    def rolled_back(self) -> None:
-        """The row that was written last may be gone."""
-        self._latest = None
 
-
-def _moved(recipe: Preset, move: Move) -> Preset:
-    style = tuple(style.model_copy(update={"picture": move(style.picture)}) for style in recipe.style)
-    return recipe.model_copy(update={"style": style})
+def _moved(preset: Preset, move: Callable[[Path], Path]) -> Preset:
+    style = tuple(style.model_copy(update={"picture": move(style.picture)}) for style in preset.style)
+    return preset.model_copy(update={"style": style})

@@ -1,4 +1,4 @@
-"""The status view as lines for a terminal of a given size: ``lines(scene, width, height)``. Pure: what is shown is in the Scene."""
+"""The status view as lines for a terminal of a given size. Pure functions: everything that is shown is in the Scene."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from daemon.api.schema import JobOut, RunningOut, StatusOut
-from daemon.paths import printable
+from daemon.sentences import clock, printable
 
 KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "leave"))
 STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}
@@ -35,8 +35,9 @@ ASCII = Glyphs("_.-=*#", "#", "-", "*", "->", "~")
 
 @dataclass(frozen=True)
 class Scene:
-    """``status`` as the API gave it, None before; ``curves``: each running Job's losses so far, with their scales; ``picture``: the running
-    Job's preview, or the last Result, as lines of half blocks; ``said``: what the last key did; ``now``: Unix seconds."""
+    """``status``: the API's answer, None before the first. ``curves``: each running Job's (scale, loss) so far.
+    ``picture``: the running Job's preview, or the last Result, as lines of half blocks. ``said``: what the last key
+    did. ``now``: Unix seconds."""
 
     status: StatusOut | None
     curves: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
@@ -64,23 +65,23 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
 
 
 def picture_corner(scene: Scene, width: int) -> tuple[int, int]:
-    """(line, column), from 0, where the picture's upper left corner lies in ``lines``."""
+    """(line, column), from 0, of the picture's upper left corner in ``lines``."""
     heading = 0 if scene.status is None else len(_heading(scene.status, scene.now, width, ASCII)) + 1
     return heading, width - max((line.cell_len for line in scene.picture), default=0)
 
 
 def _heading(status: StatusOut, now: float, width: int, glyphs: Glyphs) -> list[Text]:
-    clock = time.strftime("%H:%M", time.localtime(now))
+    now_text = time.strftime("%H:%M", time.localtime(now))
     line = Text.assemble(
         (f"{glyphs.dot} {status.state}", f"bold {STATES[status.state]}"), f"  Stylefolder  {printable(status.root)}"
     )
-    line.truncate(max(1, width - len(clock) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
-    line.append(" " * max(1, width - line.cell_len - len(clock)) + clock, "dim")
+    line.truncate(max(1, width - len(now_text) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
+    line.append(" " * max(1, width - line.cell_len - len(now_text)) + now_text, "dim")
     return [line, *(row for problem in status.problems[:3] for row in _wrapped(f"! {problem}", width, "yellow", 2))]
 
 
 def _wrapped(sentence: str, width: int, style: str, most: int) -> list[Text]:
-    """In at most so many lines, a little indented."""
+    """At most ``most`` lines, indented a little."""
     rows = textwrap.wrap(printable(sentence), max(10, width - 2), break_on_hyphens=False) or [""]
     return [Text(f"  {row}", style) for row in [*rows[: most - 1], " ".join(rows[most - 1 :])] if row]
 
@@ -117,19 +118,21 @@ def _one_running(
     done = round(room * min(1.0, running.share))
     bar = Text.assemble((glyphs.full * done, "green"), (glyphs.empty * (room - done), "dim"), share)
     if not running.steps:
-        return [first, bar, Text("beginning", "dim")]
+        return [first, bar, Text("starting", "dim")]
     size = f", {running.size[0]} x {running.size[1]} px" if running.size else ""
     step = Text(f"scale {running.scale} of {running.scales}, step {running.step} of {running.steps}{size}")
     loss = Text()
     if curve:
-        best = min(loss for scale, loss in curve if scale == curve[-1][0])  # of this scale: losses of two are not alike
+        best = min(
+            loss for scale, loss in curve if scale == curve[-1][0]
+        )  # of this scale: the losses of two cannot be compared
         sparks = sparkline([loss for _, loss in curve], max(8, min(40, width - 40)), glyphs)
         loss = Text.assemble("loss ", (sparks, "green"), f" {curve[-1][1]:.4g}, best {best:.4g}")
     return [first, bar, step, loss]
 
 
 def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> str:
-    """The last of the values, thinned to the width, on a logarithmic scale: losses fall by powers."""
+    """The values, thinned to the width, on a logarithmic scale: losses fall by powers."""
     many = -(-len(values) // width)
     logs = [math.log(max(v, 1e-30)) for v in values[::many]]
     low, high = min(logs), max(logs)
@@ -138,7 +141,7 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> 
 
 
 def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
-    """Its figures; its name as far as there is room."""
+    """Its figures, and its name as far as there is space."""
     device, gigabyte = status.device, 1e9
     ours, others, whole = (
         memory / gigabyte for memory in (device.memory_ours, device.memory_others, device.memory_total)
@@ -158,7 +161,7 @@ def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
 
 
 def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Text]:
-    """The sections that grow, each with its share of the room: what is short leaves the rest to what is long."""
+    """The sections that grow. Short ones leave their space to long ones."""
     hour = status.throughput
     paced = (
         f", median {hour.median:.1f} s, 95th percentile {hour.p95:.1f} s"
@@ -168,14 +171,13 @@ def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Tex
     sections = [
         _inboxes(status),
         [Text(f"Last hour: {hour.done} done{paced}")],
-        [Text("Failed", "bold red"), *(row for job in status.failures for row in _failure(job, width))] if status.failures else [],
-        [Text("Not complete yet", "bold"), *(Text(f"  {name_of(p.photo)}: waits for {printable(p.waits_for)}") for p in status.pending)]
-        if status.pending else [],
-        [Text("Done", "bold"), *(_recent(job, glyphs) for job in status.recent)] if status.recent else [],
-    ]  # fmt: skip
+        _section("Failed", "bold red", [row for job in status.failures for row in _failure(job, width)]),
+        _section("Not complete yet", "bold", _pending(status)),
+        _section("Done", "bold", [_recent(job, glyphs) for job in status.recent]),
+    ]
     sections = [section for section in sections if section]
     sizes = [len(section) for section in sections]
-    gap = [Text()] if sum(sizes) + len(sizes) <= room else []  # where room is short, the headings part them
+    gap = [Text()] if sum(sizes) + len(sizes) <= room else []  # if space is short, the headings separate them
     while sum(sizes) > room and max(sizes, default=0) > 2:
         sizes[sizes.index(max(sizes))] -= 1
     found: list[Text] = [] if gap else [Text()]
@@ -185,6 +187,16 @@ def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Tex
             shown = [*shown[:-1], Text(f"  and {len(section) - size + 1} more", "dim")]
         found += [*gap, *shown]
     return found
+
+
+def _section(heading: str, style: str, rows: list[Text]) -> list[Text]:
+    return [Text(heading, style), *rows] if rows else []
+
+
+def _pending(status: StatusOut) -> list[Text]:
+    rows = [Text(f"  {name_of(file.photo)}: waits for {printable(file.waits_for)}") for file in status.pending]
+    more = status.pending_count - len(rows)
+    return [*rows, Text(f"  and {more} more", "dim")] if more > 0 else rows
 
 
 def _inboxes(status: StatusOut) -> list[Text]:
@@ -212,7 +224,7 @@ def _inboxes(status: StatusOut) -> list[Text]:
 
 
 def _failure(job: JobOut, width: int) -> list[Text]:
-    """In a line where there is room, and else the reason beneath."""
+    """In one line if it fits, otherwise with the reason beneath."""
     line = Text.assemble(
         "  ", (f"stylefolder retry {job.id}", "bold"), f"  {name_of(job.photo)} [{printable(job.preset)}]: "
     )
@@ -226,7 +238,7 @@ def _recent(job: JobOut, glyphs: Glyphs) -> Text:
     at = time.strftime("%H:%M", time.localtime(job.finished_at))
     took = f"{job.seconds:.1f} s" if job.seconds is not None else ""
     line = Text(f"  {at} {name_of(job.photo)} [{printable(job.preset)}] {took}")
-    if job.result and job.source == "folder":  # of what was sent the Result is where its sender put it
+    if job.result and job.source == "folder":  # whoever sent a photo has put its Result elsewhere
         link = Path(job.result).as_uri() if Path(job.result).is_absolute() else ""
         line.append(f" {glyphs.arrow} ").append(name_of(job.result), f"link {link}" if link else "")
     return line
@@ -236,7 +248,7 @@ def _keys(status: StatusOut, width: int) -> Text:
     line = Text()
     for key, words in KEYS:
         if key == "p" and status.state == "paused":
-            words = "go on"  # noqa: PLW2901
+            words = "resume"  # noqa: PLW2901
         if line.cell_len + len(words) + 4 > width:
             break
         line.append(f" {key} ", "reverse").append(f" {words}  ")
@@ -245,13 +257,6 @@ def _keys(status: StatusOut, width: int) -> Text:
 
 def name_of(path: str) -> str:
     return printable(path.replace("\\", "/").rpartition("/")[2] or path)
-
-
-def clock(seconds: float) -> str:
-    whole = max(0, round(seconds))
-    return (
-        f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02}"
-    )
 
 
 def _joined(line: Text, beside: Text | None, column: int) -> Text:

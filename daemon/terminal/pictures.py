@@ -1,5 +1,5 @@
-"""A picture in a terminal: in half blocks everywhere, two pixels to a character, the upper's colour and its background's;
-finer by kitty's graphics protocol, where the terminal speaks it (kitty, Ghostty, WezTerm, Konsole).
+"""A picture in a terminal: half blocks everywhere, two pixels to a character (its colour and its background's); finer
+with kitty's graphics protocol in terminals that know it (kitty, Ghostty, WezTerm, Konsole).
 
 https://sw.kovidgoyal.net/kitty/graphics-protocol/
 """
@@ -21,17 +21,20 @@ from rich.color_triplet import ColorTriplet
 from rich.style import Style
 from rich.text import Text
 
+from stylecore.errors import PhotoError
+from stylecore.images.preview import small_picture
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-CELL = 6  # pixels of width that a character is given; twice as many of height
-CHUNK = 4096  # bytes: the protocol's most
-NUMBER = 7  # the picture's; another one under it takes its place
+CELL = 6  # pixels in a character's width; its height has twice as many
+CHUNK = 4096  # bytes, the protocol's limit
+NUMBER = 7  # of the picture; a new picture with the same number replaces it
 NO_PICTURE = f"\x1b_Ga=d,d=I,i={NUMBER},q=2\x1b\\"
 
 
 def half_blocks(picture: bytes | Path, columns: int, rows: int) -> list[Text]:
-    """As large as fits. Empty where it cannot be read: a picture that is only shown is no one's loss."""
+    """As large as fits. Empty if the picture cannot be read: nothing is lost that is only shown."""
     small = _small(picture, columns, rows * 2)
     if small is None:
         return []
@@ -49,7 +52,7 @@ def half_blocks(picture: bytes | Path, columns: int, rows: int) -> list[Text]:
 
 
 def speaks_kitty(environ: Mapping[str, str]) -> bool:
-    """By the names under which those terminals are known. A multiplexer between keeps pictures to itself."""
+    """By the names of those terminals. A multiplexer in between does not pass pictures on."""
     if "TMUX" in environ or "STY" in environ:
         return False
     konsole = environ.get("KONSOLE_VERSION", "")
@@ -61,7 +64,8 @@ def speaks_kitty(environ: Mapping[str, str]) -> bool:
 
 
 def kitty_picture(picture: bytes | Path, columns: int, rows: int) -> tuple[list[Text], str]:
-    """The blank lines over which it lies, and what draws it where the cursor is. As large as fits; empty as above."""
+    """The blank lines beneath it, and what draws it at the cursor. As large as fits; empty if the picture cannot be
+    read."""
     small = _small(picture, columns * CELL, rows * 2 * CELL)
     if small is None:
         return [], ""
@@ -76,7 +80,7 @@ def kitty_picture(picture: bytes | Path, columns: int, rows: int) -> tuple[list[
 
 
 def open_picture(path: Path) -> bool:
-    """In the program that the user has for it, which says nothing into our terminal. False where there is none."""
+    """In the user's program for pictures, whose output stays out of our terminal. False if there is none."""
     if sys.platform == "win32":
         os.startfile(path)
         return True
@@ -94,17 +98,10 @@ def open_picture(path: Path) -> bool:
 
 
 def _small(picture: bytes | Path, width: int, height: int) -> Image | None:
-    """At most so many pixels."""
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
-            image.draft("RGB", (width * 2, height * 2))  # a large JPEG is decoded small
-            small = image.convert("RGB")
-        small.thumbnail((width, height), Image.Resampling.BOX)
-    except (OSError, ValueError, Image.DecompressionBombError):
+        return small_picture(picture, width, height)
+    except PhotoError:
         return None
-    return small
 
 
 def _colour(rgb: object) -> Color:

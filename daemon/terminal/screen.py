@@ -1,4 +1,4 @@
-"""The terminal's whole screen: taken and given back, drawn where it changed, its keys."""
+"""The terminal's screen, drawn where it changed, and its keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate s
 
 
 class Screen:
-    """Only what changed is written: a slow connection stays quiet."""
+    """Writes only what changed, for slow connections."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -38,7 +38,8 @@ class Screen:
         return self.console.size
 
     def draw(self, rows: Sequence[Text], corner: tuple[int, int], graphic: str) -> None:
-        """``rows``: one for each line. ``graphic``: what draws a picture at ``corner``, (line, column) from 0; empty: none."""
+        """``rows``: one for each line. ``graphic``: what draws a picture at ``corner``, (line, column) from 0; empty
+        for none."""
         size, out = (self.size[0], len(rows)), []
         if size != self._size:
             out.append("\x1b[2J")
@@ -58,9 +59,9 @@ class Screen:
         write(self.console, (NO_PICTURE if self._graphic else "") + LEAVE)
 
     def _change(self, line: int, old: Text, new: Text) -> str:
-        """From the first cell that differs to the last: what stands beside, a picture perhaps, stays."""
+        """From the first cell that differs to the last. What is beside it, perhaps a picture, stays."""
         first, last, rest = 0, len(new), "\x1b[K"
-        if old.cell_len == len(old) and new.cell_len == len(new):  # no wide characters: a character is a cell
+        if old.cell_len == len(old) and new.cell_len == len(new):  # no wide characters: each is one cell
             there, wanted = self._cells(old), self._cells(new)
             differ = [i for i, (a, b) in enumerate(zip(there, wanted, strict=False)) if a != b]
             first = differ[0] if differ else min(len(there), len(wanted))
@@ -85,7 +86,7 @@ def write(console: Console, text: str) -> None:
 
 @contextlib.contextmanager
 def opened() -> Iterator[Screen]:
-    """The terminal as it was afterwards, whatever happens within."""
+    """Afterwards the terminal is as it was, whatever happens inside."""
     screen = Screen(Console())
     write(screen.console, ENTER)
     try:
@@ -97,7 +98,7 @@ def opened() -> Iterator[Screen]:
 
 @contextlib.contextmanager
 def keyboard() -> Iterator[Callable[[float], str]]:
-    """A function that waits at most so many seconds and gives the keys pressed; empty where there were none, or no keyboard."""
+    """A function that waits at most so many seconds and returns the keys pressed, if any."""
     try:
         import termios
         import tty
@@ -130,6 +131,6 @@ def _pressed(wait: float) -> str:
     if not ready:
         return ""
     keys = SEQUENCE.sub("", os.read(sys.stdin.fileno(), 64).decode("ascii", "replace")).lower()
-    if not keys:  # an arrow alone, or the terminal's end, which is always ready
+    if not keys:  # an arrow alone, or a closed terminal, which is always ready
         return _no_key(max(0.0, until - time.monotonic()))
     return keys

@@ -1,8 +1,14 @@
-"""The status view on a terminal, attached to a daemon: it follows the API and obeys keys."""
+"""The status view on a terminal: it follows a daemon through its API and obeys keys.
+
+Two threads: a Reader takes events from the API and puts them into a queue; the drawing thread owns everything that is
+shown.
+"""
 
 from __future__ import annotations
 
+import base64
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,48 +17,71 @@ from typing import Any
 
 from rich.text import Text
 
-from daemon.api.client import Client, NoDaemon, Refused
-from daemon.api.schema import RunningOut, StatusOut
-from daemon.paths import printable
+from daemon.api.client import Client
+from daemon.api.schema import StatusOut
+from daemon.errors import NoDaemon, Refused
+from daemon.sentences import printable
 from daemon.terminal.layout import PICTURE_FROM, Scene, lines, name_of, picture_corner
 from daemon.terminal.pictures import half_blocks, kitty_picture, open_picture, speaks_kitty
 from daemon.terminal.screen import Screen, keyboard, opened
 from stylecore.errors import StylefolderError
 
 DRAW_EVERY = 0.25  # seconds: 4 Hz at most
-ASK_EVERY = 2.0  # for what no event tells: the device's gauges, files not complete yet
+ASK_EVERY = 2.0  # for what no event tells: the device's gauges, files that are not complete yet
 SAID_FOR = 6.0
 PICTURE_EVERY = 3.0  # seconds: up to 60 kB each over ssh
+STEP_FIELDS = ("step", "steps", "scale", "scales", "loss", "share", "seconds", "left")
 
 
-class Follower:
-    """What the API tells, gathered by a thread of its own; ``scene`` gives it as the panel wants it."""
+class Reader:
+    """A thread that connects and reads events into ``events`` until the daemon is ``gone``."""
 
     def __init__(self, connect: Callable[[], Client]) -> None:
         self.connect = connect
-        self.client: Client | None = None
-        self.note = ""
+        self.client: Client | None = None  # once connected
+        self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.connected = threading.Event()
         self.gone = threading.Event()
-        self.changed = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._read, name="stylefolder-view-reader", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            self.client = self.connect()
+            self.connected.set()
+            for fields in self.client.events(previews=True):
+                self.events.put(fields)
+        except (NoDaemon, Refused):
+            pass
+        self.gone.set()
+        self.connected.set()
+
+
+class Follower:
+    """What the view shows, from the Reader's events and the API's status. For the drawing thread alone."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.note = ""
         self.status: StatusOut | None = None
         self.curves: dict[int, list[tuple[int, float]]] = {}
         self.preview: bytes | Path | None = None
         self._asked = 0.0
-        self._stale = True
-
-    def start(self) -> None:
-        threading.Thread(target=self._follow, name="stylefolder-view", daemon=True).start()
+        self.stale = True  # something happened that only the status tells
 
     def refresh(self) -> None:
-        """Ask for the whole status, where something happened or it is old. Called by the thread that draws."""
-        now = time.monotonic()
-        if self.client is None or self.gone.is_set() or not (self._stale or now - self._asked > ASK_EVERY):
+        """Take in what has happened, and ask for the status if it is stale or old."""
+        while not self.reader.events.empty():
+            self._hear(self.reader.events.get())
+        now, client = time.monotonic(), self.reader.client
+        if client is None or self.reader.gone.is_set() or not (self.stale or now - self._asked > ASK_EVERY):
             return
-        self._stale, self._asked = False, now
+        self.stale, self._asked = False, now
         try:
-            self._take(StatusOut.model_validate(self.client.ask("GET", "/v1/status")))
+            self._take(StatusOut.model_validate(client.ask("GET", "/v1/status")))
         except (NoDaemon, Refused):
-            self.gone.set()
+            self.reader.gone.set()
 
     def _take(self, status: StatusOut) -> None:
         self.status = status
@@ -60,65 +89,43 @@ class Follower:
         if not status.running and status.recent and status.recent[0].result:
             self.preview = Path(status.recent[0].result)
 
-    def _follow(self) -> None:
-        try:
-            self.client = self.connect()
-            self.changed.set()
-            for fields in self.client.events(previews=True):
-                self._hear(fields)
-                self.changed.set()
-        except (NoDaemon, Refused):
-            pass
-        self.gone.set()
-        self.changed.set()
-
     def _hear(self, fields: dict[str, Any]) -> None:
         match fields.get("event"):
             case "JobStepped":
                 self._step(fields)
             case "JobPreview":
-                import base64
-
                 self.preview = base64.b64decode(fields["jpeg"])
             case "Note":
                 self.note = fields["text"]
             case "Heartbeat":
                 pass
             case _:
-                self._stale = True
+                self.stale = True
 
     def _step(self, fields: dict[str, Any]) -> None:
         number, status = fields["job"]["id"], self.status
         self.curves.setdefault(number, []).append((fields["scale"], fields["loss"]))
-        if status is None or number not in (r.job.id for r in status.running):
+        if status is None or number not in (running.job.id for running in status.running):
             return
-        news = {key: fields[key] for key in ("step", "steps", "scale", "scales", "loss", "share", "seconds")}
-        running = [
-            r.model_copy(update={**news, "left": _left(r, fields)}) if r.job.id == number else r for r in status.running
-        ]
+        news = {key: fields[key] for key in STEP_FIELDS}
+        running = [r.model_copy(update=news) if r.job.id == number else r for r in status.running]
         self.status = status.model_copy(update={"running": running})
 
 
-def _left(running: RunningOut, fields: dict[str, Any]) -> float | None:
-    """What the daemon foretold, as far as the share of the work has come since."""
-    if running.left is None or running.share >= 1:
-        return running.left
-    return running.left * (1 - float(fields["share"])) / (1 - running.share)
-
-
-def run_live(connect: Callable[[], Client], stopped: Callable[[], bool], leave: Callable[[], None]) -> bool:
+def run_view(connect: Callable[[], Client], stopped: Callable[[], bool], leave: Callable[[], None]) -> bool:
     """Until ``stopped``, the key q, which calls ``leave``, or the daemon's end. Returns whether the daemon ended."""
-    follower = Follower(connect)
-    follower.start()
-    follower.changed.wait(DRAW_EVERY)
+    reader = Reader(connect)
+    reader.start()
+    reader.connected.wait(DRAW_EVERY)
+    follower = Follower(reader)
     with opened() as screen, keyboard() as pressed:
         view = _View(follower, screen, leave)
-        while not stopped() and not view.left and not follower.gone.is_set():
+        while not stopped() and not view.left and not reader.gone.is_set():
             follower.refresh()
             view.draw()
             for key in pressed(DRAW_EVERY):
                 view.obey(key)
-    return follower.gone.is_set() and not view.left
+    return reader.gone.is_set() and not view.left
 
 
 class _View:
@@ -130,67 +137,57 @@ class _View:
         self.kitty = speaks_kitty(os.environ)
         self._said, self._said_at = "", 0.0
         self._picture: Sequence[Text] = ()
-        self._graphic = ""  # what draws the picture, where the terminal draws finer than by lines
-        self._pictured: tuple[object, tuple[int, int]] = (None, (0, 0))  # what it shows, how large
+        self._graphic = ""  # draws the picture, if the terminal draws finer than by lines
+        self._pictured: tuple[object, tuple[int, int]] = (None, (0, 0))  # what the picture shows, and how large
         self._pictured_at = 0.0
 
     def draw(self) -> None:
         width, height = self.screen.size
         scene = self._scene(width, height)
-        self.screen.draw(
-            lines(scene, width, height, self.screen.glyphs),
-            picture_corner(scene, width),
-            self._graphic if scene.picture else "",
-        )
+        rows = lines(scene, width, height, self.screen.glyphs)
+        self.screen.draw(rows, picture_corner(scene, width), self._graphic if scene.picture else "")
 
     def obey(self, key: str) -> None:
-        follower, status, client = self.follower, self.follower.status, self.follower.client
+        follower = self.follower
+        status, client = follower.status, follower.reader.client
         if key == "q":
             self.left = True
             self.leave()
-        if client is None or status is None or key not in ("p", "c", "r", "o"):
+        actions = {"p": self._pause, "c": self._cancel, "r": self._retry, "o": self._open}
+        if client is None or status is None or key not in actions:
             return
         try:
-            self._said = {"p": self._pause, "c": self._cancel, "r": self._retry, "o": self._open}[key](client, status)
+            self._said = actions[key](client, status)
         except StylefolderError as e:
             self._said = str(e)
         self._said_at = time.monotonic()
-        follower._stale = True
+        follower.stale = True
 
     def _pause(self, client: Client, status: StatusOut) -> str:
-        client.ask("POST", "/v1/resume" if status.state == "paused" else "/v1/pause")
-        return (
-            "It goes on."
-            if status.state == "paused"
-            else "Paused: what runs is finished, no other is begun; p goes on."
-        )
+        if status.state == "paused":
+            client.ask("POST", "/v1/resume")
+            return "Resumed."
+        client.ask("POST", "/v1/pause")
+        return "Paused. The running photo is finished, and no other is started. Press p to resume."
 
     def _cancel(self, client: Client, status: StatusOut) -> str:
         if not status.running:
-            return "Nothing runs."
+            return "Nothing is running."
         job = status.running[0].job
         client.ask("DELETE", f"/v1/jobs/{job.id}")
-        return f"{name_of(job.photo)} is cancelled; `stylefolder retry {job.id}` begins it again."
+        return f"Cancelled {name_of(job.photo)}. To start it again, run `stylefolder retry {job.id}`."
 
     def _retry(self, client: Client, status: StatusOut) -> str:
         return f"{len(client.ask('POST', '/v1/retry')['jobs'])} queued again."
 
     def _open(self, client: Client, status: StatusOut) -> str:
-        there = next(
-            (
-                Path(job.result)
-                for job in status.recent
-                if job.source == "folder" and job.result and Path(job.result).exists()
-            ),
-            None,
-        )
-        if there is None:
+        results = (Path(job.result) for job in status.recent if job.source == "folder" and job.result)
+        newest = next((result for result in results if result.exists()), None)
+        if newest is None:
             return "Nothing is done yet."
-        return (
-            f"Opening {name_of(str(there))}."
-            if open_picture(there)
-            else f"No program here opens pictures: it lies in {printable(there)}."
-        )
+        if open_picture(newest):
+            return f"Opening {name_of(str(newest))}."
+        return f"No program here opens pictures. The Result is {printable(newest)}."
 
     def _scene(self, width: int, height: int) -> Scene:
         follower, now = self.follower, time.monotonic()
@@ -205,7 +202,8 @@ class _View:
             return ()
         now = time.monotonic()
         size = (width * 2 // 5, max(8, height // 2 - 4))
-        if self._pictured[1] != size or (self._pictured[0] != preview and now - self._pictured_at >= PICTURE_EVERY):
+        outdated = self._pictured[0] != preview and now - self._pictured_at >= PICTURE_EVERY
+        if self._pictured[1] != size or outdated:
             self._pictured, self._pictured_at = (preview, size), now
             if self.kitty:
                 self._picture, self._graphic = kitty_picture(preview, *size)

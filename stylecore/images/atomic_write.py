@@ -1,61 +1,92 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all: to a temporary name beside the file, synced, then renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import psutil
 
-from stylecore.errors import NoRoom, ResultError
+from stylecore.errors import NoRoom, ResultError, Taken
 
 PART_PREFIX, PART_SUFFIX = ".stylefolder-", ".part"
-FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Taken(ResultError):
-    """Something lies there."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def write_whole(
     path: Path, data: bytes | bytearray | memoryview, *, private: bool = False, replace: bool = True
 ) -> None:
-    """Into a temporary name beside ``path``, fsync, rename: a reader sees the whole file or none. ``private``: only
-    the user may read it. What a kill leaves, ``clear_parts`` takes away.
+    """A reader sees the whole file or none. ``private``: only the user may read it.
 
-    Raises NoRoom (disk full), Taken (not to ``replace`` what is there) or ResultError (folder read-only, ...); then
-    nothing is left behind.
+    Raises NoRoom (disk full), Taken (something is there and ``replace`` is off) or ResultError (folder read-only, ...).
+    Then nothing is left behind.
     """
+    part = write_part(path, data, private=private)
+    try:
+        put_in_place(part, path, replace=replace)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_part(path: Path, data: bytes | bytearray | memoryview, *, private: bool = False) -> Path:
+    """Write the data to a temporary file beside ``path``, with the permissions that any new file gets there, and sync
+    it.
+
+    Returns the temporary file. If its writer is killed, ``clear_parts`` removes it. Raises as ``write_whole`` does.
+    """
+    part = path.parent / f"{PART_PREFIX}{os.getpid()}-{secrets.token_hex(8)}{PART_SUFFIX}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, part = tempfile.mkstemp(PART_SUFFIX, f"{PART_PREFIX}{os.getpid()}-", path.parent)
         try:
+            fd = os.open(part, NEW_FILE, 0o600 if private else 0o666)
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(part, 0o600 if private else 0o666 & ~_umask())
-            if replace:
-                os.replace(part, path)
-            else:
-                _rename_to_nothing(part, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(part)
+            part.unlink(missing_ok=True)
             raise
+    except OSError as e:
+        raise _error(path, e) from e
+    return part
+
+
+def put_in_place(part: Path, path: Path, *, replace: bool = True) -> None:
+    """Rename a temporary file to its final name. Raises as ``write_whole`` does; then the temporary file stays."""
+    try:
+        if replace:
+            part.replace(path)
+        else:
+            _rename_to_nothing(part, path)
         _sync_folder(path.parent)
     except FileExistsError as e:
-        raise Taken(f"{path} is there already: name another.") from e
+        raise Taken(f"{path} exists already: choose another name.") from e
     except OSError as e:
-        kind = NoRoom if e.errno in FULL else ResultError
-        raise kind(f"{path} cannot be written ({e.strerror}): make room or mend the folder's rights.") from e
+        raise _error(path, e) from e
 
 
-def _rename_to_nothing(part: str, path: Path) -> None:
-    """A rename that replaces nothing: a second name, then the first is taken away. Raises FileExistsError."""
+def clear_parts(folder: Path) -> None:
+    """Remove what killed writers left in a folder. The files of living writers stay."""
+    with contextlib.suppress(OSError):  # no such folder, or not ours to clean
+        for part in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
+            number = part.name.removeprefix(PART_PREFIX).partition("-")[0]
+            if not (number.isdecimal() and psutil.pid_exists(int(number))):
+                part.unlink(missing_ok=True)
+
+
+def _error(path: Path, e: OSError) -> ResultError:
+    kind = NoRoom if e.errno in DISK_FULL else ResultError
+    remedy = "free some space" if kind is NoRoom else "check the folder's permissions"
+    return kind(f"{path} cannot be written ({e.strerror}): {remedy}.")
+
+
+def _rename_to_nothing(part: Path, path: Path) -> None:
+    """A rename that replaces nothing: add a second name, then remove the first. Raises FileExistsError."""
     try:
         os.link(part, path)
     except FileExistsError:
@@ -63,24 +94,9 @@ def _rename_to_nothing(part: str, path: Path) -> None:
     except OSError:  # a file system without hard links
         if os.path.lexists(path):
             raise FileExistsError(path) from None
-        os.replace(part, path)
+        part.replace(path)
     else:
-        os.unlink(part)
-
-
-def clear_parts(folder: Path) -> None:
-    """Take away what writers that were killed left in a folder; those that live are left alone."""
-    with contextlib.suppress(OSError):  # no folder, or one of others: nothing of ours to take away
-        for part in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
-            number = part.name.removeprefix(PART_PREFIX).partition("-")[0]
-            if not (number.isdecimal() and psutil.pid_exists(int(number))):
-                part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+        part.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,32 +1,26 @@
-"""Image files to Photos: by Pillow, by tifffile for TIFF of 8 and 16 bits, by rawpy for cameras' RAW."""
+"""Image files to Photos: with Pillow, with tifffile for TIFF of 8 and 16 bits, with rawpy for cameras' RAW."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import tokenize
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from stylecore import colour
 from stylecore.colour import Floats, Pixels
 from stylecore.errors import PhotoError, PhotoGone
-from stylecore.images import exif, tiff
+from stylecore.images import exif, icc, tiff
+from stylecore.images.formats import RAW_SUFFIXES
 from stylecore.images.photo import Photo
+from stylecore.images.preview import MAX_PIXELS, open_picture
 from stylecore.images.tiff import split_samples
 
-MAX_PIXELS = 400_000_000
-MOST_DPI = 100_000
+MAX_DPI = 100_000
 SRGB_GAMMA = (2.4, 12.92)  # exponent and slope at the toe; LibRaw's own default is BT.709's
-RAW_SUFFIXES = (
-    ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mos",
-    ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f",
-)  # fmt: skip
 FORMATS = {
     "JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "TIFF": "tiff", "WEBP": "webp",
     "AVIF": "avif", "HEIF": "heic", "GIF": "gif", "BMP": "bmp",
@@ -35,19 +29,19 @@ FORMATS = {
 KINDS = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"
 NUMPY_MAGIC = b"\x93NUMPY"
 DECODER_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError)
-"""What Pillow's and libheif's decoders are seen to say of damaged files, beside OSError."""
+"""What Pillow's and libheif's decoders raise for damaged files, besides OSError."""
 
 
 def load_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode the whole file, by what it holds and not by its name. Raises PhotoGone, PhotoError with the reason.
+    """Decode the whole file, by its contents and not by its name. Raises PhotoGone, PhotoError.
 
-    A `.npy` of (height, width, 1 to 4) in uint8 or uint16 is taken as sRGB: grey, grey + alpha, RGB, RGB + alpha.
+    A `.npy` of (height, width, 1 to 4) in uint8 or uint16 is read as sRGB: grey, grey + alpha, RGB or RGB + alpha.
     """
     try:
         with path.open("rb") as file:
             head = file.read(32)
         if not head:
-            raise PhotoError(f"{path.name} is empty: it holds no picture.")
+            raise PhotoError(f"{path.name} is empty: it contains no picture.")
         if head.startswith(NUMPY_MAGIC):
             return _load_samples(path, max_pixels)
         if path.suffix.lower() in RAW_SUFFIXES:
@@ -91,19 +85,19 @@ def _load(path: Path, head: bytes, max_pixels: int) -> Photo:
 
 def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
     _register_formats()
-    with warnings.catch_warnings(), _without_pillows_limit():
-        warnings.simplefilter("ignore")  # of metadata's small faults, and of sizes: these are checked below
-        with Image.open(path, formats=[name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens these
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about small faults in metadata
+        with open_picture(path, [name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens MPO
             _check_size(path, image.width, image.height, max_pixels)
             _check_still(path, image)
             if image.format == "PNG" and head[24] == 16:
                 raw, alpha = split_samples(_deep_png(path))
-                image.load()  # what stands behind the pixels is read then
+                image.load()  # reads what comes after the pixels
             else:
                 image.load()
                 raw, alpha = _split(path, image)
             block = image.info.get("exif")
-            if image.format == "TIFF":  # Pillow turned it upright
+            if image.format == "TIFF":  # Pillow has turned it upright
                 with path.open("rb") as file:
                     block = exif.from_tiff(file)
             block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else None
@@ -130,7 +124,7 @@ def _photo(
 ) -> Photo:  # fmt: skip
     pixels, kept, notes = _to_srgb(raw, profile)
     if dpi is not None:
-        dpi = (float(dpi[0]), float(dpi[1])) if all(0 < edge < MOST_DPI for edge in dpi) else None
+        dpi = (float(dpi[0]), float(dpi[1])) if all(0 < edge < MAX_DPI for edge in dpi) else None
     return Photo(
         path=path,
         pixels=_upright(pixels, turn),
@@ -145,19 +139,20 @@ def _photo(
 
 
 def _to_srgb(raw: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
-    """Grey, RGB or CMYK samples (height, width, 1, 3 or 4) to sRGB; the profile to go back to; notes."""
+    """Grey, RGB or CMYK samples (height, width, 1, 3 or 4) to sRGB. Returns them with the profile to go back to, and
+    notes."""
     channels = raw.shape[2]
-    notes = ("CMYK: the Result is RGB.",) if channels == 4 else ()
+    notes = ("It is CMYK; the Result is RGB.",) if channels == 4 else ()
     if profile:
-        if colour.profile_space(profile) == {1: "GRAY", 3: "RGB", 4: "CMYK"}[channels]:
+        if icc.profile_space(profile) == {1: "GRAY", 3: "RGB", 4: "CMYK"}[channels]:
             try:
                 if channels != 3:
-                    return colour.to_srgb(raw, profile), None, notes
-                colour.from_srgb(np.zeros((1, 1, 3), np.uint8), profile)  # scanners' profiles know no way back
-                return raw if colour.is_srgb(profile) else colour.to_srgb(raw, profile), profile, notes
+                    return icc.to_srgb(raw, profile), None, notes
+                icc.from_srgb(np.zeros((1, 1, 3), np.uint8), profile)  # scanners' profiles have no way back
+                return raw if icc.is_srgb(profile) else icc.to_srgb(raw, profile), profile, notes
             except ValueError:
                 pass
-        notes = (*notes, "Its colour profile is damaged or of another kind: the pixels were taken as sRGB.")
+        notes = (*notes, "Its colour profile is damaged or of another kind, so the pixels were read as sRGB.")
     if channels == 1:
         return np.repeat(raw, 3, axis=2), None, notes
     if channels == 4:
@@ -166,7 +161,7 @@ def _to_srgb(raw: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, 
 
 
 def _split(path: Path, image: Image.Image) -> tuple[Pixels, Pixels | None]:
-    """Pillow's 8-bit picture to grey, RGB or CMYK samples, and alpha."""
+    """Pillow's 8-bit picture as grey, RGB or CMYK samples, and alpha."""
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     if image.mode in ("RGBX", "YCbCr"):
@@ -176,12 +171,12 @@ def _split(path: Path, image: Image.Image) -> tuple[Pixels, Pixels | None]:
     if image.mode == "CMYK":
         return np.asarray(image), None
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise PhotoError(f"{path.name} has pixels of the kind {image.mode!r}, which is not read: save it as RGB.")
+        raise PhotoError(f"{path.name} has pixels of the kind {image.mode!r}, which cannot be read: save it as RGB.")
     return split_samples(np.asarray(image))
 
 
 def _deep_png(path: Path) -> Pixels:
-    """The samples of a 16-bit PNG, which Pillow would cut to 8."""
+    """The samples of a 16-bit PNG, which Pillow would reduce to 8 bits."""
     import imagecodecs
 
     try:
@@ -192,8 +187,8 @@ def _deep_png(path: Path) -> Pixels:
 
 
 def _check_end(path: Path) -> None:
-    """A JPEG whose end is still zeros, as copying programs leave it when they make the file large first, decodes without
-    an error, to grey. After the end-of-image marker zeros do no harm."""
+    """Raise PhotoError if a JPEG ends in zeros, as an interrupted copy does if the program first gave the file its full
+    size. It would decode without an error, to grey. Zeros after the end-of-image marker do no harm."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
         file.seek(-min(end, 16), 2)
@@ -244,7 +239,7 @@ def _load_raw(path: Path, max_pixels: int) -> Photo:
 
 
 def _said(e: Exception) -> str:
-    """LibRaw's errors are bytes."""
+    """LibRaw's errors hold bytes."""
     return e.args[0].decode(errors="replace") if e.args and isinstance(e.args[0], bytes) else str(e)
 
 
@@ -260,11 +255,13 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 def _check_still(path: Path, image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format in ("GIF", "PNG", "WEBP", "AVIF"):
-        raise PhotoError(f"{path.name} is animated ({frames} frames): save the one you want as a picture of its own.")
+        raise PhotoError(
+            f"{path.name} is animated ({frames} frames): save the frame that you want as a picture of its own."
+        )
 
 
 def _upright(samples: Pixels, turn: int) -> Pixels:
-    """EXIF orientation 1 to 8 undone."""
+    """Undo EXIF orientation 1 to 8."""
     if turn >= 5:
         samples = np.swapaxes(samples, 0, 1)
     if turn in (3, 4, 7, 8):
@@ -272,16 +269,6 @@ def _upright(samples: Pixels, turn: int) -> Pixels:
     if turn in (2, 3, 6, 7):
         samples = samples[:, ::-1]
     return np.ascontiguousarray(samples)
-
-
-@contextlib.contextmanager
-def _without_pillows_limit() -> Iterator[None]:
-    """Our own limit stands in for Pillow's, which is the whole process's, and so put back."""
-    old, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = old
 
 
 @functools.cache

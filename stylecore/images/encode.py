@@ -1,4 +1,4 @@
-"""A Result: the styled picture at the photo's size, and how it is written, with the photo's metadata made true."""
+"""A Result: the styled picture at the photo's size, and how it becomes a file with the photo's metadata."""
 
 from __future__ import annotations
 
@@ -14,26 +14,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stylecore import colour
 from stylecore.colour import Pixels
 from stylecore.errors import ResultError
-from stylecore.images import exif
+from stylecore.images import exif, icc
 from stylecore.images.atomic_write import write_whole
+from stylecore.images.formats import EXTENSIONS, LARGEST_EDGE, READ_ONLY, SIXTEEN_BITS, one_suffix
 from stylecore.images.photo import Photo
 from stylecore.preset import Output
 
-EXTENSIONS = {
-    "jpeg": ".jpg",
-    "png": ".png",
-    "tiff": ".tif",
-    "webp": ".webp",
-    "avif": ".avif",
-    "heic": ".heic",
-    "npy": ".npy",
-}
-READ_ONLY = {"raw": "jpeg", "gif": "png", "bmp": "png"}
-LARGEST_EDGE = {"jpeg": 65_535, "webp": 16_383, "avif": 65_535, "heic": 16_384}
-DEEP = ("png", "tiff", "npy")
 JPEG_SEGMENT = 65_533 - 6
 ENCODER_ERRORS = (
     OSError,
@@ -42,13 +30,13 @@ ENCODER_ERRORS = (
     TypeError,
     SyntaxError,
     KeyError,
-)  # some read the EXIF that they are given
+)  # some encoders parse the EXIF
 
 
 @dataclass(frozen=True)
 class Result:
-    """``pixels``: (height, width, 3), sRGB, the photo's size and type; ``steps`` taken, ``seconds`` spent, ``loss`` at
-    the end (None where nothing was optimised), ``device`` in words."""
+    """``pixels``: (height, width, 3), sRGB, of the photo's size and type. ``steps`` taken, ``seconds`` spent, ``loss``
+    at the end (None if nothing was optimised), ``device`` in words."""
 
     photo: Photo
     pixels: Pixels
@@ -64,21 +52,21 @@ class Result:
 
 
 def output_format(photo_format: str, output: Output, path: Path | None = None) -> str:
-    """The format of a Result: what a target's extension asks for, else the preset's, else the photo's own."""
+    """The format of a Result: what the file's extension asks for, else the Preset's, else the photo's own. Raises
+    ResultError for an unknown extension."""
     if path is not None:
         for name, extension in EXTENSIONS.items():
-            if path.suffix.lower() in (extension, f".{name}", ".heif" if name == "heic" else extension):
+            if one_suffix(path.suffix) == extension:
                 return name
-        raise ResultError(
-            f"{path.name}: no format is known by {path.suffix!r}: end the name in {', '.join(EXTENSIONS.values())}."
-        )
-    if output.format != "same" and photo_format != "npy":  # who sends samples wants samples
+        known = ", ".join(EXTENSIONS.values())
+        raise ResultError(f"{path.name}: {path.suffix!r} is not a known format: use one of {known}.")
+    if output.format != "same" and photo_format != "npy":  # whoever sends bare samples gets bare samples
         return output.format
     return READ_ONLY.get(photo_format, photo_format)
 
 
 def save_result(result: Result, path: Path, output: Output, format: str | None = None) -> list[str]:
-    """Write it whole or not at all. Returns notes on what the format could not hold. Raises ResultError."""
+    """Write the whole file or nothing. Returns notes on what the format could not hold. Raises ResultError."""
     kind = format or output_format(result.photo.format, output, path)
     data, notes = encode(result, kind, output.quality)
     write_whole(path, data)
@@ -86,7 +74,7 @@ def save_result(result: Result, path: Path, output: Output, format: str | None =
 
 
 def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
-    """The file's bytes, and notes on what the format could not hold. Raises ResultError where it cannot hold it at all."""
+    """The file's bytes, and notes on what the format could not hold. Raises ResultError if it cannot hold the picture."""
     width, height = result.size
     if max(width, height) > LARGEST_EDGE.get(kind, 1 << 30):
         raise ResultError(
@@ -95,18 +83,18 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
     photo, notes = result.photo, []
     pixels, alpha = result.pixels, photo.alpha
     if photo.profile:
-        pixels = colour.from_srgb(pixels, photo.profile)
-    if pixels.dtype == np.uint16 and kind not in DEEP:
-        notes.append(f"{kind} holds 8 bits a channel: 16 were cut to 8.")
+        pixels = icc.from_srgb(pixels, photo.profile)
+    if pixels.dtype == np.uint16 and kind not in SIXTEEN_BITS:
+        notes.append(f"{kind} holds 8 bits a channel, so 16 bits were reduced to 8.")
         pixels, alpha = _to_8_bits(pixels), None if alpha is None else _to_8_bits(alpha)
     if alpha is not None and kind == "jpeg":
-        notes.append("jpeg holds no transparency: it became white.")
+        notes.append("jpeg holds no transparency, so it became white.")
         share = (alpha / np.float32(255))[..., None]
         pixels = np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
     elif alpha is not None:
         pixels = np.dstack([pixels, alpha])
-    block = exif.made_true(photo.exif, width, height, _thumbnail(result)) if photo.exif else None
-    xmp = _true_xmp(photo.xmp, width, height) if photo.xmp else None
+    block = exif.corrected(photo.exif, width, height, _thumbnail(result)) if photo.exif else None
+    xmp = _corrected_xmp(photo.xmp, width, height) if photo.xmp else None
     if kind == "jpeg":
         if block and len(block) > JPEG_SEGMENT:
             notes.append("Its maker's notes are larger than a JPEG holds and were left out.")
@@ -117,14 +105,14 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
         if xmp and len(xmp) > JPEG_SEGMENT - 29:
             notes.append("Its XMP is larger than a JPEG holds and was left out.")
             xmp = None
-    about = About(block, xmp, photo.profile, photo.dpi)
+    metadata = Metadata(block, xmp, photo.profile, photo.dpi)
     try:
-        return _ENCODERS[kind](pixels, quality, about), notes
+        return _ENCODERS[kind](pixels, quality, metadata), notes
     except ENCODER_ERRORS as e:
         if block is None:
             raise ResultError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
     try:
-        return _ENCODERS[kind](pixels, quality, replace(about, exif=None)), [
+        return _ENCODERS[kind](pixels, quality, replace(metadata, exif=None)), [
             *notes,
             f"Its EXIF is damaged, {kind} does not take it, and it was left out.",
         ]
@@ -145,8 +133,8 @@ def _thumbnail(result: Result) -> Callable[[], Image.Image]:
     return make
 
 
-def _true_xmp(packet: bytes, width: int, height: int) -> bytes:
-    """Orientation and dimensions in an XMP packet, as attributes or as elements; a thumbnail is taken out."""
+def _corrected_xmp(packet: bytes, width: int, height: int) -> bytes:
+    """Correct orientation and dimensions in an XMP packet, be they attributes or elements, and remove a thumbnail."""
     for name, value in (
         ("tiff:Orientation", 1), ("tiff:ImageWidth", width), ("tiff:ImageLength", height),
         ("exif:PixelXDimension", width), ("exif:PixelYDimension", height),
@@ -159,8 +147,8 @@ def _true_xmp(packet: bytes, width: int, height: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class About:
-    """What goes with the pixels into a file, as in Photo."""
+class Metadata:
+    """What goes into a file with the pixels, as in Photo."""
 
     exif: bytes | None
     xmp: bytes | None
@@ -168,22 +156,22 @@ class About:
     dpi: tuple[float, float] | None
 
 
-Encoder = Callable[[Pixels, int, About], bytes]
+Encoder = Callable[[Pixels, int, Metadata], bytes]
 
 
 def _pillow(kind: str, **options: Any) -> Encoder:
-    def encode_with(pixels: Pixels, quality: int, about: About) -> bytes:
+    def encode_with(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
         if kind == "HEIF":
             import pillow_heif
 
             pillow_heif.register_heif_opener()
         given: dict[str, Any] = {
-            "exif": about.exif and b"Exif\0\0" + about.exif,
-            "xmp": about.xmp,
-            "icc_profile": about.profile,
+            "exif": metadata.exif and b"Exif\0\0" + metadata.exif,
+            "xmp": metadata.xmp,
+            "icc_profile": metadata.profile,
         }
         if kind == "JPEG":
-            given["dpi"] = about.dpi
+            given["dpi"] = metadata.dpi
         out = io.BytesIO()
         image = Image.fromarray(np.ascontiguousarray(pixels))
         image.save(out, kind, quality=quality, **options, **{k: v for k, v in given.items() if v})
@@ -192,22 +180,22 @@ def _pillow(kind: str, **options: Any) -> Encoder:
     return encode_with
 
 
-def _png(pixels: Pixels, quality: int, about: About) -> bytes:
-    """8 or 16 bits; the chunks iCCP, pHYs, eXIf and iTXt stand before the pixels (PNG specification, third edition)."""
+def _png(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
+    """8 or 16 bits; the chunks iCCP, pHYs, eXIf and iTXt come before the pixels (PNG specification, third edition)."""
     import imagecodecs
 
     data = bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=4))
     chunks = b""
-    if about.profile:
-        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(about.profile))
-    if about.dpi:
+    if metadata.profile:
+        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.profile))
+    if metadata.dpi:
         chunks += _chunk(
-            b"pHYs", struct.pack(">IIB", *(round(edge / 0.0254) for edge in about.dpi), 1)
+            b"pHYs", struct.pack(">IIB", *(round(edge / 0.0254) for edge in metadata.dpi), 1)
         )  # pixels a metre
-    if about.exif:
-        chunks += _chunk(b"eXIf", about.exif)
-    if about.xmp:
-        chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + about.xmp)
+    if metadata.exif:
+        chunks += _chunk(b"eXIf", metadata.exif)
+    if metadata.xmp:
+        chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
     after_header = 8 + 25
     return data[:after_header] + chunks + data[after_header:]
 
@@ -216,7 +204,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def _tiff(pixels: Pixels, quality: int, about: About) -> bytes:
+def _tiff(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
     import tifffile
 
     out = io.BytesIO()
@@ -228,20 +216,20 @@ def _tiff(pixels: Pixels, quality: int, about: About) -> bytes:
         predictor=True,
         rowsperstrip=64,
         extrasamples=["unassalpha"] if pixels.shape[2] == 4 else None,
-        iccprofile=about.profile,
-        resolution=about.dpi,
-        resolutionunit="inch" if about.dpi else None,
+        iccprofile=metadata.profile,
+        resolution=metadata.dpi,
+        resolutionunit="inch" if metadata.dpi else None,
         metadata=None,
         software=False,
-        extratags=[(700, 1, len(about.xmp), about.xmp, True)] if about.xmp else None,
+        extratags=[(700, 1, len(metadata.xmp), metadata.xmp, True)] if metadata.xmp else None,
     )
     data = bytearray(out.getbuffer())
-    if about.exif:
-        exif.append_to_tiff(data, about.exif)
+    if metadata.exif:
+        exif.append_to_tiff(data, metadata.exif)
     return bytes(data)
 
 
-def _npy(pixels: Pixels, quality: int, about: About) -> bytes:
+def _npy(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
     out = io.BytesIO()
     np.save(out, pixels, allow_pickle=False)
     return out.getvalue()

@@ -1,8 +1,8 @@
-"""EXIF as it lies in a file: a small TIFF structure (CIPA DC-008, TIFF 6.0), and what a Result must change in it.
+"""EXIF as it is in a file: a small TIFF structure (CIPA DC-008, TIFF 6.0), and what a Result must change in it.
 
-A block begins with ``II*\\0`` or ``MM\\0*``. ``made_true`` patches values where they stand, so that every offset, also
-those within a maker's notes, stays right. ``from_tiff`` and ``append_to_tiff`` carry EXIF between a block and a TIFF
-file, whose directories must be written anew.
+A block begins with ``II*\\0`` or ``MM\\0*``. ``corrected`` patches values in place, so that every offset stays right,
+even those inside a maker's notes. ``from_tiff`` and ``append_to_tiff`` carry EXIF between a block and a TIFF file,
+whose directories must be rewritten.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ DESCRIPTIVE = (
     0x9C9E,
     0x9C9F,
 )
-"""Tags of the main directory that say something of the photo, not of how its pixels are stored."""
+"""Tags of the main directory that describe the photo, not how its pixels are stored."""
 SHORT, LONG = 3, 4
-MAX_BYTES = 1 << 25  # of values in all: many entries may point at the same bytes
+MAX_BYTES = 1 << 25  # of all values: many entries can point to the same bytes
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A directory's entry; ``at``: where its value stands in the file or block."""
+    """A directory's entry. ``at``: the position of its value in the file or block."""
 
     type: int
     count: int
@@ -56,12 +56,12 @@ Directory = dict[int, Entry]
 
 
 class Reader:
-    """Reads directories from a block or a TIFF file; damaged ones give what can be read, never an error."""
+    """Reads directories from a block or a TIFF file. From damaged ones it returns what can be read, never an error."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         header = self._read(0, 8)
-        self.order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4], "")  # not BigTIFF, whose offsets are longer
+        self.order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4], "")  # not BigTIFF, which has longer offsets
         self.budget = MAX_BYTES
         self.main: Directory = {}
         self.next = self.next_at = 0
@@ -111,10 +111,10 @@ class Reader:
         return self.file.read(length)
 
 
-def made_true(block: bytes, width: int, height: int, thumbnail: Callable[[], Image.Image] | None) -> bytes:
-    """The block for a Result of this size: orientation upright, dimensions and resolutions right, the thumbnail the Result's own.
+def corrected(block: bytes, width: int, height: int, thumbnail: Callable[[], Image.Image] | None) -> bytes:
+    """The block for a Result of this size: upright, with its dimensions, resolutions and its own thumbnail.
 
-    A new thumbnail takes the old one's place; where it does not fit, or ``thumbnail`` is None, there is none.
+    A new thumbnail takes the old one's place. If it does not fit, or ``thumbnail`` is None, there is none.
     """
     reader = Reader(io.BytesIO(block))
     if not reader.main:
@@ -158,15 +158,15 @@ def _fitting(picture: Image.Image, room: int) -> bytes:
 
 
 def orientation(block: bytes) -> int:
-    """1 to 8 as EXIF counts them; 1 where nothing valid stands."""
+    """1 to 8, as EXIF counts them; 1 if there is nothing valid."""
     reader = Reader(io.BytesIO(block))
     value = reader.number(reader.main, ORIENTATION) or 1
     return value if 1 <= value <= 8 else 1
 
 
 def from_tiff(file: BinaryIO, *, makers_notes: bool = True) -> bytes | None:
-    """The EXIF of a TIFF file (or of a RAW file built like one, or of a block) as a block of its own; None where there is
-    none. ``makers_notes``: those as well, which may be large."""
+    """The EXIF of a TIFF file (or of a RAW file built like one, or of a block) as a block of its own, or None if there
+    is none. ``makers_notes``: include them; they can be large."""
     reader = Reader(file)
     details, gps = reader.child(reader.main, EXIF_IFD), reader.child(reader.main, GPS_IFD)
     if not makers_notes:
@@ -180,7 +180,7 @@ def from_tiff(file: BinaryIO, *, makers_notes: bool = True) -> bytes | None:
 
 
 def append_to_tiff(data: bytearray, block: bytes) -> None:
-    """Add a block's EXIF and GPS directories to a finished TIFF file, in place, by writing its main directory anew."""
+    """Add a block's EXIF and GPS directories to a finished TIFF file, in place, by rewriting its main directory."""
     ours, theirs = Reader(io.BytesIO(bytes(data))), Reader(io.BytesIO(block))
     main = dict(ours.main)
     children = {}
@@ -205,7 +205,7 @@ def _swapped(entry: Entry, old: str, new: str) -> Entry:
 
 
 def _append(body: bytearray, order: str, main: Directory, children: dict[int, Directory]) -> None:
-    """Write ``main`` at the end of ``body``, behind it the child directories that it points to."""
+    """Write ``main`` at the end of ``body``, followed by the child directories that it points to."""
     entries = {tag: entry for tag, entry in main.items() if tag not in children}
     present = {tag: child for tag, child in children.items() if child}
     for tag in present:
@@ -217,7 +217,7 @@ def _append(body: bytearray, order: str, main: Directory, children: dict[int, Di
 
 
 def _write_directory(body: bytearray, order: str, entries: Directory) -> dict[int, int]:
-    """Returns where each entry's value field stands."""
+    """Returns the position of each entry's value field."""
     start = len(body)
     body += struct.pack(order + "H", len(entries)) + bytes(12 * len(entries) + 4)
     places = {}

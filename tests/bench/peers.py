@@ -11,9 +11,9 @@ from torch import Tensor
 
 from stylecore import load_photo
 from stylecore.device import Device
-from stylecore.objective import style_targets, to_tensor
 from stylecore.optimise import Adam, Lbfgs
 from stylecore.preset import Preset
+from stylecore.targets import style_targets, to_tensor
 from stylecore.transfer import load_network
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -55,7 +55,9 @@ class Daemon:
     def preset(self, name: str, text: str) -> Path:
         """A preset of the Root's own, with its Inbox, which is returned."""
         (self.root / "presets").mkdir(parents=True, exist_ok=True)
-        (self.root / "presets" / f"{name}.yaml").write_text(text)
+        part = self.home / f"{name}.yaml"
+        part.write_text(text)
+        part.rename(self.root / "presets" / part.name)  # at once: a running daemon reads it whole
         (self.root / name).mkdir(exist_ok=True)
         return self.root / name
 
@@ -103,10 +105,16 @@ class Daemon:
 
     def jobs(self, where: str = "1") -> list[sqlite3.Row]:
         """Rows of the Ledger, read by another process's eyes."""
+        return self._rows(f"SELECT * FROM jobs WHERE {where} ORDER BY id")
+
+    def _rows(self, statement: str) -> list[sqlite3.Row]:
         path = self.root / ".stylefolder" / "ledger.sqlite3"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
             database.row_factory = sqlite3.Row
-            return database.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY id").fetchall()
+            return database.execute(statement).fetchall()
+
+    def photos(self, where: str = "1") -> list[sqlite3.Row]:
+        return self._rows(f"SELECT * FROM photos WHERE {where}")
 
     def workers(self) -> list[psutil.Process]:
         try:

@@ -9,17 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from stylecore import Preset
-
-STYLEFOLDER = [sys.executable, "-m", "daemon"]
-REPOSITORY = Path(__file__).parent.parent.parent
+from stylecore.preset import Recipe
+from tests.daemon.harness import STYLEFOLDER
+from tests.harness import REPOSITORY, wait_for
 
 
 @pytest.fixture
@@ -48,13 +45,6 @@ def root(tmp_path: Path, quick_yaml: str) -> Path:
 
 def run(home: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*STYLEFOLDER, *map(str, arguments)], env=home, capture_output=True, text=True, timeout=240)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def left_over(root: Path) -> list[Path]:
@@ -105,7 +95,7 @@ def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: I
     for name in ("words.jpg", "empty.png", "cut.jpg", "lost.png", "styleless.png"):
         assert f"{name}: failed." in done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stdout.count("Working on ") == 1, "what was chosen is said once"
+    assert done.stdout.count("Painting on ") == 1, "what was chosen is said once"
     assert {p: p.read_bytes() for p in before} == before, "photos are never changed"
     assert left_over(root) == []
 
@@ -212,7 +202,7 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
         (["apply", "photo.png", "--preset", "oli"], 2, "There is no preset 'oli': did you mean 'oil'?"),
         (["apply", "photo.png", "--preset", "gone.yaml"], 2, "gone.yaml: cannot be read"),
         (["apply", "photo.png", "--preset", "oil", "-o", "photo.png"], 2, "is the photo itself"),
-        (["apply", "photo.png", "--preset", "oil", "-o", "out.xyz"], 2, "no format is known by '.xyz'"),
+        (["apply", "photo.png", "--preset", "oil", "-o", "out.xyz"], 2, "'.xyz' is not a known format"),
         (["apply", "photo.png", "--preset", "oil", "--device", "cuda:99"], 1, "There is no device 'cuda:99' here"),
         (["apply", "photo.png"], 2, "--preset"),
         (["presets", "check", "gone.yaml"], 2, "gone.yaml: cannot be read"),
@@ -296,11 +286,11 @@ def test_presets_commands(home: dict[str, str], tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert "mine" in run(home, "presets", "list").stdout
     path = Path(home["XDG_CONFIG_HOME"]) / "stylefolder" / "presets" / "mine.yaml"
-    assert "is right" in run(home, "presets", "check", path).stdout
+    assert "is fine" in run(home, "presets", "check", path).stdout
     explained = path.read_text()
     everything = "\n".join(
         line.removeprefix("# ")
-        if re.match(r"# [a-z_]+: ", line) and line[2:].partition(":")[0] in Preset.model_fields
+        if re.match(r"# [a-z_]+: ", line) and line[2:].partition(":")[0] in Recipe.model_fields
         else line
         for line in explained.splitlines()
     )
@@ -332,7 +322,7 @@ def test_demo(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_ya
     small.save(tmp_path / "photo.png")
     done = run({**home, "TMPDIR": str(tmp_path)}, "demo", tmp_path / "photo.png", "--preset", tmp_path / "quick.yaml")
     assert done.returncode == 0, done.stderr
-    result = Path(done.stdout.rsplit("The Result lies in ", 1)[1].strip())
+    result = Path(done.stdout.rsplit("The Result is ", 1)[1].strip())
     with Image.open(result) as image:
         assert image.size == small.size
 

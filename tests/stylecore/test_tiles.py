@@ -14,10 +14,12 @@ from PIL import Image
 
 from stylecore import Result, load_photo, stylize
 from stylecore.device import Device
+from stylecore.errors import TooLarge
 from stylecore.losses import Statistic
-from stylecore.memory import TooLarge, tile_and_pairs
-from stylecore.objective import Objective, to_tensor
+from stylecore.memory import tile_and_pairs
+from stylecore.objective import Objective
 from stylecore.preset import Preset
+from stylecore.targets import to_tensor
 from stylecore.tiles import tiles_of
 from stylecore.transfer import Progress, load_network, working_sizes
 from tests.harness import REPOSITORY

@@ -13,7 +13,8 @@ from stylecore import Photo, Preset, Progress, Result, load_photo, load_preset, 
 from stylecore.colour import luma, palette_of
 from stylecore.device import Device, choose_device
 from stylecore.errors import DeviceError
-from stylecore.objective import Objective, to_tensor
+from stylecore.objective import Objective
+from stylecore.targets import to_tensor
 from stylecore.transfer import load_network, working_sizes
 from tests.harness import REPOSITORY, difference
 
@@ -221,7 +222,8 @@ def test_devices() -> None:
 
 
 def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Preset) -> None:
-    """Beforehand the style's colours are exchanged for the photo's: mean and covariance stay near them; of a grey photo, grey."""
+    """Beforehand the style's colours are exchanged for the photo's: mean and covariance stay near them; of a grey
+    photo, grey."""
     _, other = run(photo, quick.model_copy(update={"steps": (20, 10)}))
     _, kept = run(photo, quick.model_copy(update={"steps": (20, 10), "colour": "palette"}))
 

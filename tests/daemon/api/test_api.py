@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -17,7 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daemon.api.client import Refused
+from daemon.api import event_stream
+from daemon.api.event_stream import EventStream
+from daemon.errors import Refused
+from daemon.events import Note
 from tests.daemon.harness import Daemon
 from tests.harness import REPOSITORY, wait_for
 
@@ -87,7 +91,7 @@ def test_a_picture_there_and_back(shared: Daemon, inbox: Path, small: Image.Imag
     with Image.open(io.BytesIO(shared.client.fetch(f"/v1/jobs/{job['id']}/result"))) as result:
         assert (result.format, result.size) == ("PNG", small.size)
     shared.client.ask("DELETE", f"/v1/jobs/{job['id']}")
-    with pytest.raises(Refused, match="was taken away"):
+    with pytest.raises(Refused, match="was removed"):
         shared.client.fetch(f"/v1/jobs/{job['id']}/result")
 
 
@@ -108,7 +112,7 @@ def test_pixels_at_strength_0_come_back_as_they_were(shared: Daemon, inbox: Path
         bits=bits,
     )
     wait_for(lambda: shared.client.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
-    answer = shared.client._send("GET", f"/v1/jobs/{job['id']}/result", None, {}, 30)
+    answer = shared.client.send("GET", f"/v1/jobs/{job['id']}/result", None, {}, 30)
     width, height, back, depth = (
         int(answer.headers[f"Stylefolder-{name}"]) for name in ("Width", "Height", "Channels", "Bits")
     )
@@ -161,23 +165,21 @@ def test_a_hundred_clients_and_one_that_never_reads(shared: Daemon, inbox: Path,
         s.close()
 
 
-def test_a_reader_that_falls_behind_is_dropped() -> None:
-    """By the hub itself: more events than it may be behind, and the one that does not read is out."""
-    import asyncio
-
-    from daemon.api.event_stream import BEHIND, Hub
-    from daemon.events import Note
+def test_a_reader_that_falls_behind_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the stream itself: the reader that reads has all events, and the one that does not is out."""
+    monkeypatch.setattr(event_stream, "BEHIND", 500)
 
     async def scene() -> None:
-        hub = Hub()
-        hub.attach()
-        deaf, reader = hub.subscribe(False), hub.subscribe(False)
-        for i in range(BEHIND + 1):
-            hub.publish(Note(f"{i}"))
-            await asyncio.sleep(0)
-            assert reader.queue.get_nowait() is not None
-        assert hub.subscribers == {reader}
-        assert deaf.queue.get_nowait() is None, "it is told the end"
+        stream = EventStream(lambda _: None)
+        stream.attach()
+        with stream.subscribed(False) as deaf, stream.subscribed(False) as reader:
+            for i in range(501):
+                stream.publish(Note(f"{i}"))
+                await asyncio.sleep(0)
+                assert await reader.next(5) is not None
+            assert stream.subscribers == {reader}
+            assert deaf.ended
+            assert await deaf.next(0) is None
 
     asyncio.run(scene())
 

@@ -70,7 +70,7 @@ def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small
     wrong = daemon.run("apply", *photos, "--preset", "one", "--curve", daemon.home / "loss.png")
     assert (wrong.returncode, wrong.stderr) == (
         2,
-        "stylefolder: --curve wants one photo, and a name that ends in .png, .svg, .pdf.\n",
+        "stylefolder: --curve needs one photo, and a file name that ends in .png, .svg, .pdf.\n",
     )
     with Image.open(daemon.home / "x.webp") as image:
         assert (image.format, image.size) == ("WEBP", small.size)
@@ -105,7 +105,7 @@ def test_the_daemon_is_paused(daemon: Daemon, fast: str, small: Image.Image) -> 
         text=True,
     )
     assert process.stderr is not None
-    assert "The daemon is paused: `stylefolder resume` lets it go on" in process.stderr.readline()
+    assert "The daemon is paused: run `stylefolder resume` to continue" in process.stderr.readline()
     wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["queued"])
     daemon.run("resume")
     assert process.wait(60) == 0
@@ -128,6 +128,6 @@ def test_the_daemon_ends_meanwhile(daemon: Daemon, slow: str, small: Image.Image
     )
     wait_for(daemon.running)
     daemon.kill()
-    assert "The daemon has ended: it goes on without it." in process.communicate(timeout=90)[1]
+    assert "The daemon has ended. Continuing without it." in process.communicate(timeout=90)[1]
     assert process.returncode == 0
     assert is_picture(daemon.home / "out.png")

@@ -27,7 +27,7 @@ def test_config(daemon: Daemon) -> None:
     editor.chmod(0o755)
     daemon.extra = {"EDITOR": str(editor), "VISUAL": str(editor)}
     edited = daemon.run("config", "edit")
-    assert (edited.returncode, edited.stdout) == (0, f"{path} is sound.\n")
+    assert (edited.returncode, edited.stdout) == (0, f"{path} is fine.\n")
     assert yaml.safe_load(daemon.run("config", "show").stdout) == {**Settings().model_dump(), "patience": 50}
     uncommented = "\n".join(
         line.removeprefix("# ")
@@ -43,7 +43,7 @@ def test_config(daemon: Daemon) -> None:
     daemon.extra = {"EDITOR": "nanoo", "VISUAL": "nanoo"}
     none = daemon.run("config", "edit")
     assert none.returncode == 2
-    assert "The editor could not be used" in none.stderr
+    assert "The editor could not be started" in none.stderr
     assert daemon.run("--version").stdout.startswith("stylefolder 0.")
 
 
@@ -66,7 +66,9 @@ def test_photos_in_the_wrong_place(daemon: Daemon, small: Image.Image) -> None:
     (daemon.root / "holiday" / "a.MOV").write_text("video")
     small.save(daemon.root / "astray.JPG")
     daemon.start()
-    says = "astray.JPG lies beside the folders, where nothing is styled: drop photos into one of them, such as oil."
+    says = (
+        "astray.JPG is beside the folders, where nothing is styled: drop photos into one of the folders, such as oil."
+    )
     wait_for(lambda: daemon.status()["problems"] == [says])
     assert says in daemon.said()
     wait_for(lambda: len(daemon.jobs("state = 'failed'")) == 2)
@@ -77,7 +79,7 @@ def test_photos_in_the_wrong_place(daemon: Daemon, small: Image.Image) -> None:
     wait_for(lambda: daemon.status()["state"] == "healthy")
     said = daemon.run("status", "--once").stdout
     assert "failed: " in said
-    assert "`stylefolder retry 1` tries again." in said
+    assert "To try again, run `stylefolder retry 1`." in said
 
 
 def test_the_log_has_what_happened(daemon: Daemon, fast: str, small: Image.Image) -> None:
@@ -134,7 +136,7 @@ def test_service(daemon: Daemon, systemctl: Path) -> None:
         "--user disable --now stylefolder.service",
         "--user daemon-reload",
     ]
-    assert daemon.run("service", "remove").stdout == "It is not installed.\n"
+    assert daemon.run("service", "remove").stdout == "The service is not installed.\n"
 
 
 def test_no_systemd(daemon: Daemon) -> None:
@@ -142,7 +144,7 @@ def test_no_systemd(daemon: Daemon) -> None:
     done = daemon.run("service", "install")
     assert (done.returncode, done.stderr) == (
         2,
-        "stylefolder: There is no systemctl here: start `stylefolder watch` by what your system has for that.\n",
+        "stylefolder: There is no systemctl here: start `stylefolder watch` with what your system has for that.\n",
     )
 
 
@@ -155,7 +157,7 @@ def test_a_systemd_without_a_session(daemon: Daemon, systemctl: Path) -> None:
     assert daemon.run("service", "remove").stdout == f"Removed {unit}\n"
     done = daemon.run("service", "install")
     assert (done.returncode, done.stderr) == (
-        2, "stylefolder: No session of systemd answers: let your system start `stylefolder watch` in its own way (Failed to connect to bus).\n"
+        2, "stylefolder: No systemd session answers: start `stylefolder watch` with what your system has for that (Failed to connect to bus).\n"
     )  # fmt: skip
     assert not unit.exists()
 
@@ -169,4 +171,4 @@ def test_doctor_looks_at_settings_and_daemon(daemon: Daemon, small: Image.Image)
     assert done.returncode == 1
     assert "WRONG settings: " in done.stdout and "settings.yaml:1: originals: " in done.stdout
     assert f"ok    daemon: process {daemon.pid} watches {daemon.root}, degraded" in done.stdout
-    assert "WRONG daemon: astray.jpg lies beside the folders" in done.stdout
+    assert "WRONG daemon: astray.jpg is beside the folders" in done.stdout

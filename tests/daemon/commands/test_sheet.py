@@ -52,7 +52,7 @@ def test_wrong_wishes(two: tuple[Daemon, Path, str]) -> None:
         (["-o", photo], f"{photo} is the photo itself, which is never changed: give another name after -o."),
         (
             ["-o", "sheet.doc"],
-            "sheet.doc: a sheet is a picture (.jpg, .jpeg, .png, .webp) or a page (.html): end its name so.",
+            "sheet.doc: a sheet is a picture (.jpg, .jpeg, .png, .webp) or a page (.html): give it such a name.",
         ),
     ):
         done = daemon.run("sheet", photo, *given)

@@ -1,4 +1,4 @@
-"""The Engine with a real worker, where the GPU fails in mid-Job. No GPU breaks on request: its error is put in where torch raises it."""
+"""The Engine with a real worker whose GPU fails. No GPU breaks on request, so torch's error is raised in its place."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ import torch
 from PIL import Image
 
 from daemon.engine import worker
-from daemon.engine.engine import Engine
-from daemon.engine.worker import Controls, Finished, Order
+from daemon.engine.engine import Engine, time_left
+from daemon.engine.messages import Assignment, Controls, Finished
 from daemon.events import Event, JobChosen, JobDone, JobFailed, Note
-from daemon.folders import completeness
-from daemon.ledger.job import MAX_ATTEMPTS, Job
+from daemon.ledger.job import MAX_ATTEMPTS, Job, Order
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.signature import look, sha256
+from daemon.settings import Settings
 from stylecore import Preset
 
 GONE = Finished(
-    1,
-    "again",
-    reason="The GPU failed (CUDA error: unspecified launch failure)",
-    mendable=True,
-    ends=True,
-    device_lost=True,
+    1, "again", reason="The GPU failed (CUDA error: unspecified launch failure)", ends=True, device_lost=True
 )
+SETTINGS = Settings()
 
 
 @pytest.fixture
@@ -35,15 +32,14 @@ def job(small: Image.Image, quick: Preset, tmp_path: Path) -> Iterator[tuple[Led
     photo = tmp_path / "a.png"
     small.save(photo)
     with contextlib.closing(Ledger(":memory:")) as ledger:
-        yield (
-            ledger,
-            ledger.ask(
-                "command", photo, quick, completeness.sha256(photo), completeness.look(photo), tmp_path / "out.png"
-            ),
-        )
+        yield ledger, ledger.queue.ask("command", photo, quick, sha256(photo), look(photo), tmp_path / "out.png")
 
 
-def test_torchs_word_for_a_failed_gpu_ends_the_worker(
+def engine_of(ledger: Ledger, device: str, events: list[Event]) -> Engine:
+    return Engine(ledger, device, events.append, lambda job, extension: job.photo.with_name(f"result{extension}"))
+
+
+def test_torchs_error_for_a_failed_gpu_ends_the_worker(
     job: tuple[Ledger, Job], quick: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -54,49 +50,58 @@ def test_torchs_word_for_a_failed_gpu_ends_the_worker(
     monkeypatch.setattr("stylecore.transfer.stylize", fail)
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    made = job[1]
-    order = Order(1, made.photo, made.signature, quick, made.target, {}, False)
+    photo = job[1].photo
+    order = Order(1, photo, quick, look(photo), photo.with_name("out.png"))
     with ours, theirs:
-        assert worker._obey(order, "cpu", theirs, Controls(context.RawValue("q", 0), context.RawValue("b", 0))) == GONE
+        daemon = worker.Daemon(theirs, Controls(context.RawValue("q", 0), context.RawValue("b", 0)))
+        assert worker.do(Assignment(order, photo.parent, waits=False), "cpu", daemon) == GONE
 
 
 @pytest.mark.slow
-def test_the_job_goes_on_on_the_cpu(job: tuple[Ledger, Job]) -> None:
+def test_the_job_continues_on_the_cpu(job: tuple[Ledger, Job]) -> None:
     ledger, made = job
     events: list[Event] = []
-    engine = Engine(ledger, "auto", lambda _: {}, events.append)
+    engine = engine_of(ledger, "auto", events)
     try:
         while not any(isinstance(event, JobChosen) for event in events):
-            engine.turn(0.05)
-        first = engine.worker
+            engine.turn(0.05, SETTINGS)
+        first = engine.slot.pid
         engine._finished, engine._device_lost = GONE, True
         while not any(isinstance(event, (JobDone, JobFailed)) for event in events):
-            engine.turn(0.05)
-        assert engine.worker not in (None, first)
+            engine.turn(0.05, SETTINGS)
+        assert engine.slot.pid not in (None, first)
     finally:
         engine.stop()
-    assert [event.text for event in events if isinstance(event, Note)] == [
-        f"a.png: {GONE.reason}; it is tried again on the CPU."
-    ]
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes == [f"a.png: {GONE.reason}. Trying again on the CPU."]
     (done,) = (event for event in events if isinstance(event, JobDone))
     assert done.job.attempts == 2
-    assert made.target is not None and made.target.exists()
+    assert done.job.result == made.photo.with_name("out.png")
+    assert done.job.result.exists()
 
 
-def test_a_device_that_was_named_is_tried_again_and_at_last_given_up(job: tuple[Ledger, Job]) -> None:
+def test_a_named_device_is_tried_again_and_then_given_up(job: tuple[Ledger, Job]) -> None:
     ledger, _ = job
     events: list[Event] = []
-    engine = Engine(ledger, "cpu", lambda _: {}, events.append)
+    engine = engine_of(ledger, "cpu", events)
     try:
         for _ in range(MAX_ATTEMPTS):
             while engine.job is None:
-                engine.turn(0.05)
+                engine.turn(0.05, SETTINGS)
             engine._finished, engine._device_lost = GONE, True
             engine._settle()
     finally:
         engine.stop()
-    assert [event.text.rpartition("; ")[2] for event in events if isinstance(event, Note)] == ["it is tried again."] * (
-        MAX_ATTEMPTS - 1
-    )
+    notes = [event.text.rpartition(". ")[2] for event in events if isinstance(event, Note)]
+    assert notes == ["Trying again."] * (MAX_ATTEMPTS - 1)
     (failed,) = (event for event in events if isinstance(event, JobFailed))
-    assert (failed.job.reason or "").startswith(f"{GONE.reason}, {MAX_ATTEMPTS} times")
+    assert (failed.job.reason or "").startswith(f"{GONE.reason} {MAX_ATTEMPTS} times")
+
+
+def test_the_time_left_follows_others_first_and_its_own_pace_later() -> None:
+    assert time_left(0, 0, None) is None
+    assert time_left(0, 0, 60) == 60
+    assert time_left(70, 0, 60) == 0
+    assert time_left(10, 0.5, None) == 10
+    assert time_left(10, 0.5, 30) == 15
+    assert time_left(10, 1, 60) == 0

@@ -58,7 +58,7 @@ def test_full_for_the_result(daemon: Daemon, fast: str, small: Image.Image) -> N
     disk.fill()
     small.save(inbox / "a.png")
     small.rotate(90).save(inbox / "b.png")
-    wait_for(lambda: "cannot be written (No space left on device): make room" in problems(daemon))
+    wait_for(lambda: "cannot be written (No space left on device): free some space" in problems(daemon))
     assert daemon.status()["state"] == "degraded"
     assert daemon.client.ask("GET", "/v1/jobs")["jobs"][0]["state"] in ("queued", "running"), (
         "held, and the API answers"
@@ -79,7 +79,7 @@ def test_full_for_the_ledger(daemon: Daemon, fast: str, small: Image.Image) -> N
     disk.fill()
     for i in range(30):
         small.rotate(3 * i).save(inbox / f"{i}.png")
-    wait_for(lambda: "There is no room for the Ledger" in problems(daemon))
+    wait_for(lambda: "The disk of the Ledger" in problems(daemon))
     time.sleep(2)
     assert daemon.process is not None
     assert daemon.process.poll() is None, "it holds"
@@ -94,7 +94,7 @@ def test_full_for_what_is_sent(daemon: Daemon, fast: str, small: Image.Image) ->
     daemon.start()
     wait_for(lambda: any(p["name"] == "one" for p in daemon.client.ask("GET", "/v1/presets")["presets"]))
     disk.fill(leave=500_000)
-    with pytest.raises(Refused, match="make room") as refused:
+    with pytest.raises(Refused, match="free some space") as refused:
         daemon.client.ask("POST", "/v1/jobs", bytes(3_000_000), preset="one")
     assert refused.value.status == 507
     assert not list((disk.path / "spool").iterdir()), "nothing is left of it"
@@ -127,10 +127,13 @@ def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, sm
     wait_for(lambda: is_picture(inbox / "styled" / "open.png"))
     assert "cannot be read (Permission denied)" in daemon.reason(inbox / "secret.png")
     wait_for(
-        lambda: f"The folder {inbox / 'folder'} cannot be read (Permission denied): mend its rights" in problems(daemon)
+        lambda: (
+            f"The folder {inbox / 'folder'} cannot be read (Permission denied): check its permissions"
+            in problems(daemon)
+        )
     )
     wait_for(lambda: daemon.jobs("state = 'failed' AND preset = CAST('closed' AS BLOB)"))
-    assert "mend the folder's rights" in daemon.jobs("preset = CAST('closed' AS BLOB)")[0]["reason"]
+    assert "check the folder's permissions" in daemon.jobs("preset = CAST('closed' AS BLOB)")[0]["reason"]
     (inbox / "secret.png").chmod(0o600)
     wait_for(lambda: is_picture(inbox / "styled" / "secret.png"))
     closed.chmod(0o700)
@@ -184,5 +187,5 @@ def test_full_for_what_apply_writes(daemon: Daemon, tmp_path: Path, small: Image
         timeout=120,
     )
     assert done.returncode == 1
-    assert "out.png cannot be written (No space left on device): make room" in done.stderr
+    assert "out.png cannot be written (No space left on device): free some space" in done.stderr
     assert "Traceback" not in done.stderr

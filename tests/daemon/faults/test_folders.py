@@ -42,7 +42,7 @@ def test_inotify_used_up(daemon: Daemon, fast: str, small: Image.Image, limit: s
     ]
     inbox = daemon.preset("one", fast)
     daemon.start()
-    wait_for(lambda: f"({why})" in problems(daemon) and "looked through every few seconds instead" in problems(daemon))
+    wait_for(lambda: f"({why})" in problems(daemon) and "scanned every few seconds instead" in problems(daemon))
     small.save(inbox / "a.png")
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"), 20)
 
@@ -54,7 +54,7 @@ def test_the_root_is_taken_away_and_made_again(daemon: Daemon, fast: str, small:
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
     shutil.rmtree(daemon.root, ignore_errors=True)
-    wait_for(lambda: f"The folder {daemon.root} was taken away: it goes on when it is back." in daemon.said())
+    wait_for(lambda: f"The folder {daemon.root} was removed. Work continues when it is back." in daemon.said())
     shutil.rmtree(daemon.root, ignore_errors=True)
     daemon.preset("one", fast)
     small.rotate(90).save(inbox / "b.png")
@@ -70,7 +70,7 @@ def test_the_root_is_renamed_and_comes_back(daemon: Daemon, fast: str, small: Im
     daemon.start()
     wait_for(lambda: daemon.jobs("state = 'done'"))
     daemon.root.rename(daemon.home / "elsewhere")
-    wait_for(lambda: "was taken away" in daemon.said())
+    wait_for(lambda: "was removed" in daemon.said())
     time.sleep(1)
     assert not daemon.root.exists()
     (daemon.home / "elsewhere").rename(daemon.root)
@@ -112,7 +112,7 @@ def test_a_photo_is_deleted_while_queued_and_while_running(
     (inbox / "queued.png").unlink()
     wait_for(lambda: is_picture(long / "styled" / "running.png"))
     wait_for(lambda: daemon.jobs("state = 'cancelled'"))
-    assert daemon.jobs("state = 'cancelled'")[0]["reason"] == "The photo was taken away before its turn."
+    assert daemon.jobs("state = 'cancelled'")[0]["reason"] == "The photo was removed before its turn."
 
 
 @pytest.mark.slow
@@ -139,11 +139,11 @@ def test_an_output_folder_equal_to_an_inbox(daemon: Daemon, fast: str, small: Im
         daemon.settings(f"originals: keep\nresults: {wrong}\n")
         refused = daemon.run("watch", daemon.root, "--once")
         assert refused.returncode == 2
-        assert f"{path}:2: results: {wrong} lies in the watched folder" in refused.stderr
+        assert f"{path}:2: results: {wrong} is in the watched folder" in refused.stderr
     daemon.settings("originals: keep\n")
     daemon.start()
     daemon.settings(f"originals: keep\nresults: {inbox}\n")
-    wait_for(lambda: f"{path}:2: results: {inbox} lies in the watched folder" in problems(daemon))
+    wait_for(lambda: f"{path}:2: results: {inbox} is in the watched folder" in problems(daemon))
     small.save(inbox / "a.png")
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
     assert sorted(p.name for p in inbox.iterdir()) == ["a.png", "styled"]
@@ -229,7 +229,7 @@ def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kep
     small.rotate(90).save(inbox / "new.png")
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "new.png"))
-    assert "The Ledger was damaged and is set aside as" in daemon.said()
+    assert "The Ledger was damaged and was set aside as" in daemon.said()
     assert list(ledger.parent.glob("ledger.sqlite3.damaged-*"))
     assert {name: (inbox / name).read_bytes() for name in before} == before
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 6)
@@ -284,7 +284,7 @@ def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small
     (inbox / "originals").write_text("a file where the folder would be")
     small.save(inbox / "a.png")
     daemon.start()
-    wait_for(lambda: f"{inbox / 'a.png'} stays where it is" in daemon.said())
+    wait_for(lambda: f"could not be applied to {inbox / 'a.png'}" in daemon.said())
     assert is_picture(inbox / "styled" / "a.png")
     assert is_picture(inbox / "a.png")
     daemon.stop()
@@ -308,7 +308,7 @@ def test_another_photo_of_the_same_name(daemon: Daemon, fast: str, small: Image.
     first = (styled / "a.png").read_bytes()
     if choice == "keep":
         (inbox / "a.png").unlink()
-        wait_for(lambda: daemon.jobs("inode < 0"))
+        wait_for(lambda: daemon.photos("presence = 'gone'"))
     wait_for(lambda: not (inbox / "a.png").exists())
     small.rotate(180).save(inbox / "a.png")
     small.rotate(90).save(inbox / "b.png")
@@ -402,7 +402,7 @@ def test_an_index_of_the_ledger_is_damaged(daemon: Daemon, fast: str, small: Ima
         database.execute(f"PRAGMA schema_version = {version + 2}")
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
-    assert "The Ledger was damaged and is set aside as" in daemon.said()
+    assert "The Ledger was damaged and was set aside as" in daemon.said()
     assert len(list((daemon.root / ".stylefolder").glob("ledger.sqlite3.damaged-*"))) >= 1
 
 

@@ -87,7 +87,7 @@ def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Imag
     for death in range(1, 4):
         wait_for(lambda death=death: begun(daemon, inbox / "a.png") == death and daemon.running())
         daemon.workers()[0].send_signal(number)
-    assert f"The worker died of it (signal {number.value}), 3 times" in daemon.reason(inbox / "a.png")
+    assert f"The worker died (signal {number.value}) 3 times" in daemon.reason(inbox / "a.png")
     small.save(other / "b.png")
     wait_for(lambda: is_picture(other / "styled" / "b.png"))
 
@@ -142,7 +142,7 @@ def test_out_of_memory_on_the_device(daemon: Daemon, fast: str, small: Image.Ima
     worker = daemon.workers()[0]
     worker.rlimit(resource.RLIMIT_AS, (worker.memory_info().vms + 60_000_000, -1))  # not even for small tiles
     small.resize((1500, 1000)).save(large / "b.png")
-    assert "memory is not enough for this size: give a smaller `size`" in daemon.reason(large / "b.png")
+    assert "too little memory for this size: choose a smaller `size`" in daemon.reason(large / "b.png")
     small.rotate(90).save(inbox / "c.png")
     wait_for(lambda: is_picture(inbox / "styled" / "c.png"))
 
@@ -177,7 +177,7 @@ def test_a_second_daemon_ends_and_names_the_first(shared: Daemon) -> None:
         [*STYLEFOLDER, "watch", str(shared.root)], env=shared.environment, capture_output=True, text=True, timeout=60
     )
     assert second.returncode == 2
-    assert f"Another stylefolder (process {shared.pid}) watches {shared.root} already" in second.stderr
+    assert f"Another Stylefolder (process {shared.pid}) already watches {shared.root}" in second.stderr
     assert shared.status()["pid"] == shared.pid, "the first one's address is left as it is"
 
 
@@ -203,7 +203,7 @@ def test_cancel_stops_within_two_steps(
     small.save(other / "b.png")
     number = running["job"]["id"]
     at = daemon.status()["running"][0]["step"]
-    assert daemon.client.ask("DELETE", f"/v1/jobs/{number}")["state"] == "cancelled"
+    assert daemon.client.ask("DELETE", f"/v1/jobs/{number}")["state"] == "cancelling"
     wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobCancelled"])
     last = max(e["step"] for e in daemon.events() if e["event"] == "JobStepped")
     assert last <= at + 2
@@ -228,14 +228,14 @@ def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.I
     first = daemon.jobs()[0]["id"]
     assert (
         daemon.run("cancel", first).stdout
-        == f"Job {first} is cancelled; `stylefolder retry {first}` takes it up again.\n"
+        == f"Job {first} is cancelled. To start it again, run `stylefolder retry {first}`.\n"
     )
     assert daemon.run("resume").returncode == 0
     wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
     assert not (inbox / "styled" / "a.png").exists()
     assert daemon.run("retry", first).returncode == 0
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
-    assert daemon.run("cancel", first).stdout == f"Job {first} is done already: there is nothing to cancel.\n"
+    assert daemon.run("cancel", first).stdout == f"Job {first} is already done: there is nothing to cancel.\n"
     missing = daemon.run("cancel", 999)
     assert (missing.returncode, missing.stderr) == (2, "stylefolder: There is no Job 999.\n")
 
@@ -245,7 +245,7 @@ def test_no_daemon(daemon: Daemon) -> None:
         done = daemon.run(*command)
         assert (done.returncode, done.stderr) == (
             3,
-            "stylefolder: No daemon is running: `stylefolder watch` starts one.\n",
+            "stylefolder: No daemon is running: run `stylefolder watch` to start one.\n",
         )
 
 

@@ -1,4 +1,4 @@
-"""Names of Results, reasons and Inboxes."""
+"""Names of Results, failure notes and Inboxes."""
 
 from __future__ import annotations
 
@@ -8,61 +8,68 @@ from pathlib import Path
 
 import pytest
 
-from daemon import paths
+from daemon.errors import SettingsError
 from daemon.folders.inboxes import ignored
-from daemon.ledger.job import Job, Signature
+from daemon.folders.layout import Layout
+from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
-from daemon.settings import SettingsError, load_settings
-from daemon.watch import result_names
+from daemon.ledger.signature import Signature
+from daemon.paths import free_name
+from daemon.sentences import printable
+from daemon.settings import load_settings
 from stylecore.preset import Preset
 
 ROOT = Path("/root")
+LAYOUT = Layout(ROOT)
 
 
 @pytest.fixture
-def job(quick: Preset) -> Job:
-    return Job(
-        1, "folder", ROOT / "oil" / "trip" / "IMG 1.JPG", "oil", quick, "digest", Signature(1, 1, 1, 1), None, "running", 1,
-        None, None, None, 0.0, None, None,
-    )  # fmt: skip
+def job() -> Job:
+    photo = ROOT / "oil" / "trip" / "IMG 1.JPG"
+    return Job(1, "folder", photo, "oil", "running", 1, None, None, 0.0, None, None)
 
 
 def test_results_mirror_the_photos(job: Job) -> None:
-    assert paths.result_path(ROOT, job, ".jpg", "styled") == ROOT / "oil" / "styled" / "trip" / "IMG 1.JPG"
-    assert paths.result_path(ROOT, job, ".png", "styled") == ROOT / "oil" / "styled" / "trip" / "IMG 1.png"
-    assert paths.reason_path(ROOT, job) == ROOT / "oil" / "failed" / "trip" / "IMG 1.JPG.txt"
+    assert LAYOUT.result_path(job, ".jpg") == ROOT / "oil" / "styled" / "trip" / "IMG 1.JPG"
+    assert LAYOUT.result_path(job, ".png") == ROOT / "oil" / "styled" / "trip" / "IMG 1.png"
+    assert Layout(ROOT, "/all").result_path(job, ".jpg") == Path("/all/oil/trip/IMG 1.JPG")
+    assert LAYOUT.failure_note(job) == ROOT / "oil" / "failed" / "trip" / "IMG 1.JPG.txt"
+    assert LAYOUT.original_path(job) == ROOT / "oil" / "originals" / "trip" / "IMG 1.JPG"
 
 
 def test_the_longest_names_stay_within_255_bytes(job: Job) -> None:
     for name in ("x" * 251 + ".gif", "é" * 125 + ".gif", os.fsdecode(b"\xe9" * 251) + ".gif"):
         long = replace(job, photo=ROOT / "oil" / name)
-        assert len(os.fsencode(paths.result_path(ROOT, long, ".png", "styled").name)) <= 255
-        assert len(os.fsencode((paths.reason_path(ROOT, long) or ROOT).name)) <= 255
+        assert len(os.fsencode(LAYOUT.result_path(long, ".png").name)) <= 255
+        assert len(os.fsencode((LAYOUT.failure_note(long) or ROOT).name)) <= 255
 
 
 def test_two_photos_never_share_a_result(quick: Preset) -> None:
     ledger = Ledger(":memory:")
     names = []
     for name in ("a.gif", "a.png", "a.bmp"):
-        ledger.add(ROOT / "oil" / name, "oil", quick, name, Signature(1, 1, 1, 1))
-        job = ledger.take()
-        assert job is not None
-        result = result_names(ROOT, ledger, job, "styled")[".png"]
-        ledger.done(job, result)
+        ledger.queue.add(ROOT / "oil" / name, "oil", quick, name, Signature(1, 1, 1, 1))
+        taken = ledger.queue.take()
+        assert taken is not None
+        job, _ = taken
+        wanted = LAYOUT.result_path(job, ".png")
+        result = free_name(wanted, lambda path, job=job: not ledger.photos.may_write(path, job))
+        ledger.queue.finishing(job, result.with_name("part"), result, name)
+        ledger.queue.done(job)
         names.append(result.name)
     assert names == ["a.png", "a-2.png", "a-3.png"]
 
 
 def test_names_are_harmless_on_a_terminal() -> None:
-    assert paths.printable("a\x1b[31m\nb") == "a\\x1b[31m\\nb"
-    assert paths.printable(os.fsdecode(b"caf\xe9.jpg")) == "caf\\udce9.jpg"
-    assert paths.printable("Übergröße 写真.jpg") == "Übergröße 写真.jpg"
+    assert printable("a\x1b[31m\nb") == "a\\x1b[31m\\nb"
+    assert printable(os.fsdecode(b"caf\xe9.jpg")) == "caf\\udce9.jpg"
+    assert printable("Übergröße 写真.jpg") == "Übergröße 写真.jpg"
 
 
 @pytest.mark.parametrize(
     "name", [".DS_Store", "._x.jpg", "x.jpg.part", "x.crdownload", "Thumbs.db", "@eaDir", ".x.jpg.Ab12Cd", "x.xmp"]
 )
-def test_what_is_no_photo_isignored(name: str) -> None:
+def test_what_is_no_photo_is_ignored(name: str) -> None:
     assert ignored(name)
     assert not ignored("x.jpg")
 

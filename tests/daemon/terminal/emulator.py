@@ -1,4 +1,5 @@
-"""A command in a real pseudo-terminal, its screen kept by an emulator (pyte), to be read by tests and drawn as a picture."""
+"""A command in a real pseudo-terminal, its screen kept by an emulator (pyte), to be read by tests and drawn as a
+picture."""
 
 from __future__ import annotations
 

@@ -13,25 +13,24 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from daemon.events import JobChosen, JobDone, JobFailed, Note
-from daemon.ledger.job import Job, Signature
-from daemon.terminal.output import sentence, view
+from daemon.events import JobChosen, JobDone, JobFailed, LossPoint, Note
+from daemon.ledger.job import Job
+from daemon.sentences import sentence
+from daemon.terminal.output import view
+from tests.harness import REPOSITORY
 
 PHOTO = Path(os.fsdecode(b"/in/a\x1b[2J\xe9.jpg"))
 
 
 @pytest.fixture
 def done() -> Job:
-    seen = Signature(1, 1, 1, 1)
-    return Job(
-        1, "folder", PHOTO, "oil", None, "digest", seen, None, "done", 1, None, Path("/out/a.jpg"), None, 0.0, 1.0, 3.5
-    )
+    return Job(1, "folder", PHOTO, "oil", "done", 1, None, Path("/out/a.jpg"), 0.0, 1.0, 3.5)
 
 
 def test_sentences_are_harmless(done: Job) -> None:
     failed = replace(done, state="failed", reason="It is\x1b[31m broken", result=None)
-    assert sentence(JobDone(done, ("CMYK: the Result is RGB.",), (), {})) == (
-        "a\\x1b[2J\\udce9.jpg: done in 2.5 s, /out/a.jpg CMYK: the Result is RGB."
+    assert sentence(JobDone(done, ("It is CMYK; the Result is RGB.",), (), {})) == (
+        "a\\x1b[2J\\udce9.jpg: done in 2.5 s, /out/a.jpg It is CMYK; the Result is RGB."
     )
     assert sentence(JobFailed(failed)) == "a\\x1b[2J\\udce9.jpg: failed. It is\\x1b[31m broken"
 
@@ -41,16 +40,17 @@ def test_plain_says_the_device_once_and_the_loss_at_intervals(done: Job, capsys:
         for _ in range(2):
             show(JobChosen(done, "CPU, 2 threads, bf16", (384, 256)))
         show(Note("Look out", warning=True))
-        show(JobDone(done, (), ((1, 1, 2.0, 0.5, 1.5), (10, 1, 0.25, 0.05, 0.2), (11, 2, 0.5, 0.1, 0.4)), {}))
+        curve = (LossPoint(1, 1, 2.0, 0.5, 1.5), LossPoint(10, 1, 0.25, 0.05, 0.2), LossPoint(11, 2, 0.5, 0.1, 0.4))
+        show(JobDone(done, (), curve, {}))
     out, err = capsys.readouterr()
-    assert out.count("Working on CPU, 2 threads, bf16; this photo at 384 x 256 pixels") == 1
+    assert out.count("Painting on CPU, 2 threads, bf16, at 384 x 256 pixels") == 1
     assert "total loss by step: 1: 2, 10: 0.25; 11: 0.5" in out
     assert err == "Look out\n"
 
 
 def test_json_lines(done: Job, capsys: pytest.CaptureFixture[str]) -> None:
     with view(plain=False, as_json=True) as show:
-        show(JobDone(done, (), ((1, 1, 2.0, 0.5, 1.5),), {"write": 0.1}))
+        show(JobDone(done, (), (LossPoint(1, 1, 2.0, 0.5, 1.5),), {"write": 0.1}))
     event = json.loads(capsys.readouterr().out)
     assert (event["event"], event["job"]["seconds"], event["job"]["result"], event["curve"]) == (
         "JobDone",
@@ -69,7 +69,7 @@ def test_bars_on_a_terminal(tmp_path: Path, small: Image.Image, quick_yaml: str)
         **os.environ,
         "TERM": "xterm-256color",
         "COLUMNS": "100",
-        "PYTHONPATH": str(Path(__file__).parent.parent.parent),
+        "PYTHONPATH": str(REPOSITORY),
     }
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)

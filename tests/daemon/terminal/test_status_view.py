@@ -1,4 +1,5 @@
-"""The status view in a real pseudo-terminal: `watch` and `status`, resized, narrow, without colour, without UTF-8, left alone."""
+"""The status view in a real pseudo-terminal: `watch` and `status`, resized, narrow, without colour, without UTF-8, left
+alone."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
         terminal.press("p")
         terminal.until("● paused")
         terminal.press("c")
-        terminal.until(f"running.png is cancelled; `stylefolder retry {ran}` begins it again.")
+        terminal.until(f"Cancelled running.png. To start it again, run `stylefolder retry {ran}`.")
         terminal.until("Paused; 1 queued.")
         terminal.press("r")
         terminal.until("1 queued again.")
@@ -133,7 +134,7 @@ def test_the_daemon_ends_under_it(working: Daemon, number: signal.Signals) -> No
         working.process.send_signal(number)
         assert terminal.process.wait(40) == 3
         terminal.read(0.5)
-        assert b"The daemon has ended: `stylefolder watch` starts it again." in terminal.raw
+        assert b"The daemon has ended: run `stylefolder watch` to start it again." in terminal.raw
         assert LEFT in terminal.raw and termios.tcgetattr(terminal.theirs) == terminal.before
         assert b"Traceback" not in terminal.raw
 

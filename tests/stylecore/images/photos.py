@@ -12,7 +12,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from stylecore.images import exif
-from stylecore.images.encode import EXTENSIONS, Result
+from stylecore.images.encode import Result
+from stylecore.images.formats import EXTENSIONS
 from stylecore.images.photo import Photo
 
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "heic"]

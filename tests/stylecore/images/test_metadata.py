@@ -14,7 +14,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from stylecore.images import exif
 from stylecore.images.decode import load_photo
-from stylecore.images.encode import EXTENSIONS, _chunk, save_result
+from stylecore.images.encode import _chunk, save_result
+from stylecore.images.formats import EXTENSIONS
 from stylecore.preset import Output
 from tests.harness import difference
 from tests.stylecore.images.photos import FORMATS, LOSSLESS, adobe_rgb, check_upright, result_of, rich_exif, write_photo
@@ -59,14 +60,14 @@ def test_the_thumbnail_is_the_results_own(tmp_path: Path, small: Image.Image) ->
 def test_a_damaged_exif_block_is_left_alone() -> None:
     whole = rich_exif(6)
     for cut in (0, 3, 8, 9, 40, 100, len(whole) - 10):
-        exif.made_true(whole[:cut], 10, 10, None)
+        exif.corrected(whole[:cut], 10, 10, None)
         assert exif.orientation(whole[:cut]) in (1, 6)
     noise = np.random.default_rng(0)
     for _ in range(300):
         broken = bytearray(whole)
         for at in noise.integers(8, len(whole), 12):
             broken[at] = noise.integers(256)
-        assert len(exif.made_true(bytes(broken), 10, 10, None)) == len(whole)
+        assert len(exif.corrected(bytes(broken), 10, 10, None)) == len(whole)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

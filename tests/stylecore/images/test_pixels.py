@@ -13,7 +13,8 @@ from PIL import ExifTags, Image
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
-from stylecore.images.encode import EXTENSIONS, save_result
+from stylecore.images.encode import save_result
+from stylecore.images.formats import EXTENSIONS
 from stylecore.images.photo import Photo
 from stylecore.preset import Output
 from tests.harness import difference
@@ -46,7 +47,7 @@ def test_grey_palette_cmyk_and_alpha(tmp_path: Path, small: Image.Image) -> None
     assert out.mode == "RGBA"
     assert difference(out.getchannel("A"), alpha) == 0
     notes = save_result(result_of(photo), tmp_path / "out.jpg", Output())
-    assert notes == ["jpeg holds no transparency: it became white."]
+    assert notes == ["jpeg holds no transparency, so it became white."]
     assert np.asarray(Image.open(tmp_path / "out.jpg"))[0].mean() > 250, "the gradient begins transparent"
 
 
@@ -71,7 +72,7 @@ def test_16_bits_in_16_bits_out(tmp_path: Path, kind: str, channels: int) -> Non
     assert np.array_equal(again.pixels, photo.pixels)
     assert (again.alpha is None) == (channels != 4)
     notes = save_result(result_of(photo), tmp_path / "result.jpg", Output())
-    assert any("16 were cut to 8" in note for note in notes)
+    assert any("16 bits were reduced to 8" in note for note in notes)
 
 
 def test_16_bits_through_a_wide_profile(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_formats_that_cannot_hold_it(tmp_path: Path) -> None:
     wide = Photo(tmp_path / "wide.png", np.zeros((2, 17000, 3), np.uint8), "png")
     with pytest.raises(ResultError, match="webp holds 16383 pixels a side"):
         save_result(result_of(wide), tmp_path / "wide.webp", Output())
-    with pytest.raises(ResultError, match="no format is known"):
+    with pytest.raises(ResultError, match="is not a known format"):
         save_result(result_of(wide), tmp_path / "wide.bmp", Output())
 
 

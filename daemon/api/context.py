@@ -1,0 +1,106 @@
+"""What the routes know: a snapshot of the daemon's loop, and a Ledger of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import HTTPException
+
+from daemon.api.event_stream import EventStream
+from daemon.api.schema import JobOut, PendingOut, RunningOut, job_out
+from daemon.events import Event, JobCancelled
+from daemon.folders.layout import Layout
+from daemon.ledger.job import Job
+from daemon.ledger.ledger import Ledger
+from stylecore.preset import Preset
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The loop as it was after its last turn. ``pending``: the first of ``pending_count``. ``device``: as requested
+    (auto, cuda:1, ...). ``device_words``: what the worker said that it works on. ``worker``: its process ID.
+    ``upload_limit``: in bytes."""
+
+    presets: Mapping[str, Preset]
+    preset_errors: Mapping[str, str]
+    running: tuple[RunningOut, ...]
+    pending: tuple[PendingOut, ...]
+    pending_count: int
+    problems: tuple[str, ...]
+    device: str
+    device_words: str | None
+    worker: int | None
+    upload_limit: int
+
+
+class Loop(Protocol):
+    """The daemon's loop, as the API sees it. Any thread may call these; all return at once."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+    def cancel(self, job: int) -> None:
+        """The worker leaves this Job before its next step."""
+
+    def want_previews(self, wanted: bool) -> None: ...
+
+    def wake(self) -> None:
+        """There may be something to do."""
+
+    def announce_later(self, event: Event) -> None: ...
+
+
+class Context:
+    """Shared by all routes, which run in several threads: the Ledger is for one at a time."""
+
+    def __init__(self, layout: Layout, loop: Loop) -> None:
+        self.layout = layout
+        self.loop = loop
+        self.stream = EventStream(loop.want_previews)
+        self._ledger = Ledger(layout.ledger_file, layout.root)
+        self._lock = threading.Lock()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.loop.snapshot
+
+    @contextlib.contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        with self._lock:
+            yield self._ledger
+
+    def close(self) -> None:
+        with self._lock:
+            self._ledger.close()
+
+    def job(self, number: int) -> Job:
+        """Raises HTTPException (404)."""
+        with self.ledger() as ledger:
+            job = ledger.history.job(number)
+        if job is None:
+            raise HTTPException(404, f"There is no Job {number}.")
+        return job
+
+    def out(self, job: Job) -> JobOut:
+        if job.state != "queued":
+            return job_out(job)
+        with self.ledger() as ledger:
+            return job_out(job, ledger.history.ahead(job))
+
+    def paused(self) -> bool:
+        with self.ledger() as ledger:
+            return ledger.queue.paused()
+
+    def cancel(self, number: int) -> Job | None:
+        """None if it is finished, or unknown."""
+        with self.ledger() as ledger:
+            cancelled = ledger.queue.cancel(number)
+        if cancelled is not None and cancelled.state == "cancelling":
+            self.loop.cancel(number)
+        elif cancelled is not None:
+            self.loop.announce_later(JobCancelled(cancelled))
+        return cancelled

@@ -1,0 +1,247 @@
+"""Routes about Jobs: send a picture, follow it, fetch its Result, cancel and retry."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import Path as InPath
+from fastapi.responses import FileResponse, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
+
+from daemon.api import uploads
+from daemon.api.context import Context
+from daemon.api.errors import NO_JOB, WRONG_STATE
+from daemon.api.leases import Leases
+from daemon.api.schema import ErrorOut, JobOut, JobsOut, job_out
+from daemon.errors import LedgerError
+from daemon.events import JobQueued
+from daemon.ledger.job import FINISHED, Job, State
+from daemon.ledger.signature import look
+from stylecore.preset import MAX_SIZE, MAX_STEPS, MIN_SIZE, Colour, OutputFormat, Preset
+
+JOB_EVERY = 1.0  # seconds of silence
+ENDS = ("JobDone", "JobFailed", "JobCancelled")
+MAX_EDGE = 100_000  # pixels of a picture that is sent as samples
+JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+PICTURES = ("application/octet-stream", "image/*")
+
+
+class JobQuery(BaseModel):
+    """What can be asked of a picture that is sent. None leaves what the preset says."""
+
+    preset: str = Field(min_length=1, max_length=200, description="A preset's name.")
+    name: str = Field("picture", min_length=1, max_length=200, description="The picture's name, for people.")
+    strength: float | None = Field(None, ge=0, le=100)
+    size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] | Literal["full"] | None = Field(
+        None, description="The long edge, in pixels, at which the optimiser works; full: the picture's own."
+    )
+    steps: int | None = Field(None, ge=1, le=MAX_STEPS, description="In all.")
+    seed: int | None = Field(None, ge=0, lt=2**32, description="Another number gives another painting of the picture.")
+    colour: Colour | None = Field(None, description="Whose colours.")
+    format: OutputFormat | None = Field(None, description="The Result's format.")
+    quality: int | None = Field(None, ge=1, le=100)
+    width: int | None = Field(None, ge=1, le=MAX_EDGE, description="Of bare samples, as are height, channels and bits.")
+    height: int | None = Field(None, ge=1, le=MAX_EDGE)
+    channels: Literal["1", "2", "3", "4"] | None = Field(None, description="Grey, grey + alpha, RGB, RGB + alpha.")
+    bits: Literal["8", "16"] | None = Field(None, description="Per sample; 16 are little-endian.")
+    lease: float | None = Field(
+        None, gt=0, le=3600, description="Seconds after which the Job is cancelled, unless its events are being read."
+    )
+
+    def recipe(self, preset: Preset) -> Preset:
+        if self.steps is not None:
+            preset = preset.with_steps(self.steps)
+        given = self.model_dump(include={"strength", "size", "seed", "colour"}, exclude_none=True)
+        output = self.model_dump(include={"format", "quality"}, exclude_none=True)
+        return preset.model_copy(update={**given, "output": preset.output.model_copy(update=output)})
+
+    def pixels(self) -> uploads.Pixels | None:
+        """None if an image file is sent. Raises HTTPException (409)."""
+        if self.width and self.height and self.channels and self.bits:
+            return uploads.Pixels(self.width, self.height, int(self.channels), int(self.bits))
+        if any((self.width, self.height, self.channels, self.bits)):
+            raise HTTPException(409, "Bare samples need all four of width, height, channels and bits.")
+        return None
+
+
+def job_routes(context: Context, leases: Leases) -> APIRouter:
+    routes = APIRouter()
+    _new_job_route(routes, context, leases)
+    _reading_routes(routes, context)
+    _changing_routes(routes, context)
+    _event_route(routes, context, leases)
+    return routes
+
+
+def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
+    @routes.post(
+        "/v1/jobs",
+        status_code=201,
+        responses={
+            400: {"model": ErrorOut, "description": "The body is empty."},
+            404: {"model": ErrorOut, "description": "There is no such preset."},
+            409: {
+                "model": ErrorOut,
+                "description": "Some of width, height, channels and bits are missing, or the body's length differs.",
+            },
+            413: {"model": ErrorOut, "description": "The picture is larger than the settings allow."},
+            507: {"model": ErrorOut, "description": "The disk is full."},
+        },
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {kind: {"schema": {**BINARY["schema"], "minLength": 1}} for kind in PICTURES},
+            }
+        },
+    )
+    async def post_job(request: Request, query: Annotated[JobQuery, Query()]) -> JobOut:
+        """Queue the picture in the body, ahead of the folders' photos: an image file or, with width, height, channels
+        and bits, bare sRGB samples, whose Result is bare samples too, RGB or RGB + alpha."""
+        snapshot = context.snapshot
+        preset = snapshot.presets.get(query.preset)
+        if preset is None:
+            why = snapshot.preset_errors.get(query.preset) or f"There is no preset {query.preset!r}."
+            raise HTTPException(404, why)
+        recipe, pixels, body = query.recipe(preset), query.pixels(), request.stream()
+        limit = snapshot.upload_limit
+        path, digest = await uploads.receive(context.layout.uploads, query.name, body, pixels, limit)
+        job = await to_thread.run_sync(_ask, context, path, recipe, digest, query.lease is not None)
+        if query.lease is not None:
+            leases.grant(job.id, query.lease)
+        context.loop.announce_later(JobQueued(job))
+        return await to_thread.run_sync(context.out, job)
+
+
+def _ask(context: Context, photo: Path, recipe: Preset, digest: str, leased: bool) -> Job:
+    try:
+        with context.ledger() as ledger:
+            return ledger.queue.ask("upload", photo, recipe, digest, look(photo), leased=leased)
+    except LedgerError:
+        uploads.forget(photo)
+        raise
+
+
+def _reading_routes(routes: APIRouter, context: Context) -> None:
+    @routes.get("/v1/jobs")
+    def jobs(
+        state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> JobsOut:
+        """The newest first."""
+        with context.ledger() as ledger:
+            return JobsOut(jobs=[job_out(job) for job in ledger.history.jobs(state, limit)])
+
+    @routes.get("/v1/jobs/{number}", responses=NO_JOB)
+    def get_job(number: JobId) -> JobOut:
+        return context.out(context.job(number))
+
+    @routes.get(
+        "/v1/jobs/{number}/result",
+        response_class=Response,
+        responses={
+            200: {"description": "The file, or bare samples.", "content": dict.fromkeys(PICTURES, BINARY)},
+            **NO_JOB,
+            **WRONG_STATE,
+        },
+    )
+    def result(number: JobId) -> Response:
+        """The Result's bytes. If bare samples were sent, bare samples come back, and the headers Stylefolder-Width,
+        -Height, -Channels and -Bits give their shape."""
+        job = context.job(number)
+        if job.state != "done" or job.result is None:
+            raise HTTPException(409, f"Job {number} is {job.state}" + (f": {job.reason}" if job.reason else "."))
+        if not job.result.is_file():
+            raise HTTPException(404, f"The Result of Job {number} was removed.")
+        return _samples(job.result) if job.result.suffix == ".npy" else FileResponse(job.result)
+
+
+def _samples(path: Path) -> Response:
+    import numpy as np
+
+    samples = np.load(path, mmap_mode="r", allow_pickle=False)  # (height, width, channels)
+    height, width, channels = samples.shape
+    shape = {"Width": width, "Height": height, "Channels": channels, "Bits": samples.dtype.itemsize * 8}
+    headers = {f"Stylefolder-{name}": str(value) for name, value in shape.items()}
+    return Response(samples.tobytes(), media_type="application/octet-stream", headers=headers)
+
+
+def _changing_routes(routes: APIRouter, context: Context) -> None:
+    @routes.delete("/v1/jobs/{number}", responses=NO_JOB)
+    def delete_job(number: JobId) -> JobOut:
+        """Cancel it; the worker leaves it before its next step. If it is finished and was sent, forget the picture and
+        its Result."""
+        job = context.job(number)
+        cancelled = context.cancel(number)
+        if cancelled is None and job.source == "upload" and job.state in FINISHED:
+            uploads.forget(job.photo)
+        return context.out(cancelled or context.job(number))
+
+    @routes.post("/v1/jobs/{number}/retry", responses={**NO_JOB, **WRONG_STATE})
+    def retry(number: JobId) -> JobOut:
+        """Queue a failed or cancelled Job again."""
+        job = context.job(number)
+        if job.source == "upload" and not job.photo.exists():
+            raise HTTPException(409, f"The picture of Job {number} is no longer here: send it again.")
+        with context.ledger() as ledger:
+            again = ledger.queue.retry(number)
+        if not again:
+            why = f": {job.reason}" if job.reason else "; you can retry only what failed or was cancelled."
+            raise HTTPException(409, f"Job {number} is {job.state}{why}")
+        context.loop.wake()
+        return context.out(again[0])
+
+    @routes.post("/v1/retry")
+    def retry_failed() -> JobsOut:
+        """Queue all failed Jobs again."""
+        with context.ledger() as ledger:
+            again = ledger.queue.retry(None)
+        context.loop.wake()
+        return JobsOut(jobs=[job_out(job) for job in again])
+
+
+def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
+    def known(number: JobId) -> None:
+        context.job(number)  # before the stream starts: an error needs a status of its own
+
+    def now(number: int) -> tuple[ServerSentEvent, bool]:
+        job = context.out(context.job(number))
+        data = {"event": "Job", "paused": context.paused(), "job": job.model_dump()}
+        return ServerSentEvent(event="Job", data=data), job.state in FINISHED
+
+    @routes.get(
+        "/v1/jobs/{number}/events",
+        response_class=EventSourceResponse,
+        responses=NO_JOB,
+        dependencies=[Depends(known)],
+    )
+    async def job_events(
+        number: JobId,
+        previews: Annotated[bool, Query(description="Include small pictures of it.")] = False,
+        cancel_on_close: Annotated[
+            bool, Query(description="Cancel the Job if this stream is closed before the Job's end.")
+        ] = False,
+    ) -> AsyncIterator[ServerSentEvent]:
+        """What happens to one Job, until its end. After every second of silence, an event `Job` says how it is, how
+        many are ahead of it, and whether work is paused."""
+        leases.hold(number)
+        try:
+            with context.stream.subscribed(previews, number) as subscriber:
+                yield ServerSentEvent(comment="welcome")
+                event, finished = await to_thread.run_sync(now, number)
+                while not subscriber.ended:
+                    yield event
+                    if finished:
+                        return
+                    if news := await subscriber.next(JOB_EVERY):
+                        event, finished = news, news.event in ENDS
+                    else:
+                        event, finished = await to_thread.run_sync(now, number)
+        finally:
+            if cancel_on_close:
+                leases.grant(number, 0)

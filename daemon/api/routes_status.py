@@ -1,0 +1,93 @@
+"""Routes about the daemon as a whole: its status, Presets and events; pause and resume."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi import Path as InPath
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from daemon.api.context import Context
+from daemon.api.schema import ErrorOut, PresetOut, PresetsOut, StatusOut, utf8
+from daemon.api.status import status
+from daemon.api.thumbnails import thumbnail_of
+from stylecore.errors import PhotoError
+from stylecore.preset import Preset
+
+JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def status_routes(context: Context) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/v1/status")
+    def get_status() -> StatusOut:
+        """How the daemon is, what it works on, and what waits."""
+        return status(context)
+
+    @routes.post("/v1/pause", status_code=204)
+    def pause() -> None:
+        """The running Job is finished; no other is started."""
+        with context.ledger() as ledger:
+            ledger.queue.pause()
+
+    @routes.post("/v1/resume", status_code=204)
+    def resume() -> None:
+        with context.ledger() as ledger:
+            ledger.queue.resume()
+        context.loop.wake()
+
+    @routes.get("/v1/events", response_class=EventSourceResponse)
+    async def events(
+        previews: Annotated[bool, Query(description="Include small pictures of the running Job.")] = False,
+    ) -> AsyncIterator[ServerSentEvent]:
+        """What happens, as it happens. A reader that falls far behind is dropped."""
+        with context.stream.subscribed(previews) as subscriber:
+            yield ServerSentEvent(comment="welcome")
+            while not subscriber.ended:
+                if event := await subscriber.next():
+                    yield event
+
+    _preset_routes(routes, context)
+    return routes
+
+
+def _preset_routes(routes: APIRouter, context: Context) -> None:
+    @routes.get("/v1/presets")
+    def presets() -> PresetsOut:
+        """All presets in force, and what is wrong with others."""
+        known, errors = context.snapshot.presets, context.snapshot.preset_errors
+        names = sorted({*known, *errors})
+        return PresetsOut(presets=[_preset_out(name, known.get(name), errors.get(name)) for name in names])
+
+    @routes.get(
+        "/v1/presets/{name}/thumbnail",
+        response_class=Response,
+        responses={
+            200: {"description": "A small JPEG of its first style picture.", "content": JPEG},
+            404: {"model": ErrorOut, "description": "There is no such preset, or no thumbnail of its picture."},
+        },
+    )
+    def thumbnail(name: Annotated[str, InPath(min_length=1, max_length=200)]) -> Response:
+        """To choose a style by looking."""
+        preset = context.snapshot.presets.get(name)
+        if preset is None:
+            raise HTTPException(404, f"There is no preset {name!r}.")
+        try:
+            return Response(thumbnail_of(preset.style[0].picture), media_type="image/jpeg")
+        except PhotoError as e:
+            raise HTTPException(404, f"The style picture of {name!r} has no thumbnail. {e}") from e
+
+
+def _preset_out(name: str, preset: Preset | None, problem: str | None) -> PresetOut:
+    return PresetOut(
+        name=utf8(name),
+        description=preset.description if preset else "",
+        size=preset.size if preset else None,
+        strength=preset.strength if preset else None,
+        colour=preset.colour if preset else None,
+        problem=problem and utf8(problem),
+    )

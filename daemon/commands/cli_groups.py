@@ -1,0 +1,159 @@
+"""The commands that come in groups: `presets`, `gimp`, `service` and `config`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon import paths
+from daemon.commands.cli_options import Device
+from daemon.folders.layout import Layout
+from stylecore.errors import PhotoError, PresetError
+
+presets_app = typer.Typer(help="The styles: list, show, check or create presets.", rich_markup_mode=None)
+gimp_app = typer.Typer(help="The plug-in for GIMP 3.", rich_markup_mode=None, no_args_is_help=True)
+service_app = typer.Typer(help="Start with your session.", rich_markup_mode=None, no_args_is_help=True)
+config_app = typer.Typer(help="The settings.", rich_markup_mode=None, no_args_is_help=True)
+
+
+@presets_app.callback(invoke_without_command=True)
+def presets(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_presets()
+
+
+@presets_app.command("list")
+def list_presets() -> None:
+    """List all presets in force, and what is wrong with broken ones."""
+    from daemon.folders.presets import Presets
+
+    found = Presets(Layout(paths.default_root()))
+    width = max(map(len, found.in_force), default=0)
+    for name, preset in found.in_force.items():
+        typer.echo(f"{name:{width}}  {preset.description}")
+    if found.errors:
+        raise PresetError("\n".join(found.errors.values()))
+
+
+@presets_app.command()
+def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]) -> None:
+    """Show every key of a preset, defaults included, as YAML."""
+    from daemon.folders.presets import get_preset
+    from stylecore.preset import as_yaml
+
+    typer.echo(as_yaml(get_preset(name, Layout(paths.default_root()))), nl=False)
+
+
+@presets_app.command()
+def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]) -> None:
+    """Check a preset, and name each mistake with its line."""
+    from daemon.folders.presets import get_preset
+
+    preset = get_preset(name, Layout(paths.default_root()))
+    pictures = ", ".join(style.picture.name for style in preset.style)
+    typer.echo(f"{name} is fine: preset {preset.name!r}, styled after {pictures}.")
+
+
+@presets_app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The preset's name, which is also its Inbox's.")],
+    style: Annotated[list[Path], typer.Option("--style", help="A style picture. You can repeat this option.")],
+    sample: Annotated[bool, typer.Option(help="Paint a small sample beside it.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Write a preset into the configuration folder, with every key explained, and paint a sample."""
+    from daemon.commands.demo import packaged_photograph
+    from daemon.commands.new_preset import paint_sample, write_preset
+    from daemon.terminal.output import view
+
+    path = write_preset(name, style, paths.user_presets())
+    typer.echo(f"Created {path}. Edit it as you like, and drop photos into the Inbox {name!r}.")
+    if (paths.SHIPPED_PRESETS / path.name).exists():
+        typer.echo(f"It replaces the shipped preset {name!r}. To get that back, delete the file.")
+    if sample:
+        try:
+            photo = packaged_photograph()
+        except PhotoError:
+            photo = paths.SHIPPED_PRESETS / "styles" / "gouache.jpg"
+        typer.echo("Painting a sample. To skip it, press ctrl-C.")
+        with view(plain=False, as_json=False) as show:
+            painted = paint_sample(path, photo, device, show)
+        typer.echo(f"The sample is {painted}")
+
+
+@gimp_app.command()
+def install() -> None:
+    """Install the plug-in for each GIMP 3 of yours."""
+    from daemon.commands import install_gimp
+
+    for folder in install_gimp.install():
+        typer.echo(f"Installed in {folder}")
+    typer.echo("Restart GIMP, then choose Filters > Artistic > Style Transfer (Stylefolder)...")
+
+
+@gimp_app.command()
+def remove() -> None:
+    """Remove the plug-in."""
+    from daemon.commands import install_gimp
+
+    for folder in install_gimp.remove():
+        typer.echo(f"Removed {folder}")
+
+
+@gimp_app.command()
+def where() -> None:
+    """Show the plug-in folders, and whether the plug-in in them is fine."""
+    from daemon.commands import install_gimp
+
+    if not (folders := install_gimp.plug_in_folders()):
+        typer.echo("GIMP 3 was not found. Install it and start it once.")
+    installed = {found.folder.parent: found for found in install_gimp.installed()}
+    for plug_ins in folders:
+        found = installed.get(plug_ins)
+        typer.echo(f"{plug_ins}: {'not installed' if found is None else found.fault or 'installed'}")
+
+
+@service_app.command("install")
+def install_service(
+    root: Annotated[
+        Path | None, typer.Argument(help="The folder to watch. The default is ~/Pictures/Stylefolder.")
+    ] = None,
+) -> None:
+    """Start the daemon now and with each session (systemd --user, launchd)."""
+    from daemon.commands import install_service
+
+    typer.echo(f"Installed and started: {install_service.install(root and root.absolute())}")
+
+
+@service_app.command("remove")
+def remove_service() -> None:
+    """Stop the daemon, and do not start it with the session any more."""
+    from daemon.commands import install_service
+
+    path = install_service.remove()
+    typer.echo(f"Removed {path}" if path else "The service is not installed.")
+
+
+@config_app.command("edit")
+def edit_config() -> None:
+    """Open the settings in your editor, then check them."""
+    from daemon.commands import config
+
+    config.edit(paths.settings_file())
+    typer.echo(f"{paths.settings_file()} is fine.")
+
+
+@config_app.command("path")
+def config_path() -> None:
+    """Show where the settings file is."""
+    typer.echo(paths.settings_file())
+
+
+@config_app.command("show")
+def show_config() -> None:
+    """Show the settings in force."""
+    from daemon.commands import config
+
+    typer.echo(config.shown(paths.settings_file()), nl=False)

@@ -1,0 +1,113 @@
+"""What the Engine and a worker say to each other, over one pipe.
+
+The worker says Ready once. Then, for each Assignment that it gets: Phase, Chosen, Stepped, Preview and Waiting as they
+apply, and Finished at last. A closed pipe means that the daemon is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from daemon.events import LossPoint
+from daemon.ledger.job import Blame, Order
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Do this Order, and put the Result into a temporary file in ``folder``: only the daemon gives Results their names.
+    ``waits``: on a full disk, wait for space."""
+
+    order: Order
+    folder: Path
+    waits: bool
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The modules that take seconds to import are loaded."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The worker is about to be silent, for ``seconds`` at most on a slow machine."""
+
+    job: int
+    name: Literal["reading", "preparing", "enlarging", "writing"]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The device in words and the (width, height) of the finest scale. Once for each Job."""
+
+    job: int
+    device: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """As in ``events.JobStepped``."""
+
+    job: int
+    step: int
+    steps: int
+    scale: int
+    scales: int
+    loss: float
+    share: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The picture so far."""
+
+    job: int
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The Result is finished but cannot be written yet, for this reason."""
+
+    job: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a Job ended.
+
+    ``outcome``: done; failed; cancelled, by a person or because the photo changed; again, because the worker or its
+    device died of it. A Result is in the temporary file ``part``, has this ``extension`` and sha256 ``digest``.
+    ``ends``: this worker process takes no other Job. ``curve``, ``timings``, ``copied``: as in ``events.JobDone``.
+    """
+
+    job: int
+    outcome: Literal["done", "failed", "cancelled", "again"]
+    part: Path | None = None
+    extension: str = ""
+    digest: str = ""
+    reason: str | None = None
+    blame: Blame = "photo"
+    ends: bool = False
+    device_lost: bool = False
+    notes: tuple[str, ...] = ()
+    curve: tuple[LossPoint, ...] = ()
+    timings: dict[str, float] = field(default_factory=dict)
+    copied: bool = False
+
+
+Message = Ready | Phase | Chosen | Stepped | Preview | Waiting | Finished
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Shared memory, so that a request reaches the worker before its next step: the Job to leave, and whether someone
+    wants previews. ``ctypes`` values of ``multiprocessing``."""
+
+    cancelled: Any
+    previews: Any

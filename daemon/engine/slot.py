@@ -1,0 +1,100 @@
+"""A Slot: one device's place for one Job. A LocalSlot is a worker process on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from daemon.engine.messages import Assignment, Controls, Message
+from daemon.engine.worker import run
+from daemon.errors import WorkerError
+
+STOP_WITHIN = 5.0  # seconds for a worker to end after its pipe is closed
+
+
+class SlotDied(Exception):
+    """The worker process ended. The message says how."""
+
+
+class LocalSlot:
+    """Starts a worker process, and ends it so that the device's memory is free again."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("spawn")  # CUDA and torch's threads do not survive a fork
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self.controls = Controls(self._context.RawValue("q", 0), self._context.RawValue("b", 0))
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return None if process is None else process.pid
+
+    def start(self, device: str) -> None:
+        """Raises WorkerError if the system cannot start a process."""
+        try:
+            self._pipe, theirs = self._context.Pipe()
+        except OSError as e:
+            raise _cannot_start(e) from e
+        process = self._context.Process(
+            target=run, args=(theirs, device, self.controls), name="stylefolder-worker", daemon=True
+        )
+        try:
+            process.start()
+        except OSError as e:
+            self._pipe.close()
+            self._pipe = None
+            raise _cannot_start(e) from e
+        finally:
+            theirs.close()
+        self._process = process
+
+    def send(self, assignment: Assignment) -> None:
+        """Raises SlotDied."""
+        assert self._pipe is not None
+        try:
+            self._pipe.send(assignment)
+        except OSError as e:
+            raise SlotDied(self._how()) from e
+
+    def receive(self, wait: float) -> Message | None:
+        """The next message, or None after ``wait`` seconds. Raises SlotDied."""
+        if self._pipe is None:
+            return None
+        try:
+            message: Message | None = self._pipe.recv() if self._pipe.poll(wait) else None
+        except (EOFError, OSError) as e:  # can happen within a message
+            raise SlotDied(self._how()) from e
+        return message
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Closing the pipe ends the worker at its next step. A worker that does not react is killed."""
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.join(STOP_WITHIN)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join()
+        self._pipe = self._process = None
+
+    def _how(self) -> str:
+        assert self._process is not None
+        self._process.join(STOP_WITHIN)
+        code = self._process.exitcode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+
+
+def _cannot_start(e: OSError) -> WorkerError:
+    return WorkerError(f"The worker process cannot be started ({e.strerror}): close other programs or files.")

@@ -1,0 +1,36 @@
+"""How a file is recognised: by its size, times and inode without reading it, or by the sha256 of its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+MAX_SQLITE_INTEGER = 2**63 - 1
+
+
+class Signature(NamedTuple):
+    """What shows, without reading a file, that it is still the one that was seen."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int  # changes with every write, even if mtime is set back, and with a change of permissions
+    inode: int
+
+
+def signature_of(stat: os.stat_result) -> Signature:
+    """Cut each number to SQLite's 63 bits: times can lie after the year 2262, and inodes can be hashes."""
+    numbers = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return Signature(*(number & MAX_SQLITE_INTEGER for number in numbers))
+
+
+def look(path: Path) -> Signature:
+    """Raises OSError."""
+    return signature_of(path.stat(follow_symlinks=False))
+
+
+def sha256(path: Path) -> str:
+    """Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,56 @@
+"""Events, times and file names in words, for every view and for the log."""
+
+from __future__ import annotations
+
+from daemon.events import Event, Heartbeat, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, Note
+
+
+def sentence(event: Event) -> str | None:
+    """An event in a line, or None if it is only progress."""
+    match event:
+        case Note(text):
+            return printable(text)
+        case Heartbeat(queued, done, failed):
+            return f"Watching: {queued} queued, {done} done, {failed} failed."
+        case JobStarted(job):
+            return f"{printable(job.photo.name)}: started with {printable(job.preset)}"
+        case JobDone(job, copied=True):
+            return (
+                f"{printable(job.photo.name)}: done, {printable(job.result)}, copied from the Result of the same photo"
+            )
+        case JobDone(job, notes):
+            said = "".join(f" {note}" for note in notes)
+            # Whoever sent an upload fetches its Result.
+            place = "" if job.result is None or job.source == "upload" else f", {printable(job.result)}"
+            return f"{printable(job.photo.name)}: done in {job.seconds:.1f} s{place}{said}"
+        case JobFailed(job):
+            return f"{printable(job.photo.name)}: failed. {printable(job.reason)}"
+        case JobCancelled(job):
+            return f"{printable(job.photo.name)}: cancelled." + (f" {printable(job.reason)}" if job.reason else "")
+    return None
+
+
+def device_sentence(event: JobChosen) -> str:
+    """Where the photo is painted, and how large."""
+    width, height = event.size
+    return f"Painting on {event.device}, at {width} x {height} pixels, then enlarging to the photo's own size."
+
+
+def is_warning(event: Event) -> bool:
+    return isinstance(event, JobFailed) or (isinstance(event, Note) and event.warning)
+
+
+def photos(count: int) -> str:
+    return "1 photo" if count == 1 else f"{count} photos"
+
+
+def clock(seconds: float) -> str:
+    """``m:ss`` or ``h:mm:ss``."""
+    whole = max(0, round(seconds))
+    minutes, rest = whole // 60, whole % 60
+    return f"{whole // 3600}:{minutes % 60:02}:{rest:02}" if whole >= 3600 else f"{minutes}:{rest:02}"
+
+
+def printable(name: object) -> str:
+    """A file name made safe for a terminal: control characters and broken bytes become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(name))

@@ -1,0 +1,45 @@
+"""A picture decoded small, to look at. Needs Pillow alone, so that a view starts fast."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylecore.errors import PhotoError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+MAX_PIXELS = 400_000_000  # as large as a Photo may be
+_pillows_limit = threading.Lock()
+
+
+def small_picture(source: bytes | Path, width: int, height: int) -> PillowImage:
+    """The picture within ``width`` x ``height`` pixels, RGB. Raises PhotoError if Pillow cannot read it to its end."""
+    from PIL import Image
+
+    try:
+        with open_picture(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PhotoError(f"The picture has {image.width} x {image.height} pixels, which is too many.")
+            image.draft("RGB", (width * 2, height * 2))  # a large JPEG is decoded small
+            small = image.convert("RGB")
+        small.thumbnail((width, height), Image.Resampling.BOX)
+    except (OSError, SyntaxError, ValueError) as e:
+        raise PhotoError(f"The picture is damaged, cut off, or of a kind that Pillow cannot read ({e}).") from e
+    return small
+
+
+def open_picture(source: io.BytesIO | Path, formats: list[str] | None = None) -> PillowImage:
+    """As ``PIL.Image.open``, without its limit on pixels: callers check sizes against a limit of their own. Pillow's is
+    one number for the whole process, so only one thread at a time may lift it."""
+    from PIL import Image
+
+    with _pillows_limit:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(source, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit

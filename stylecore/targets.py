@@ -1,0 +1,96 @@
+"""What the style pictures give: the moments of their features, and their colours. Kept between Jobs."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylecore.colour import Colours, Floats, Palette, palette_of, sample, with_palette
+from stylecore.images.decode import load_style_picture
+from stylecore.layers import block_of
+from stylecore.losses import Moments, sums
+from stylecore.network import Network
+from stylecore.preset import StylePicture
+from stylecore.tiles import tiles_of
+
+COLOURS = 30_000  # of a style picture, that stand for all
+COLOUR_EDGE = 256  # pixels at which a style picture's colours are taken
+STYLE_TILE = 1024  # pixels: a style picture can be larger than memory, too
+
+
+@dataclass(frozen=True)
+class StyleTargets:
+    """For each layer, ``moments``: of the style pictures' features, as weighted means; and ``activations``: the mean
+    absolute response, by which the ``article`` weighting divides features."""
+
+    moments: dict[str, Moments]
+    activations: dict[str, float]
+
+
+@functools.lru_cache(maxsize=64)
+def style_targets(
+    network: Network, pictures: tuple[StylePicture, ...], fingerprint: str, long_edge: int, layers: tuple[str, ...]
+) -> StyleTargets:
+    """Computed once for a Preset and size. ``fingerprint``: of the pictures' bytes, so that an edit counts."""
+    return targets_of(network, pictures, long_edge, layers)
+
+
+def targets_of(
+    network: Network,
+    pictures: tuple[StylePicture, ...],
+    long_edge: int,
+    layers: tuple[str, ...],
+    palette: Palette | None = None,
+) -> StyleTargets:
+    """Of the style pictures at this size, which first get the colours of the ``palette``, if there is one."""
+    found: dict[str, Moments] = {}
+    activations: dict[str, float] = {}
+    whole = sum(p.weight for p in pictures)
+    for picture in pictures:
+        pixels = load_style_picture(picture.picture, long_edge)
+        if palette is not None:
+            pixels = with_palette(pixels, palette)
+        style = to_tensor(pixels, network.device)
+        height, width = style.shape[2:]
+        share = picture.weight / whole
+        for tile in tiles_of(height, width, STYLE_TILE, layers):
+            with torch.no_grad():
+                features_of = network(tile.see(style), layers)
+            for name, features in features_of.items():
+                own, block = tile.own(features, block_of(name)), block_of(name)
+                part = share / ((height >> block) * (width >> block))
+                gram, total = sums(own)
+                before = found.get(name, Moments(torch.zeros_like(gram), torch.zeros_like(total)))
+                found[name] = Moments(before.second + part * gram, before.mean + part * total)
+                activations[name] = activations.get(name, 0.0) + part / own.shape[1] * float(own.float().abs().sum())
+    return StyleTargets(found, activations)
+
+
+@functools.lru_cache(maxsize=64)
+def style_palette(pictures: tuple[StylePicture, ...], fingerprint: str) -> Palette:
+    """The colours of the style pictures, cached like ``style_targets``."""
+    return palette_of([load_style_picture(p.picture, COLOUR_EDGE) for p in pictures], [p.weight for p in pictures])
+
+
+@functools.lru_cache(maxsize=64)
+def style_colours(pictures: tuple[StylePicture, ...], fingerprint: str) -> Colours:
+    """A sample of the style pictures' colours, (n, 3), each picture with its share, cached like ``style_targets``."""
+    whole = sum(p.weight for p in pictures)
+    return np.concatenate(
+        [sample(load_style_picture(p.picture, COLOUR_EDGE), int(COLOURS * p.weight / whole) + 1) for p in pictures]
+    )
+
+
+def to_tensor(pixels: object, device: torch.device) -> Tensor:
+    """Float32 pixels (height, width, 3) in 0..1 to a picture (1, 3, height, width)."""
+    return torch.as_tensor(pixels, dtype=torch.float32, device=device).permute(2, 0, 1)[None].contiguous()
+
+
+def to_pixels(picture: Tensor) -> Floats:
+    """A picture (1, 3, height, width) to pixels (height, width, 3), of the same range."""
+    out: Floats = picture[0].permute(1, 2, 0).cpu().numpy()
+    return out
