@@ -2,27 +2,31 @@ PYTHON ?= python3
 BIN := .venv/bin
 PHOTO ?=
 PRESET ?= oil
+COVERAGE := 85
 
-.PHONY: install demo test test-slow bench lint styles docs
+.PHONY: install demo test test-slow test-long bench lint format styles docs
 
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stylefolder needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
-	@echo "Installing into .venv, torch among it: some minutes, up to 6 GB."
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stylefolder needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@echo "Installing into .venv, including PyTorch. This takes some minutes and up to 6 GB."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
 demo: install
 	$(BIN)/stylefolder demo --preset "$(PRESET)" $(if $(PHOTO),"$(PHOTO)")
-	@echo "Your own photos: $(BIN)/stylefolder watch"
+	@echo "To paint your own photos, run $(BIN)/stylefolder watch"
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+test-long: install
+	$(BIN)/python -m pytest -m long --timeout 0
 
 bench: install
 	$(BIN)/python -m tests.bench.engine
@@ -30,7 +34,12 @@ bench: install
 
 lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 docs: install
 	$(BIN)/python docs/make_pictures.py

@@ -19,7 +19,8 @@ class _Handler(RotatingFileHandler):
 
 
 def logged(show: Callable[[Event], None], file: Path) -> Callable[[Event], None]:
-    """``show``, with a line in the file for every event that has a sentence. If there can be no file, ``show`` alone."""
+    """``show``, with a line in the file for every event that has a sentence. If there can be no file, ``show``
+    alone."""
     log = logging.getLogger("stylefolder")
     log.setLevel(logging.INFO)
     log.propagate = False

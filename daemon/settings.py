@@ -29,7 +29,8 @@ class Settings(BaseModel):
         STYLED,
         min_length=1,
         max_length=1000,
-        description="Where Results go: the name of a folder in each Inbox, or the path of one folder for all, with a folder"
+        description="Where Results go: the name of a folder in each Inbox, or the path of one folder for all, with a "
+        "folder"
         " for each preset in it.",
     )
     upload_limit: int = Field(
@@ -72,7 +73,8 @@ def load_settings(path: Path, root: Path | None = None) -> Settings:
     folder = Path(settings.results).expanduser()
     if root is not None and folder.is_absolute() and folder.resolve().is_relative_to(root.resolve()):
         raise SettingsError(
-            f"{path}:{lines.where(('results',))}: results: {folder} is in the watched folder {root}, where Results would be"
+            f"{path}:{lines.where(('results',))}: results: {folder} is in the watched folder {root}, where Results "
+            "would be"
             " taken for photos: choose a folder outside, or a plain name."
         )
     return settings

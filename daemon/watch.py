@@ -9,7 +9,6 @@ and never changed, a queue of events, and two numbers in the worker's shared mem
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 import time
@@ -23,8 +22,8 @@ from daemon.api.running import Running
 from daemon.api.schema import PendingOut, utf8
 from daemon.api.server import serving
 from daemon.engine.engine import Engine
-from daemon.engine.recovery import Adoption, clear_all_parts, clear_styles, finish_interrupted
-from daemon.errors import LedgerDamaged, LedgerFull, LedgerGone, LedgerOutdated, UsageError, WorkerError
+from daemon.engine.recovery import Adoption
+from daemon.errors import LedgerDamaged, LedgerFull, LedgerGone, WorkerError
 from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.folders import failure_notes, originals
 from daemon.folders.layout import Layout
@@ -33,12 +32,12 @@ from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.folders.watcher import Watcher
 from daemon.folders.welcome import welcome
-from daemon.ledger.database import set_aside
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifetime import Systemd, only_one, stoppable
 from daemon.sentences import photos
 from daemon.settings import LiveSettings
+from daemon.start import create_root, open_ledger, recover, wait_for_root
 from stylecore.errors import StylefolderError
 
 TICK = 0.25  # seconds that one turn listens to the Engine
@@ -69,34 +68,27 @@ def watch(
     again from what is in the folders.
     """
     layout = Layout(root)
-    _create_root(layout, show)
+    create_root(layout, show)
     welcome(layout)
-    settings = LiveSettings(paths.settings_file(), root)
-    systemd = Systemd()
+    settings, systemd = LiveSettings(paths.settings_file(), root), Systemd()
     failed, damaged = 0, False
     with stoppable() as stopped:
         while True:
             try:
-                with (
-                    only_one(root, layout.lock_file),
-                    _Watch(layout, device, show, settings, systemd, damaged) as running,
-                ):
+                with only_one(root, layout.lock_file), _Watch(layout, device, show, settings, systemd, damaged) as loop:
                     damaged = False
                     try:
-                        with running.served(address_files):
+                        with loop.served(address_files):
                             systemd.ready()
-                            running.until(stopped, once, each_turn)
+                            loop.until(stopped, once, each_turn)
                     finally:
-                        failed += running.failed
+                        failed += loop.failed
                 return failed
             except LedgerGone:
                 if once:
                     raise
                 show(Note(f"The folder {root} was removed. Work continues when it is back.", warning=True))
-                while not stopped() and not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises for a dead mount
-                    systemd.alive()
-                    time.sleep(TICK)
-                if stopped():
+                if not wait_for_root(root, stopped, systemd):
                     return failed
             except LedgerDamaged as e:
                 show(Note(str(e), warning=True))
@@ -123,10 +115,10 @@ class _Watch:
         self._running = Running()
         self._subscribers.insert(0, self._running.hear)
         self.problems = Problems(lambda sentence: self.announce(Note(sentence, warning=True)))
-        self.ledger, rebuilt = self._open_ledger(damaged)
+        self.ledger, rebuilt = open_ledger(self.layout, damaged, show)
         self.presets = Presets(self.layout, pin=True)
         self.engine = Engine(self.ledger, device, self.announce, self._result_path)
-        self._recover()
+        recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce)
         self.notifications = Notifications(self._wake, self._is_ours)
         self.watcher = Watcher(
             self.layout,
@@ -301,51 +293,5 @@ class _Watch:
 
     def _settle_original(self, event: Event) -> None:
         if isinstance(event, JobDone):
-            self._settle_originals(event.job)
-
-    def _settle_originals(self, job: Job | None = None) -> None:
-        for due in self.ledger.queue.originals_due(job):
-            originals.settle(self.ledger, self.layout, due, self.announce)
-
-    # The start
-
-    def _open_ledger(self, damaged: bool) -> tuple[Ledger, bool]:
-        """And whether it had to be built again."""
-        path, why = self.layout.ledger_file, "was damaged"
-        if not damaged:
-            try:
-                return Ledger(path, self.layout.root), False
-            except LedgerOutdated:
-                why = "is from a very old version of Stylefolder"
-            except LedgerDamaged:
-                pass
-        aside = set_aside(path)
-        note = f"The Ledger {why} and was set aside as {aside}. A new one is built from what is in the folders."
-        self.show(Note(note, warning=True))
-        return Ledger(path, self.layout.root), True
-
-    def _recover(self) -> None:
-        for job in finish_interrupted(self.ledger, self.settings.current.originals):
-            self.announce(JobDone(job, (), (), {}))
-        clear_all_parts(self.layout)
-        for job in self.ledger.queue.recover():
-            self.announce(JobFailed(job))
-        self._settle_originals()
-        uploads.clear(self.layout.uploads, self.ledger)
-        needed = [*self.presets.in_force.values(), *self.ledger.history.presets_in_use()]
-        clear_styles(self.layout.style_store, needed)
-
-
-def _create_root(layout: Layout, show: Show) -> None:
-    root = layout.root
-    try:
-        if not root.exists():
-            show(Note(f"Creating the folder {root}."))
-        root.mkdir(parents=True, exist_ok=True)
-        layout.own_folder.mkdir(exist_ok=True)
-    except FileExistsError as e:
-        raise UsageError(f"{root} is a file: name the folder to watch.") from e
-    except OSError as e:
-        raise StylefolderError(
-            f"The folder {root} cannot be used ({e.strerror}): check its permissions, or choose another."
-        ) from e
+            for due in self.ledger.queue.originals_due(event.job):
+                originals.settle(self.ledger, self.layout, due, self.announce)

@@ -1,4 +1,4 @@
-"""The dialog: a style by its picture and its words, then how strong, how large, in whose colours."""
+"""The dialog: choose a style by its picture and description, then strength, size and colours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THUMBNAIL = 200  # pixels
 
 
 def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, daemon: Daemon, title: str, style_label: str) -> bool:
-    """Whether the user wants it; what is wanted is in ``config`` then."""
+    """Whether the user confirmed. The choices are in ``config``."""
     GimpUi.init("stylefolder")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
     chooser = _chooser(config, daemon, style_label)
@@ -60,7 +60,7 @@ def _shower(
 ) -> Callable[..., None]:
     def show(*_: Any) -> None:
         name = config.get_property("preset")
-        if name not in presets:  # of another day
+        if name not in presets:  # a preset that no longer exists
             config.set_property("preset", next(iter(presets), ""))
             return
         words.set_text(presets[name])

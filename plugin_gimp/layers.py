@@ -19,9 +19,9 @@ SHALLOW = (Gimp.Precision.U8_LINEAR, Gimp.Precision.U8_NON_LINEAR, Gimp.Precisio
 
 
 class Pixels:
-    """What is seen of a layer by itself: a group's projection, the layer's own filters; without its mask and opacity.
+    """A layer as it looks on its own: with a group's projection and its own filters, without its mask and opacity.
 
-    A context: leaving it takes away what had to be made.
+    A context manager: leaving it deletes temporary images.
     """
 
     def __init__(self, layer: Gimp.Layer) -> None:
@@ -53,7 +53,7 @@ class Pixels:
             yield self._buffer.get(rectangle, 1.0, kind, Gegl.AbyssPolicy.NONE)
 
     def _with_filters(self, layer: Gimp.Layer, image: Gimp.Image) -> Gimp.Layer:
-        """A copy in an image that nobody sees: the user's own stays as it is."""
+        """A copy in a hidden image: the user's own layer stays as it is."""
         made = Gimp.Image.new_with_precision(
             image.get_width(), image.get_height(), image.get_base_type(), image.get_precision()
         )
@@ -61,23 +61,23 @@ class Pixels:
         copy = Gimp.Layer.new_from_drawable(layer, made)
         made.insert_layer(copy, None, 0)
         copy.merge_filters()
-        copy.resize(layer.get_width(), layer.get_height(), *_distance(copy, layer))  # a blur has grown it
+        copy.resize(layer.get_width(), layer.get_height(), *_distance(copy, layer))  # a blur has enlarged it
         self._made = made
         return copy
 
 
 def check(drawables: list[Gimp.Drawable]) -> list[Gimp.Layer]:
-    """The layers that are meant. Raises Trouble where there is none that can be styled."""
+    """The layers to style. Raises Trouble if there is none that can be styled."""
     layers = []
     for drawable in drawables:
         layer = Gimp.Layer.from_mask(drawable) if isinstance(drawable, Gimp.LayerMask) else drawable
         if not isinstance(layer, Gimp.Layer):
-            raise Trouble("A channel has no colours to be styled: choose a layer.")
+            raise Trouble("A channel has no colours: select a layer.")
         if layer.is_indexed():
-            raise Trouble("An indexed image has no room for new colours: choose Image > Mode > RGB first.")
+            raise Trouble("An indexed image cannot hold new colours: choose Image > Mode > RGB first.")
         layers.append(layer)
     if not layers:
-        raise Trouble("No layer is chosen: choose one in the Layers dialog.")
+        raise Trouble("No layer is selected: select one in the Layers dialog.")
     return layers
 
 
@@ -85,7 +85,7 @@ def insert(daemon: Daemon, job: int, source: Gimp.Layer, name: str, opacity: flo
     """A new layer with the Job's Result, right above its source, in the same place; limited by the selection and the
     source's mask. Raises Trouble where the source is gone."""
     if not source.is_valid():
-        raise Trouble("The layer was deleted meanwhile: there is no place for its painting.")
+        raise Trouble("The layer was deleted in the meantime, so its painting cannot be inserted.")
     image = source.get_image()
     shape, samples = daemon.result(job)
     alpha = shape["channels"] == 4

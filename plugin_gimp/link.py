@@ -1,5 +1,7 @@
-"""The daemon as the plug-in sees it: found, or started; pixels there, Progress, pixels back. Standard library only, no
-GIMP."""
+"""The daemon as the plug-in sees it: find or start it, send pixels, follow the Job, fetch pixels.
+
+Standard library only, no GIMP.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from typing import Any
 
 START_WITHIN = 60.0  # seconds for a daemon to answer after its start
 ANSWER_WITHIN = 60.0
-ALIVE_WITHIN = 15.0  # the stream of a Job says something every second
-LEASE = 3.0  # seconds after which a Job is cancelled that we do not listen to
+ALIVE_WITHIN = 15.0  # a Job's event stream says something every second
+LEASE = 3.0  # seconds after which the daemon cancels a Job if nobody reads its events
 INSTALL = "open a terminal and run `stylefolder gimp install`"
 NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "GI_TYPELIB_PATH", "GDK_BACKEND", "GIO_MODULE_DIR")
-"""What GIMP, or its package, sets for its own Python: a daemon wants none of it."""
+"""What GIMP, or its package, sets for its own Python. A daemon must not inherit it."""
 
 
 class Trouble(Exception):
@@ -27,18 +29,18 @@ class Trouble(Exception):
 
 
 class NotRunning(Exception):
-    """Nothing answers where the daemon was."""
+    """The daemon does not answer."""
 
 
 class Daemon:
-    """Each call is one connection. Raises Trouble; NotRunning where nothing answers."""
+    """Each call is one connection. Raises Trouble, or NotRunning if the daemon does not answer."""
 
     def __init__(self, url: str, token: str) -> None:
         self._host = urllib.parse.urlsplit(url).netloc
         self._token = token
 
     def presets(self) -> list[dict[str, Any]]:
-        """Those in force, with name and description."""
+        """The presets in force, with name and description."""
         found: list[dict[str, Any]] = json.loads(self._ask("GET", "/v1/presets").read())["presets"]
         return [preset for preset in found if preset["size"] is not None]
 
@@ -47,13 +49,13 @@ class Daemon:
         return self._ask("GET", f"/v1/presets/{urllib.parse.quote(preset, safe='')}/thumbnail").read()
 
     def submit(self, options: dict[str, Any], strips: Iterable[bytes], size: int) -> int:
-        """Send raw samples, ``size`` bytes in all; returns the Job's number."""
+        """Send bare samples, ``size`` bytes in all. Returns the Job's number."""
         query = {name: value for name, value in options.items() if value is not None}
         answer = self._ask("POST", "/v1/jobs?" + urllib.parse.urlencode({**query, "lease": LEASE}), strips, size)
         return int(json.loads(answer.read())["id"])
 
     def follow(self, job: int) -> Iterator[dict[str, Any]]:
-        """What happens to the Job, until its end. Where we are gone before, the daemon cancels it."""
+        """What happens to the Job, until its end. If we are gone before, the daemon cancels it."""
         stream = self._ask("GET", f"/v1/jobs/{job}/events?cancel_on_close=true", timeout=ALIVE_WITHIN)
         try:
             for line in stream:
@@ -71,13 +73,13 @@ class Daemon:
         return {name.lower(): value for name, value in shape.items()}, answer
 
     def forget(self, job: int) -> None:
-        """What was sent and its Result."""
+        """Remove what was sent, and its Result."""
         self._ask("DELETE", f"/v1/jobs/{job}").read()
 
     def _ask(
         self, method: str, path: str, strips: Iterable[bytes] = (), size: int = 0, timeout: float = ANSWER_WITHIN
     ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(self._host, timeout=timeout)  # knows of no proxies, as it should be
+        connection = http.client.HTTPConnection(self._host, timeout=timeout)  # ignores proxies, as it should
         try:
             connection.putrequest(method, path)
             connection.putheader("Authorization", f"Bearer {self._token}")
@@ -116,9 +118,10 @@ def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
             return daemon
         if process.poll() is not None:
             raise Trouble(
-                f"Stylefolder did not start: {_last_line(log)} If it runs already, {INSTALL}, so that GIMP may speak to it."
+                f"Stylefolder did not start: {_last_line(log)} If it is already running, {INSTALL} so that GIMP can "
+                "reach it."
             )
-    raise Trouble(f"Stylefolder did not answer within {START_WITHIN:.0f} seconds: {log} may say why.")
+    raise Trouble(f"Stylefolder did not answer within {START_WITHIN:.0f} seconds: see {log}.")
 
 
 def _running(folder: Path) -> Daemon | None:
@@ -133,7 +136,7 @@ def _running(folder: Path) -> Daemon | None:
     try:
         daemon._ask("GET", "/v1/status").read()
     except NotRunning:
-        return None  # left by one that was killed
+        return None  # left by a daemon that was killed
     return daemon
 
 
@@ -150,7 +153,7 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
     environment = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:  # a session of its own: GIMP's Cancel and end do not end it
+        with log.open("wb") as output:  # in a session of its own, so that it survives GIMP's Cancel and exit
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -167,7 +170,7 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing."
+    return lines[-1] if lines else "there is no output."
 
 
 def _message(answer: http.client.HTTPResponse) -> str:
@@ -175,4 +178,4 @@ def _message(answer: http.client.HTTPResponse) -> str:
         said = str(json.loads(answer.read())["error"]["message"])
     except (OSError, ValueError, KeyError, TypeError):
         said = f"The daemon's answer ({answer.status}) is not understood."
-    return f"{said} If this stays, {INSTALL}." if answer.status == http.client.FORBIDDEN else said
+    return f"{said} If this happens again, {INSTALL}." if answer.status == http.client.FORBIDDEN else said

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""GIMP 3 plug-in: the current layer through the Stylefolder daemon, the painting as a new layer above it."""
+"""GIMP 3 plug-in: send the current layer to the Stylefolder daemon, and insert the painting as a new layer above it."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import sys
@@ -20,7 +21,7 @@ PROCEDURE = "plug-in-stylefolder"
 FOLDER = Path(__file__).resolve().parent
 LOG = FOLDER / "stylefolder.log"
 DEFAULT_PRESET = "oil"
-MIN_SIZE, MAX_SIZE = 32, 16384
+MAX_SIZE = 100_000  # pixels, for GIMP's entry; the daemon knows what it can paint
 
 
 def _(message: str) -> str:
@@ -42,27 +43,30 @@ class Stylefolder(Gimp.PlugIn):
         procedure.add_menu_path("<Image>/Filters/Artistic")
         procedure.set_documentation(
             _("Paint the layer in the style of a picture"),
-            _("Sends the chosen layers to the Stylefolder daemon, which is started where none runs, and puts each painting "
-              "as a new layer above its source. Strength is the new layer's opacity and may be changed afterwards."),
+            _(
+                "Sends the selected layers to the Stylefolder daemon, which is started if necessary, and inserts each "
+                "painting as a new layer above its source. Strength is the new layer's opacity; you can change it "
+                "later."
+            ),
             name,
-        )  # fmt: skip
+        )
         procedure.set_attribution("Stylefolder", "Stylefolder", "2026")
         flags = GObject.ParamFlags.READWRITE
         procedure.add_string_argument("preset", _("_Style"), _("The name of a preset"), DEFAULT_PRESET, flags)
         procedure.add_double_argument(
-            "strength", _("St_rength"), _("Opacity of the painting over the photo, in per cent"), 0, 100, 100, flags
+            "strength", _("St_rength"), _("Opacity of the painting over the photo, in percent"), 0, 100, 100, flags
         )
         procedure.add_int_argument(
             "size",
-            _("Si_ze (0: as the style says)"),
-            _("Long edge in pixels at which it is painted: smaller is quicker, with larger strokes"),
+            _("Si_ze (0: the style's own)"),
+            _("Long edge, in pixels, at which it is painted. Smaller is faster and gives larger strokes."),
             0,
             MAX_SIZE,
             0,
             flags,
         )
         procedure.add_boolean_argument(
-            "keep-colours", _("_Keep the photo's colours"), _("Take over the strokes alone"), False, flags
+            "keep-colours", _("_Keep the photo's colours"), _("Use only the style's strokes"), False, flags
         )
         return procedure
 
@@ -71,7 +75,7 @@ def run(
     procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, drawables: list[Gimp.Drawable],
     config: Gimp.ProcedureConfig, data: Any,
 ) -> Gimp.ValueArray:  # fmt: skip
-    """Every outcome is one of GIMP's: nothing that goes wrong may leave as a traceback."""
+    """Every outcome is one that GIMP knows: no error may leave as a traceback."""
     log = _log()
     try:
         chosen = check(drawables)
@@ -86,78 +90,80 @@ def run(
     except Trouble as e:
         return _error(procedure, str(e))
     except NotRunning:
-        return _error(procedure, _("Stylefolder ended in the middle: try again, and it is started anew."))
+        return _error(procedure, _("Stylefolder stopped. Try again: it restarts on its own."))
     except Exception as e:
-        log.exception("unforeseen")
-        return _error(procedure, _("An unforeseen error, {}: {}. {} tells more.").format(type(e).__name__, e, LOG))
+        log.exception("unexpected")
+        return _error(procedure, _("Unexpected error, {}: {}. For more, see {}.").format(type(e).__name__, e, LOG))
     return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
 
 def _style(daemon: Daemon, image: Gimp.Image, chosen: list[Gimp.Layer], config: Gimp.ProcedureConfig) -> None:
-    """All paintings first, then all layers: where one fails, nothing has changed."""
-    preset, options = _wanted(daemon, config)
-    jobs = []
-    for n, layer in enumerate(chosen):
-        with Pixels(layer) as pixels:
-            raw = {"width": pixels.width, "height": pixels.height, "channels": pixels.channels, "bits": pixels.bits}
-            Gimp.progress_set_text(_("Sending “{}”").format(layer.get_name()))
-            jobs.append(
-                daemon.submit({**options, **raw, "name": layer.get_name()[:80] or None}, pixels.strips(), pixels.size)
-            )
-        for event in daemon.follow(jobs[-1]):
-            _show(event, n, len(chosen))
-            ended = event
-        if ended["job"]["state"] != "done":
-            raise (
-                NotRunning
-                if ended["job"]["state"] in ("queued", "running")
-                else Trouble(ended["job"]["reason"] or _("It was cancelled."))
-            )
-    image.undo_group_start()
+    """All paintings first, then all layers: if one fails, nothing has changed, and nothing of ours stays with the
+    daemon."""
+    preset, options = _options(daemon, config)
+    jobs: list[int] = []
     try:
-        for job, layer in zip(jobs, chosen, strict=True):
-            insert(daemon, job, layer, f"{layer.get_name()} ({preset})", config.get_property("strength"))
-            daemon.forget(job)
+        for number, layer in enumerate(chosen):
+            jobs.append(_send(daemon, layer, options))
+            _follow(daemon, jobs[-1], number, len(chosen))
+        image.undo_group_start()
+        try:
+            for job, layer in zip(jobs, chosen, strict=True):
+                insert(daemon, job, layer, f"{layer.get_name()} ({preset})", config.get_property("strength"))
+        finally:
+            image.undo_group_end()
     finally:
-        image.undo_group_end()
+        for job in jobs:
+            with contextlib.suppress(Trouble, NotRunning):
+                daemon.forget(job)
         Gimp.displays_flush()
         Gimp.progress_end()
 
 
-def _wanted(daemon: Daemon, config: Gimp.ProcedureConfig) -> tuple[str, dict[str, Any]]:
+def _send(daemon: Daemon, layer: Gimp.Layer, options: dict[str, Any]) -> int:
+    """Returns the Job's number."""
+    with Pixels(layer) as pixels:
+        shape = {"width": pixels.width, "height": pixels.height, "channels": pixels.channels, "bits": pixels.bits}
+        Gimp.progress_set_text(_("Sending “{}”").format(layer.get_name()))
+        name = layer.get_name()[:80] or None
+        return daemon.submit({**options, **shape, "name": name}, pixels.strips(), pixels.size)
+
+
+def _follow(daemon: Daemon, number: int, layer: int, layers: int) -> None:
+    """Until the Job is done. Raises Trouble if it fails."""
+    job: dict[str, Any] = {"state": "queued"}
+    for event in daemon.follow(number):
+        _show(event, layer, layers)
+        job = event["job"]
+    if job["state"] in ("queued", "running"):
+        raise NotRunning
+    if job["state"] != "done":
+        raise Trouble(job["reason"] or _("It was cancelled."))
+
+
+def _options(daemon: Daemon, config: Gimp.ProcedureConfig) -> tuple[str, dict[str, Any]]:
     preset, size = config.get_property("preset"), config.get_property("size")
     names = [known["name"] for known in daemon.presets()]
     if preset not in names:
-        raise Trouble(_("There is no preset “{}”: there are {}.").format(preset, ", ".join(names)))
-    if 0 < size < MIN_SIZE:
-        raise Trouble(
-            _("A size of {} pixels is too small: give 0 for the preset's own, or {} to {}.").format(
-                size, MIN_SIZE, MAX_SIZE
-            )
-        )
-    return preset, {
-        "preset": preset,
-        "size": size or None,
-        "colour": "photo" if config.get_property("keep-colours") else None,
-    }
+        raise Trouble(_("There is no preset “{}”: choose one of {}.").format(preset, ", ".join(names)))
+    colour = "photo" if config.get_property("keep-colours") else None
+    return preset, {"preset": preset, "size": size or None, "colour": colour}
 
 
-def _show(event: dict[str, Any], number: int, layers: int) -> None:
-    """In GIMP's own progress bar; ``number`` of so many ``layers``."""
+def _show(event: dict[str, Any], layer: int, layers: int) -> None:
+    """In GIMP's own progress bar; ``layer`` of so many ``layers``."""
     if event["event"] == "Job" and event["job"]["state"] == "queued":
         ahead = event["job"]["ahead"]
         if event["paused"]:
-            Gimp.progress_set_text(_("Stylefolder is paused: `stylefolder resume` lets it go on"))
+            Gimp.progress_set_text(_("Stylefolder is paused. To continue, run `stylefolder resume`."))
         else:
             Gimp.progress_set_text(_("Waiting: {} ahead").format(ahead) if ahead else _("Waiting"))
         Gimp.progress_pulse()
     elif event["event"] == "JobStepped":
-        share, seconds = max(event["share"], 1e-6), event["seconds"]
-        left = round(seconds * (1 - share) / share)
-        Gimp.progress_set_text(
-            _("Step {} of {}, {}:{:02} left").format(event["step"], event["steps"], left // 60, left % 60)
-        )
-        Gimp.progress_update((number + share) / layers)
+        left = round(event["left"] or 0)
+        step = _("Step {} of {}, {}:{:02} left").format(event["step"], event["steps"], left // 60, left % 60)
+        Gimp.progress_set_text(step)
+        Gimp.progress_update((layer + event["share"]) / layers)
 
 
 def _error(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
@@ -166,7 +172,7 @@ def _error(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
 
 
 def _log() -> logging.Logger:
-    """For the curious, in the plug-in's folder; where that is read-only, to GIMP's terminal."""
+    """In the plug-in's folder, or, if that is read-only, on GIMP's terminal."""
     log = logging.getLogger("stylefolder")
     if not log.handlers:
         try:

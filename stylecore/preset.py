@@ -90,12 +90,14 @@ class Recipe(BaseModel):
     )
     strokes: Literal["picture", "pixel"] = Field(
         "picture",
-        description="picture: strokes keep their size within the picture, so a large Result looks like its small preview."
+        description="picture: strokes keep their size within the picture, so a large Result looks like its small "
+        "preview."
         " pixel: strokes keep their size in pixels, so a large Result has more and finer strokes.",
     )
     weighting: Literal["relative", "article"] = Field(
         "relative",
-        description="relative: each loss is a share of its target, the same in all layers. article: the formula of Gatys"
+        description="relative: each loss is a share of its target, the same in all layers. article: the formula of "
+        "Gatys"
         " et al.",
     )
     statistic: Literal["gram", "covariance", "wasserstein"] = Field(
@@ -108,7 +110,8 @@ class Recipe(BaseModel):
     )
     style_layers: dict[str, Weight] = Field(
         default={"relu1_1": 0.6, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2},
-        description="The layers whose statistics hold the style, with weights. Early layers hold colour and fine strokes.",
+        description="The layers whose statistics hold the style, with weights. Early layers hold colour and fine "
+        "strokes.",
     )
     content_weight: Weight = Field(0.6, description="How much the scene counts.")
     style_weight: Weight = Field(1.0, description="How much the style counts.")
@@ -126,7 +129,8 @@ class Recipe(BaseModel):
         0.0,
         ge=0,
         lt=1,
-        description="For adam: the Result is a running mean of the pictures after each step, with this decay. It is calmer"
+        description="For adam: the Result is a running mean of the pictures after each step, with this decay. It is "
+        "calmer"
         " and has less noise. 0 turns it off.",
     )
     steps: StepsOfScales = Field(
@@ -137,14 +141,16 @@ class Recipe(BaseModel):
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = Field(
         "auto",
-        description="The long edge, in pixels, at which the optimiser works. auto: 1024 on a GPU, 384 on a CPU. full: the"
+        description="The long edge, in pixels, at which the optimiser works. auto: 1024 on a GPU, 384 on a CPU. "
+        "full: the"
         " photo's own, in tiles if memory is short; this is slow, and strokes are as fine as the photo's pixels.",
     )
     seed: int | None = Field(
         None,
         ge=0,
         lt=2**32,
-        description="Each number gives another painting of the same photo, because the optimiser starts from some noise."
+        description="Each number gives another painting of the same photo, because the optimiser starts from some "
+        "noise."
         " Without one it starts from the photo.",
     )
     recolour: bool = Field(
@@ -153,7 +159,8 @@ class Recipe(BaseModel):
     )
     colour: Colour = Field(
         "style",
-        description="style: the style's colours. photo: the photo's own colours; only light and dark are painted. palette:"
+        description="style: the style's colours. photo: the photo's own colours; only light and dark are painted. "
+        "palette:"
         " the style picture first gets the photo's colours, so each stroke can have any of them.",
     )
     strength: float = Field(100, ge=0, le=100, description="How much of the painting covers the photo, in percent.")

@@ -59,53 +59,64 @@ def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Itera
     start = time.perf_counter()
     sizes = working_sizes(photo.size, preset, device)
     steps = sum(preset.steps) if preset.strength > 0 else 0
-    if steps:
-        tile_and_pairs(
-            device, preset, *sizes[-1], free_memory(device)
-        )  # if it is too large, fail now, not after the coarse scales
     costs = [width * height + STEP_COST for width, height in sizes]
     whole = sum(cost * count for cost, count in zip(costs, preset.steps, strict=True))
     done, worked, loss, picture = 0, 0, None, None
     if steps:
-        network = load_network(preset.weights, device)
-        for scale, ((width, height), count) in enumerate(zip(sizes, preset.steps, strict=True), 1):
-            small = photo.resized(width, height)
-            if preset.recolour and preset.colour != "palette":
-                small = with_palette(small, style_palette(preset.style, preset.digest))
-            target = to_tensor(small, device.torch)
-            if picture is None:
-                first = _start(target, preset.seed)
-            else:
-                first = _resized(picture, width, height)
-                if preset.recolour and preset.colour != "photo":
-                    own = preset.colour == "palette"
-                    first = _graded(
-                        first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest)
-                    )
-            del small
-            tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
-            optimiser = _optimiser(
-                preset, first, Objective(network, preset, target, preset.digest, tile, len(sizes) - scale), pairs
-            )
-            del target
+        # A size that is too large fails now, not after the coarse scales.
+        tile_and_pairs(device, preset, *sizes[-1], free_memory(device))
+        for scale, (size, count) in enumerate(zip(sizes, preset.steps, strict=True), 1):
+            optimiser = _at_scale(photo, preset, device, size, picture, len(sizes) - scale)
             for _ in range(count):
                 losses = optimiser.step()
                 done, worked = done + 1, worked + costs[scale - 1]
                 picture, loss = optimiser.picture, losses.total
                 yield Progress(
-                    done, steps, scale, len(sizes), (width, height), losses,
-                    worked / whole, time.perf_counter() - start, functools.partial(to_pixels, picture),
-                )  # fmt: skip
+                    step=done,
+                    steps=steps,
+                    scale=scale,
+                    scales=len(sizes),
+                    size=size,
+                    losses=losses,
+                    share=worked / whole,
+                    seconds=time.perf_counter() - start,
+                    preview=functools.partial(to_pixels, picture),
+                )
+            del optimiser
     pixels = photo.pixels  # for strength 0, unchanged to the last bit
     if picture is not None:
-        pixels = enlarge(
-            to_pixels(picture), photo, detail=preset.detail, colour=preset.colour, strength=preset.strength
-        )
+        painting = to_pixels(picture)
+        pixels = enlarge(painting, photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
 
+def _at_scale(
+    photo: Photo, preset: Preset, device: Device, size: tuple[int, int], before: Tensor | None, coarser: int
+) -> Lbfgs | Adam:
+    """The optimiser of one scale, which starts from the picture of the scale before, if there is one."""
+    width, height = size
+    network = load_network(preset.weights, device)
+    small = photo.resized(width, height)
+    if preset.recolour and preset.colour != "palette":
+        small = with_palette(small, style_palette(preset.style, preset.digest))
+    target = to_tensor(small, device.torch)
+    if before is None:
+        first = _start(target, preset.seed)
+    else:
+        first = _resized(before, width, height)
+        if preset.recolour and preset.colour != "photo":
+            own = preset.colour == "palette"
+            first = _graded(first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest))
+    tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
+    objective = Objective(network, preset, target, preset.digest, tile, coarser)
+    if preset.optimiser == "adam":
+        return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
+    return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
+
+
 def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> list[tuple[int, int]]:
-    """(width, height) of each scale, from coarse to fine: halves of the Preset's size, which never exceeds the photo's."""
+    """(width, height) of each scale, from coarse to fine: halves of the Preset's size, which never exceeds the
+    photo's."""
     long_edge = max(photo) if preset.size == "full" else device.auto_size if preset.size == "auto" else preset.size
     finest = min(1.0, long_edge / max(photo))
     scales = [finest / 2**i for i in reversed(range(len(preset.steps)))]
@@ -117,12 +128,6 @@ def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> lis
 def load_network(weights: str, device: Device) -> Network:
     """Loaded once."""
     return Network(load_weights(weights), device.torch, device.dtype)
-
-
-def _optimiser(preset: Preset, first: Tensor, objective: Objective, pairs: int) -> Lbfgs | Adam:
-    if preset.optimiser == "adam":
-        return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
-    return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
 
 
 def _start(photo: Tensor, seed: int | None) -> Tensor:

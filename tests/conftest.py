@@ -14,18 +14,13 @@ from stylecore.preset import Preset, load_preset
 from tests.harness import REPOSITORY
 from tests.plugin_gimp.found import console
 
-NO_GIMP = "The tests in a real GIMP were left out: there is no GIMP 3 here (STYLEFOLDER_GIMP names a launcher of one)."
+NO_GIMP = (
+    "Without GIMP 3, the tests in a real GIMP were left out. To run them, set STYLEFOLDER_GIMP to a launcher of GIMP 3."
+)
 
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # two at a time on two cores: torch's threads must not wait awake
-signal.signal(
-    signal.SIGINT, signal.default_int_handler
-)  # a shell's background job ignores it, and so would what it starts
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # two tests at a time on two cores: torch's threads must not wait awake
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, as would what it starts
 collect_ignore_glob = [] if console() else ["plugin_gimp/test_*.py"]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, that nothing waits for it at the end."""
-    items.sort(key=lambda item: item.name != "test_soak")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

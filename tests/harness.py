@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 REPOSITORY = Path(__file__).parent.parent
+HANG = 540  # seconds after which something hangs, on any machine; no test measures time
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 90, why: str = "") -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = HANG, why: str = "") -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, f"waited in vain {why}"

@@ -1,4 +1,5 @@
-"""The local API: a FastAPI application over the Ledger, which is all that it shares with the loop that runs the Jobs."""
+"""The local API: a FastAPI application over the Ledger, which is all that it shares with the loop that runs the
+Jobs."""
 
 from __future__ import annotations
 

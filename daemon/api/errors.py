@@ -14,6 +14,7 @@ from starlette.routing import Match, Route
 from daemon.api.schema import ErrorOut, error_out
 from daemon.errors import LedgerError, UploadLength, UploadTooLarge
 from stylecore.errors import NoRoom, PhotoError, PresetError, ResultError, StylefolderError
+from stylecore.yamlfile import words_of
 
 SECURITY = "bearer"
 Responses = dict[int | str, dict[str, Any]]
@@ -50,8 +51,8 @@ def errors_in_one_shape(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, e: RequestValidationError) -> JSONResponse:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}" for error in e.errors())
-        return answer(422, wrong)
+        wrong = {str(error["loc"][1]) if error["loc"][1:] else "request": error for error in reversed(e.errors())}
+        return answer(422, " ".join(f"{name}: {words_of(error)}" for name, error in sorted(wrong.items())))
 
     @app.exception_handler(StylefolderError)
     async def ours(_: Request, e: StylefolderError) -> JSONResponse:

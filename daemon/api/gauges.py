@@ -24,9 +24,14 @@ def gauges(device: str, words: str | None, worker: int | None) -> DeviceOut:
     memory = psutil.virtual_memory()
     own = _own_memory(worker)
     return DeviceOut(
-        name=words or "CPU", use=psutil.cpu_percent() / 100, memory_ours=own, memory_others=memory.total - memory.available - own,
-        memory_total=memory.total, temperature=_cpu_temperature(), load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-    )  # fmt: skip
+        name=words or "CPU",
+        use=psutil.cpu_percent() / 100,
+        memory_ours=own,
+        memory_others=memory.total - memory.available - own,
+        memory_total=memory.total,
+        temperature=_cpu_temperature(),
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    )
 
 
 def _own_memory(worker: int | None) -> int:

@@ -97,7 +97,8 @@ async def _stream(path: Path, body: AsyncIterator[bytes], start: bytes, limit: i
             total += len(chunk)
             if total > limit:
                 raise UploadTooLarge(
-                    f"The picture has more than {limit >> 20} MB: send a smaller one, or raise `upload_limit` in the settings."
+                    f"The picture has more than {limit >> 20} MB: send a smaller one, or raise `upload_limit` in the "
+                    "settings."
                 )
             waiting += chunk
             if len(waiting) >= CHUNK:

@@ -1,4 +1,5 @@
-"""``stylefolder apply``: photos named on the command line, painted by the running daemon or by an Engine of their own."""
+"""``stylefolder apply``: photos named on the command line, painted by the running daemon or by an Engine of their
+own."""
 
 from __future__ import annotations
 

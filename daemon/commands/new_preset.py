@@ -1,4 +1,5 @@
-"""``stylefolder presets new``: a Preset's file with every key explained, checked before it is in force, and a sample."""
+"""``stylefolder presets new``: a Preset's file with every key explained, checked before it is in force, and a
+sample."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ IN_HEAD = ("description", "style")
 
 
 def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
-    """Copies the pictures to the file's folder, so that nothing is lost if they move. Raises PresetError, PhotoError."""
+    """Copies the pictures to the file's folder, so that nothing is lost if they move. Raises PresetError,
+    PhotoError."""
     path = folder / f"{name}.yaml"
     if path.parent != folder:
         raise PresetError(f"{name!r} cannot be a preset's name, because it is also a folder's: choose another.")

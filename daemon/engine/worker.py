@@ -198,9 +198,7 @@ def _write(
     curve: tuple[LossPoint, ...],
     timings: dict[str, float],
 ) -> Finished:
-    """Into a temporary file. On a full disk the finished Result is kept in memory until there is space: it took
-    minutes."""
-    from stylecore.images.atomic_write import write_part
+    """Into a temporary file."""
     from stylecore.images.encode import Result, encode
 
     assert isinstance(result, Result)
@@ -208,18 +206,7 @@ def _write(
     daemon.pipe.send(Phase(order.job, "writing", SHORTEST + ENCODE * _megapixels(result.photo)))
     data, notes = encode(result, kind, order.recipe.output.quality)
     path = order.target or assignment.folder / f"{order.photo.stem[:50]}{EXTENSIONS[kind]}"
-    while True:
-        try:
-            part = write_part(path, data)
-            break
-        except NoRoom as e:
-            if not assignment.waits:  # someone is there to be told
-                raise
-            daemon.pipe.send(Waiting(order.job, f"{e} Then this Result is written."))
-            until = time.monotonic() + ROOM_EVERY
-            while time.monotonic() < until:
-                daemon.check(order.job)
-                time.sleep(0.05)
+    part = _write_when_there_is_room(path, data, assignment, daemon)
     timings["write"] = time.monotonic() - clock
     return Finished(
         order.job,
@@ -231,6 +218,24 @@ def _write(
         curve=curve,
         timings=timings,
     )
+
+
+def _write_when_there_is_room(path: Path, data: bytes, assignment: Assignment, daemon: Daemon) -> Path:
+    """On a full disk, keep the finished Result in memory until there is space: it took minutes."""
+    from stylecore.images.atomic_write import write_part
+
+    job = assignment.order.job
+    while True:
+        try:
+            return write_part(path, data)
+        except NoRoom as e:
+            if not assignment.waits:  # someone is there to be told
+                raise
+            daemon.pipe.send(Waiting(job, f"{e} Then this Result is written."))
+            until = time.monotonic() + ROOM_EVERY
+            while time.monotonic() < until:
+                daemon.check(job)
+                time.sleep(0.05)
 
 
 def _send_finished(daemon: Daemon, finished: Finished) -> None:

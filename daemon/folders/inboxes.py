@@ -105,7 +105,8 @@ def ignored(name: str) -> bool:
 
 
 def refusal(mode: int) -> str | None:
-    """Why a file of this kind is not styled, or None for a regular file. Nothing is opened: a FIFO would wait for ever."""
+    """Why a file of this kind is not styled, or None for a regular file. Nothing is opened: a FIFO would wait for
+    ever."""
     if stat.S_ISREG(mode):
         return None
     kinds = (

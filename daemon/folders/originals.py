@@ -1,4 +1,5 @@
-"""What becomes of a photo from a folder when its Result is done: it stays, moves to `originals/`, or goes to the trash."""
+"""What becomes of a photo from a folder when its Result is done: it stays, moves to `originals/`, or goes to the
+trash."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Callable[
         gone = True  # it was removed already
     except OSError as e:
         sentence = (
-            f"The setting `originals: {due.action}` could not be applied to {printable(job.photo)} ({e.strerror or e}). "
+            f"The setting `originals: {due.action}` could not be applied to {printable(job.photo)} "
+            f"({e.strerror or e}). "
             "The photo stays where it is; Stylefolder tries again at its next start."
         )
         announce(Note(sentence, warning=True))

@@ -210,6 +210,8 @@ class Watcher:
         failure = Failure("kind", found.refusal) if found.refusal else self._failure(digest, preset)
         job = queue.add(path, preset, recipe, digest, found.signature, failure=failure)
         known = None if job is not None else queue.find(path, digest)
+        if known is not None and known.state == "cancelling":
+            return  # look again when the worker has left it
         if known is not None and known.state == "done" and known.result is not None:
             if _is_gone(known.result):
                 job = queue.add(path, preset, recipe, digest, found.signature, failure=failure, again=True)

@@ -63,7 +63,8 @@ class Failure(NamedTuple):
 
 
 class OriginalDue(NamedTuple):
-    """A photo whose Result is done and that the settings say to move or trash. ``signature``: as it was when painted."""
+    """A photo whose Result is done and that the settings say to move or trash. ``signature``: as it was when
+    painted."""
 
     job: Job
     action: Original

@@ -215,11 +215,9 @@ def _inboxes(status: StatusOut) -> list[Text]:
     rows = [Text(f"{'Inbox':<22}{'waiting':>9}{'queued':>9}{'today':>9}{'failed':>9}{'to drain':>11}", "bold")]
     for name in busy:
         counts, drain = status.inboxes[name], status.drain.get(name)
-        label = printable(name)
-        rows.append(Text(
-            f"  {label[:19]:<20}{counts.get('waiting', 0):>9}{counts.get('queued', 0):>9}{status.done_today.get(name, 0):>9}"
-            f"{counts.get('failed', 0):>9}{clock(drain) if drain else '':>11}"
-        ))  # fmt: skip
+        figures = [counts.get("waiting", 0), counts.get("queued", 0), status.done_today.get(name, 0)]
+        columns = "".join(f"{figure:>9}" for figure in [*figures, counts.get("failed", 0)])
+        rows.append(Text(f"  {printable(name)[:19]:<20}{columns}{clock(drain) if drain else '':>11}"))
     return rows
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.api.schema import event_out
 from daemon.errors import NoDaemon
@@ -89,7 +89,8 @@ def attached_view(client: Client) -> bool:
 
 
 class _Plain:
-    """A line per event; failures and warnings go to standard error. A Job that is done shows its total loss on the way."""
+    """A line per event; failures and warnings go to standard error. A Job that is done shows its total loss on the
+    way."""
 
     def __init__(self) -> None:
         self.device: str | None = None
@@ -134,16 +135,9 @@ def _bars() -> Iterator[Show]:
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     console = Console(highlight=False)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[words]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        expand=True,
-        refresh_per_second=4,
-    )
+    words, left = TextColumn("{task.fields[words]}"), TextColumn("{task.fields[left]}")
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), words, TimeElapsedColumn(), left)
+    progress = Progress(*columns, console=console, expand=True, refresh_per_second=4)
     bars: dict[int, TaskID] = {}
     plain = _Plain()
 
@@ -156,9 +150,11 @@ def _bars() -> Iterator[Show]:
                 bars[job.id] = progress.add_task(name, total=None, words="starting", left="")
                 return
             case JobStepped(job, step, steps):
-                words = f"step {step} of {steps}, loss {event.loss:.4g}"
-                left = "" if event.left is None else f"{clock(event.left)} left"
-                progress.update(bars[job.id], completed=event.share, total=1, words=words, left=left)
+                fields: dict[str, Any] = {
+                    "words": f"step {step} of {steps}, loss {event.loss:.4g}",
+                    "left": "" if event.left is None else f"{clock(event.left)} left",
+                }
+                progress.update(bars[job.id], completed=event.share, total=1, **fields)
                 return
             case JobDone(job) | JobFailed(job) | JobCancelled(job):
                 if job.id in bars:

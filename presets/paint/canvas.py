@@ -1,4 +1,5 @@
-"""Paint and paper: noise, flow, bristle strokes that leave relief, and light on it. Coordinates are (x, y) in pixels."""
+"""Paint and paper: noise, flow, bristle strokes that leave relief, and light on it. Coordinates are (x, y) in
+pixels."""
 
 from __future__ import annotations
 
@@ -62,9 +63,18 @@ class Canvas:
         self.grain = grain  # paper tooth, 0..1: dry media catch on it
 
     def stroke(
-        self, path: Array, width: float, tint: Array, *, opacity: float = 1.0, streaks: float = 0.12, dryness: float = 0.35,
-        body: float = 1.0, tooth: float = 0.0, pickup: float = 0.15,
-    ) -> None:  # fmt: skip
+        self,
+        path: Array,
+        width: float,
+        tint: Array,
+        *,
+        opacity: float = 1.0,
+        streaks: float = 0.12,
+        dryness: float = 0.35,
+        body: float = 1.0,
+        tooth: float = 0.0,
+        pickup: float = 0.15,
+    ) -> None:
         """A brush drawn along ``path`` (n, 2). Bristles give streaks of colour and relief; ``dryness`` lets the stroke
         break up towards its end, ``tooth`` lets the paper's grain show, ``pickup`` takes along the paint below."""
         half = width / 2

@@ -119,9 +119,16 @@ def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
 
 
 def _photo(
-    path: Path, kind: str, raw: Pixels, alpha: Pixels | None, profile: bytes | None, block: bytes | None, xmp: Any, turn: int,
+    path: Path,
+    kind: str,
+    raw: Pixels,
+    alpha: Pixels | None,
+    profile: bytes | None,
+    block: bytes | None,
+    xmp: Any,
+    turn: int,
     dpi: Any = None,
-) -> Photo:  # fmt: skip
+) -> Photo:
     pixels, kept, notes = _to_srgb(raw, profile)
     if dpi is not None:
         dpi = (float(dpi[0]), float(dpi[1])) if all(0 < edge < MAX_DPI for edge in dpi) else None
@@ -201,7 +208,8 @@ def _check_end(path: Path) -> None:
             if tail:
                 if not (tail.endswith(b"\xff\xd9") or (len(tail) == 1 and tail == b"\xd9")):
                     raise PhotoError(
-                        f"{path.name} was not copied to its end (the last part is empty): copy it again from where it came."
+                        f"{path.name} was not copied to its end (the last part is empty): copy it again from where it "
+                        "came."
                     )
                 return
             end = start
@@ -214,7 +222,8 @@ def _load_samples(path: Path, max_pixels: int) -> Photo:
         raise PhotoError(f"{path.name} holds no samples that can be read ({e}).") from e
     if samples.dtype not in (np.uint8, np.uint16) or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
         raise PhotoError(
-            f"{path.name} holds {samples.dtype} of the shape {samples.shape}, where (height, width, 1 to 4) of 8 or 16 bits is read."
+            f"{path.name} holds {samples.dtype} of the shape {samples.shape}, where (height, width, 1 to 4) of 8 or "
+            "16 bits is read."
         )
     _check_size(path, samples.shape[1], samples.shape[0], max_pixels)
     raw, alpha = split_samples(np.array(samples))  # (height, width, 1 or 3), (height, width) or None
@@ -246,7 +255,8 @@ def _said(e: Exception) -> str:
 def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise PhotoError(
-            f"{path.name} claims {width} x {height} pixels, more than the {max_pixels // 1_000_000} megapixels that are allowed."
+            f"{path.name} claims {width} x {height} pixels, more than the {max_pixels // 1_000_000} megapixels that "
+            "are allowed."
         )
     if width < 1 or height < 1:
         raise PhotoError(f"{path.name} has no pixels.")

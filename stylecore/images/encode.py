@@ -74,7 +74,8 @@ def save_result(result: Result, path: Path, output: Output, format: str | None =
 
 
 def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
-    """The file's bytes, and notes on what the format could not hold. Raises ResultError if it cannot hold the picture."""
+    """The file's bytes, and notes on what the format could not hold. Raises ResultError if it cannot hold the
+    picture."""
     width, height = result.size
     if max(width, height) > LARGEST_EDGE.get(kind, 1 << 30):
         raise ResultError(
@@ -96,15 +97,7 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
     block = exif.corrected(photo.exif, width, height, _thumbnail(result)) if photo.exif else None
     xmp = _corrected_xmp(photo.xmp, width, height) if photo.xmp else None
     if kind == "jpeg":
-        if block and len(block) > JPEG_SEGMENT:
-            notes.append("Its maker's notes are larger than a JPEG holds and were left out.")
-            block = exif.from_tiff(io.BytesIO(block), makers_notes=False)
-        if block and len(block) > JPEG_SEGMENT:
-            notes.append("Its EXIF is larger than a JPEG holds and was left out.")
-            block = None
-        if xmp and len(xmp) > JPEG_SEGMENT - 29:
-            notes.append("Its XMP is larger than a JPEG holds and was left out.")
-            xmp = None
+        block, xmp = _fitting_jpeg(block, xmp, notes)
     metadata = Metadata(block, xmp, photo.profile, photo.dpi)
     try:
         return _ENCODERS[kind](pixels, quality, metadata), notes
@@ -118,6 +111,20 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
         ]
     except ENCODER_ERRORS as e:
         raise ResultError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
+
+
+def _fitting_jpeg(block: bytes | None, xmp: bytes | None, notes: list[str]) -> tuple[bytes | None, bytes | None]:
+    """EXIF and XMP as far as a JPEG's segments hold them. Adds to the ``notes`` what was left out."""
+    if block and len(block) > JPEG_SEGMENT:
+        notes.append("Its maker's notes are larger than a JPEG can hold and were left out.")
+        block = exif.from_tiff(io.BytesIO(block), makers_notes=False)
+    if block and len(block) > JPEG_SEGMENT:
+        notes.append("Its EXIF is larger than a JPEG can hold and was left out.")
+        block = None
+    if xmp and len(xmp) > JPEG_SEGMENT - 29:
+        notes.append("Its XMP is larger than a JPEG can hold and was left out.")
+        xmp = None
+    return block, xmp
 
 
 def _to_8_bits(samples: Pixels) -> Pixels:

@@ -7,8 +7,14 @@ RAW_SUFFIXES = (
     ".raf", ".rw2", ".srw", ".x3f",
 )  # fmt: skip
 ONE_SUFFIX = {
-    ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".mpo": ".jpg", ".tiff": ".tif", ".heif": ".heic", ".hif": ".heic",
-}  # fmt: skip
+    ".jpeg": ".jpg",
+    ".jpe": ".jpg",
+    ".jfif": ".jpg",
+    ".mpo": ".jpg",
+    ".tiff": ".tif",
+    ".heif": ".heic",
+    ".hif": ".heic",
+}
 """Other suffixes of a format, each with the one that Results have."""
 
 EXTENSIONS = {

@@ -17,7 +17,8 @@ def srgb_profile() -> bytes:
 
 
 def profile_space(profile: bytes) -> str:
-    """The colour space that the ICC header names: ``RGB``, ``GRAY``, ``CMYK``, ``Lab``; empty if it is not a profile."""
+    """The colour space that the ICC header names: ``RGB``, ``GRAY``, ``CMYK``, ``Lab``; empty if it is not a
+    profile."""
     return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
 
 

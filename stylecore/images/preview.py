@@ -25,6 +25,8 @@ def small_picture(source: bytes | Path, width: int, height: int) -> PillowImage:
             if image.width * image.height > MAX_PIXELS:
                 raise PhotoError(f"The picture has {image.width} x {image.height} pixels, which is too many.")
             image.draft("RGB", (width * 2, height * 2))  # a large JPEG is decoded small
+            if image.mode in ("L", "RGB"):
+                image.thumbnail((width, height), Image.Resampling.BOX)
             small = image.convert("RGB")
         small.thumbnail((width, height), Image.Resampling.BOX)
     except (OSError, SyntaxError, ValueError) as e:

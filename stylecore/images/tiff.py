@@ -36,7 +36,8 @@ def read_tiff(path: Path, check_size: Callable[[int, int], None]) -> tuple[Any, 
                 return None
             if page.dtype not in (np.uint8, np.uint16) or not plain:
                 raise PhotoError(
-                    f"{path.name} is a TIFF of {photometric}, {page.dtype}, which cannot be read: save it as RGB of 8 or 16 bits."
+                    f"{path.name} is a TIFF of {photometric}, {page.dtype}, which cannot be read: save it as RGB of 8 "
+                    "or 16 bits."
                 )
             samples = page.asarray()
             if int(page.planarconfig) == 2 and samples.ndim == 3:

@@ -86,7 +86,8 @@ def until_running(folder: Path) -> tuple[float, float]:
 
 
 def scans(folder: Path) -> tuple[float, float]:
-    """Seconds to enter 10,000 new files of 60 kB, in which they are all read, and of a scan in which nothing changed."""
+    """Seconds to enter 10,000 new files of 60 kB, in which they are all read, and of a scan in which nothing
+    changed."""
     root = folder / "Root"
     (root / "presets").mkdir(parents=True)
     (root / "presets" / "one.yaml").write_text(FAST)

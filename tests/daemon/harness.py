@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from daemon.api.client import Client, read_address
-from tests.harness import REPOSITORY, wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 
 STYLEFOLDER = [sys.executable, "-m", "daemon"]
 
@@ -90,7 +90,7 @@ class Daemon:
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*STYLEFOLDER, *map(str, arguments)], env=self.environment, capture_output=True, text=True, timeout=240
+            [*STYLEFOLDER, *map(str, arguments)], env=self.environment, capture_output=True, text=True, timeout=HANG
         )
 
     def status(self) -> Any:
@@ -109,7 +109,7 @@ class Daemon:
 
     def _rows(self, statement: str) -> list[sqlite3.Row]:
         path = self.root / ".stylefolder" / "ledger.sqlite3"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=HANG)) as database:
             database.row_factory = sqlite3.Row
             return database.execute(statement).fetchall()
 

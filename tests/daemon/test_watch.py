@@ -16,7 +16,7 @@ from PIL import Image
 
 from stylecore.preset import Recipe
 from tests.daemon.harness import STYLEFOLDER
-from tests.harness import REPOSITORY, wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def root(tmp_path: Path, quick_yaml: str) -> Path:
 
 
 def run(home: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*STYLEFOLDER, *map(str, arguments)], env=home, capture_output=True, text=True, timeout=240)
+    return subprocess.run([*STYLEFOLDER, *map(str, arguments)], env=home, capture_output=True, text=True, timeout=HANG)
 
 
 def left_over(root: Path) -> list[Path]:
@@ -184,7 +184,7 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
         wait_for(lambda: (root / "quick" / "styled" / "a.png").read_bytes() != first)
     finally:
         daemon.send_signal(signal.SIGINT)
-        output, _ = daemon.communicate(timeout=30)
+        output, _ = daemon.communicate(timeout=HANG)
     assert daemon.returncode == 0
     events = [json.loads(line) for line in output.splitlines()]
     assert [e["event"] for e in events].count("JobDone") == 2
@@ -221,7 +221,7 @@ def test_wrong_usage_in_a_sentence(
 ) -> None:
     small.save(tmp_path / "photo.png")
     done = subprocess.run(
-        [*STYLEFOLDER, *arguments], env=home, cwd=tmp_path, capture_output=True, text=True, timeout=90
+        [*STYLEFOLDER, *arguments], env=home, cwd=tmp_path, capture_output=True, text=True, timeout=HANG
     )
     assert done.returncode == status
     assert says in done.stderr
@@ -329,7 +329,8 @@ def test_demo(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_ya
 
 def test_help_needs_no_torch(home: dict[str, str]) -> None:
     """What makes `stylefolder --help` answer in 0.3 s: nothing heavy is imported."""
-    code = "import sys; from daemon.commands.cli import app; import daemon.watch, daemon.commands.apply, daemon.terminal.output; print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
+    code = "import sys; from daemon.commands.cli import app; import daemon.watch, daemon.commands.apply, "
+    "daemon.terminal.output; print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
     done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
 
@@ -354,9 +355,23 @@ def test_24_megapixels_upright_with_gps_and_profile_in_3_gb(
         "sys.exit(status)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", measured, *STYLEFOLDER, "apply", str(photo), "--preset", str(tmp_path / "quick.yaml"), "-o", str(out)],
-        env=home, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            measured,
+            *STYLEFOLDER,
+            "apply",
+            str(photo),
+            "--preset",
+            str(tmp_path / "quick.yaml"),
+            "-o",
+            str(out),
+        ],
+        env=home,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.rsplit("kB", 1)[1]) < 3_000_000
     with Image.open(out) as result:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.daemon.harness import STYLEFOLDER, Daemon
-from tests.harness import REPOSITORY
+from tests.harness import HANG, REPOSITORY
 from tests.plugin_gimp.found import console
 
 HERE = Path(__file__).parent
@@ -55,7 +55,7 @@ class Gimp:
     def run(self, scenario: str) -> dict[str, Any]:
         (self.directory / "outcome.json").unlink(missing_ok=True)
         process = self.start(scenario)
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=HANG)
         assert process.returncode == 0, said
         found: dict[str, Any] = json.loads((self.directory / "outcome.json").read_text())
         return found

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from daemon.api.client import read_address
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 from tests.plugin_gimp.harness import FAST, Gimp
 
 LONG = """
@@ -57,13 +57,13 @@ def test_cancel_stops_this_job_and_no_other(gimp: Gimp, who: str, small: Image.I
     assert victims
     for victim in victims:
         victim.send_signal(signal.SIGKILL)
-    wait_for(lambda: gimp.daemon.client.ask("GET", f"/v1/jobs/{job}")["state"] == "cancelled", 3)
-    wait_for(lambda: gimp.daemon.client.ask("GET", f"/v1/jobs/{other}")["state"] == "done", 10)
-    said, _ = process.communicate(timeout=60)
+    wait_for(lambda: gimp.daemon.client.ask("GET", f"/v1/jobs/{job}")["state"] == "cancelled")
+    wait_for(lambda: gimp.daemon.client.ask("GET", f"/v1/jobs/{other}")["state"] == "done")
+    said, _ = process.communicate(timeout=HANG)
     if who == "plug-in":
         outcome = json.loads((gimp.directory / "outcome.json").read_text())
         assert outcome["layers"] == 1, said
-    wait_for(lambda: not plug_ins(gimp), 5)
+    wait_for(lambda: not plug_ins(gimp))
 
 
 @pytest.mark.slow
@@ -74,11 +74,11 @@ def test_the_daemon_is_killed_in_mid_job(lonely: Gimp) -> None:
     process = lonely.start(LONG)
     wait_for(lonely.daemon.running)
     lonely.daemon.kill()
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=HANG)
     assert process.returncode == 0, said
     outcome = json.loads((lonely.directory / "outcome.json").read_text())
     assert outcome == {
-        "status": ["execution-error", "Stylefolder ended in the middle: try again, and it is started anew."],
+        "status": ["execution-error", "Stylefolder stopped. Try again: it restarts on its own."],
         "layers": 1,
     }
     lonely.daemon.start()
@@ -166,7 +166,8 @@ def test_script_fu(gimp: Gimp) -> None:
         (let* ((image (car (gimp-image-new 60 40 RGB)))
                (layer (car (gimp-layer-new image "photo" 60 40 RGB-IMAGE 100.0 LAYER-MODE-NORMAL))))
           (gimp-image-insert-layer image layer -1 0)
-          (plug-in-stylefolder #:run-mode RUN-NONINTERACTIVE #:image image #:drawables (vector layer) #:preset "one" #:strength 50)
+          (plug-in-stylefolder
+            #:run-mode RUN-NONINTERACTIVE #:image image #:drawables (vector layer) #:preset "one" #:strength 50)
           (gimp-message (string-append "LAYERS " (number->string (vector-length (car (gimp-image-get-layers image)))))))
     """
     import subprocess
@@ -183,7 +184,7 @@ def test_script_fu(gimp: Gimp) -> None:
         "-b",
         " ".join(script.split()),
     ]
-    done = subprocess.run(command, env=gimp.environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=gimp.environment, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert "LAYERS 2" in done.stdout + done.stderr
 
@@ -228,3 +229,27 @@ def test_24_megapixels_there_and_back(gimp: Gimp) -> None:
     print(f"24 megapixels to the daemon and back: {found['seconds']:.1f} s")
     assert found["status"] == ["success", ""]
     assert found["difference"] <= 1
+
+
+@pytest.mark.slow
+def test_a_second_layer_that_fails_leaves_nothing_of_the_first(lonely: Gimp) -> None:
+    """The first is painted, the second is larger than the settings allow: both are forgotten, and nothing is
+    inserted."""
+    daemon = lonely.daemon
+    daemon.settings("upload_limit: 1\n")
+    daemon.preset("one", FAST)
+    daemon.extra = {"GIMP3_DIRECTORY": str(lonely.directory)}
+    daemon.start()
+    try:
+        found = lonely.run("""
+            image = new_image(600, 500)
+            OUTCOME["status"] = style(image, [add_layer(image), add_layer(image, 600, 500, alpha=True)], "one")
+            OUTCOME["layers"] = len(image.get_layers())
+        """)
+        assert found["status"][0] == "execution-error"
+        assert "more than 1 MB" in found["status"][1]
+        assert found["layers"] == 2
+        assert [row["state"] for row in daemon.jobs()] == ["done"], "the first was painted"
+        wait_for(lambda: not list((daemon.root / ".stylefolder" / "spool").iterdir()))
+    finally:
+        daemon.stop()

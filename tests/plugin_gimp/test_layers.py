@@ -29,8 +29,14 @@ def test_every_type_comes_back_as_it_was(gimp: Gimp, kind: str, precision: str) 
         outcome = found[str(alpha)]
         assert outcome["status"] == ["success", ""]
         assert outcome["new"] == {
-            "name": "photo (nothing)", "at": [7, -4], "size": [50, 30], "alpha": alpha, "opacity": 80.0, "mask": False, "visible": True,
-        }  # fmt: skip
+            "name": "photo (nothing)",
+            "at": [7, -4],
+            "size": [50, 30],
+            "alpha": alpha,
+            "opacity": 80.0,
+            "mask": False,
+            "visible": True,
+        }
         assert outcome["difference"] <= 1
         assert outcome["untouched"]
         assert outcome["layers"] == 2
@@ -97,7 +103,8 @@ def test_a_mask_and_a_selection(gimp: Gimp) -> None:
                 image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 60, 20)
             status = style(image, [layer], "one")
             new = image.get_layers()[0].get_mask().get_buffer()
-            corners = [new.get(Gegl.Rectangle.new(x, y, 1, 1), 1.0, "Y u8", Gegl.AbyssPolicy.NONE)[0] for x, y in ((5, 5), (50, 5), (5, 35), (50, 35))]
+            at = [Gegl.Rectangle.new(x, y, 1, 1) for x, y in ((5, 5), (50, 5), (5, 35), (50, 35))]
+            corners = [new.get(place, 1.0, "Y u8", Gegl.AbyssPolicy.NONE)[0] for place in at]
             OUTCOME[str(selected)] = [status, corners, Gimp.Selection.is_empty(image), len(image.get_channels())]
     """)
     assert found["False"] == [["success", ""], [0, 255, 0, 255], True, 0]
@@ -169,11 +176,12 @@ REFUSED: list[tuple[str, str, str]] = [
         "choose Image > Mode > RGB",
     ),
     (
-        "add_layer(image); channel = Gimp.Channel.new(image, 'c', 60, 40, 50, Gegl.Color.new('red')); image.insert_channel(channel, None, 0); chosen = [channel]",
+        "add_layer(image); channel = Gimp.Channel.new(image, 'c', 60, 40, 50, Gegl.Color.new('red')); "
+        "image.insert_channel(channel, None, 0); chosen = [channel]",
         "one",
         "A channel has no colours",
     ),
-    ("chosen = [add_layer(image)]", "gone", "There is no preset “gone”: there are charcoal, classic"),
+    ("chosen = [add_layer(image)]", "gone", "There is no preset “gone”: choose one of charcoal, classic"),
 ]
 
 
@@ -197,4 +205,4 @@ def test_a_size_that_is_too_small(gimp: Gimp) -> None:
         OUTCOME["status"] = style(image, [add_layer(image)], "one", size=5)
     """)
     assert found["status"][0] == "execution-error"
-    assert "A size of 5 pixels is too small" in found["status"][1]
+    assert "size: must be 32 or more (not '5')." in found["status"][1]

@@ -20,7 +20,8 @@ from tests.harness import REPOSITORY, wait_for
 from tests.plugin_gimp.harness import HERE, Gimp
 
 SCREEN = "1400x900x24"
-GIMPRC = "(show-welcome-dialog no)\n(check-updates no)\n(color-profile-policy keep)\n(metadata-rotation-policy keep)\n(show-tips no)\n(single-window-mode yes)\n"
+GIMPRC = "(show-welcome-dialog no)\n(check-updates no)\n(color-profile-policy keep)\n(metadata-rotation-policy "
+"keep)\n(show-tips no)\n(single-window-mode yes)\n"
 CALL = """
 image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path({photo!r}))
 display = Gimp.Display.new(image)
@@ -115,7 +116,7 @@ def a_screen(gimp: Gimp, folder: Path) -> Iterator[Screen]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for((Path("/tmp/.X11-unix") / f"X{number[1:]}").exists, 20)
+    wait_for((Path("/tmp/.X11-unix") / f"X{number[1:]}").exists)
     made = Screen(gimp, launcher, number, folder)
     yield made
     if made.process is not None and made.process.poll() is None:
@@ -141,7 +142,7 @@ def test_the_dialog(screen: Screen, photographs: Path, key: str) -> None:
     picture = screen.keep_picture(REPOSITORY / "build" / "gimp-dialog.png")
     assert len(picture.resize((200, 130)).getcolors(30_000)) > 500, "something is drawn, the style's picture among it"
     screen.xdotool("key", key)
-    wait_for((screen.gimp.directory / "outcome.json").exists, 60)
+    wait_for((screen.gimp.directory / "outcome.json").exists)
     outcome = json.loads((screen.gimp.directory / "outcome.json").read_text())
     assert process.wait(30) == 0
     names = [layer["name"] for layer in outcome["layers"]]

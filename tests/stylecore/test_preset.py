@@ -70,9 +70,12 @@ def test_every_mistake_is_told(tmp_path: Path) -> None:
         load_preset(path)
     told = [line.removeprefix(f"{path}:").partition(" (")[0] for line in str(e.value).splitlines()]
     assert told == [
-        "2: steps.0: must be 1 or more", "2: steps.1: must be a whole number", "3: size: must be a number from 32 to 16384, auto or full",
-        "4: rate: must be a number", "5: strength: must be 100 or less",
-    ]  # fmt: skip
+        "2: steps.0: must be 1 or more",
+        "2: steps.1: must be a whole number",
+        "3: size: must be a number from 32 to 16384, auto or full",
+        "4: rate: must be a number",
+        "5: strength: must be 100 or less",
+    ]
 
 
 @pytest.mark.parametrize(

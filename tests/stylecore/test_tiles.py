@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import get_args
 
@@ -22,7 +23,7 @@ from stylecore.preset import Preset
 from stylecore.targets import to_tensor
 from stylecore.tiles import tiles_of
 from stylecore.transfer import Progress, load_network, working_sizes
-from tests.harness import REPOSITORY
+from tests.harness import HANG, REPOSITORY
 
 EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 
@@ -104,7 +105,7 @@ def test_out_of_memory_halves_the_tiles_and_goes_on() -> None:
 
     def run(more: int) -> tuple[int, float]:
         command = [sys.executable, "-c", SHORT, str(REPOSITORY / "presets" / "oil.yaml"), str(more)]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=HANG)
         assert done.returncode == 0, done.stderr
         tiles, loss = done.stdout.split()
         return int(tiles), float(loss)
@@ -142,3 +143,25 @@ def test_full_size_has_no_enlarging(cat: Image.Image, oil: Preset, tmp_path: Pat
     assert isinstance(progress[-1], Progress)
     painting = np.rint(progress[-1].preview() * 255)
     assert np.abs(painting - result.pixels).max() <= 1
+
+
+def test_memory_is_released_after_the_traceback_is_gone(
+    oil: Preset, cat: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the traceback's frames hold the tensors that did not fit."""
+    network = load_network("oxford", EXACT)
+    photo = to_tensor(np.asarray(cat.resize((300, 280)), np.float32) / 255, EXACT.torch)
+    objective = Objective(network, oil, photo, oil.digest)
+    evaluate, failed, held = objective._evaluate, list[weakref.ref[torch.Tensor]](), list[bool]()
+
+    def fail_once(picture: torch.Tensor) -> object:
+        if failed:
+            return evaluate(picture)
+        large = torch.zeros(1000)
+        failed.append(weakref.ref(large))
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(objective, "_evaluate", fail_once)
+    monkeypatch.setattr("stylecore.objective.release_memory", lambda _: held.append(failed[0]() is not None))
+    objective(photo)
+    assert held == [False]

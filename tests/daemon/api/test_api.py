@@ -8,22 +8,24 @@ import io
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
-import time
+import threading
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
-from daemon.api import event_stream
-from daemon.api.event_stream import EventStream
+from daemon.api.errors import errors_in_one_shape
 from daemon.errors import Refused
-from daemon.events import Note
 from tests.daemon.harness import Daemon
-from tests.harness import REPOSITORY, wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 
 
 def png(image: Image.Image) -> bytes:
@@ -35,7 +37,7 @@ def png(image: Image.Image) -> bytes:
 def raw_request(
     daemon: Daemon, method: str, path: str, headers: dict[str, str], body: bytes = b""
 ) -> tuple[int, dict[str, object]]:
-    connection = http.client.HTTPConnection(urlsplit(daemon.client.address.url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(daemon.client.address.url).netloc, timeout=HANG)
     connection.putrequest(method, path, skip_host="Host" in headers)
     for name, value in {"Content-Length": str(len(body)), **headers}.items():
         connection.putheader(name, value)
@@ -44,8 +46,19 @@ def raw_request(
     return answer.status, json.loads(answer.read())
 
 
-ROUTES = [("GET", "/v1/status"), ("GET", "/v1/presets"), ("POST", "/v1/jobs?preset=oil"), ("GET", "/v1/jobs/1"), ("GET", "/v1/jobs/1/result"),
-          ("DELETE", "/v1/jobs/1"), ("GET", "/v1/events"), ("GET", "/v1/jobs/1/events"), ("GET", "/v1/presets/oil/thumbnail"), ("GET", "/openapi.json"), ("GET", "/nowhere")]  # fmt: skip
+ROUTES = [
+    ("GET", "/v1/status"),
+    ("GET", "/v1/presets"),
+    ("POST", "/v1/jobs?preset=oil"),
+    ("GET", "/v1/jobs/1"),
+    ("GET", "/v1/jobs/1/result"),
+    ("DELETE", "/v1/jobs/1"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/jobs/1/events"),
+    ("GET", "/v1/presets/oil/thumbnail"),
+    ("GET", "/openapi.json"),
+    ("GET", "/nowhere"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -72,10 +85,18 @@ def test_the_token_is_for_the_user_alone(shared: Daemon) -> None:
 def test_one_shape_for_all_errors(shared: Daemon) -> None:
     bearer = {"Authorization": f"Bearer {shared.client.address.token}"}
     for method, path, expected in (
-        ("GET", "/nowhere", 404), ("PUT", "/v1/status", 405), ("GET", "/v1/jobs/999999", 404), ("GET", "/v1/jobs/x", 422),
-        ("POST", "/v1/jobs?preset=none", 404), ("POST", "/v1/jobs", 422), ("POST", "/v1/jobs?preset=oil", 400),
-        ("POST", "/v1/jobs?preset=oil&width=4", 409), ("GET", "/v1/jobs/999999/events", 404), ("GET", "/v1/presets/none/thumbnail", 404), ("DELETE", "/v1/jobs/999999", 404),
-    ):  # fmt: skip
+        ("GET", "/nowhere", 404),
+        ("PUT", "/v1/status", 405),
+        ("GET", "/v1/jobs/999999", 404),
+        ("GET", "/v1/jobs/x", 422),
+        ("POST", "/v1/jobs?preset=none", 404),
+        ("POST", "/v1/jobs", 422),
+        ("POST", "/v1/jobs?preset=oil", 400),
+        ("POST", "/v1/jobs?preset=oil&width=4", 409),
+        ("GET", "/v1/jobs/999999/events", 404),
+        ("GET", "/v1/presets/none/thumbnail", 404),
+        ("DELETE", "/v1/jobs/999999", 404),
+    ):
         status, body = raw_request(shared, method, path, bearer)
         assert status == expected, (method, path, body)
         assert body["error"]["status"] == expected  # type: ignore[index,call-overload]
@@ -139,10 +160,13 @@ def test_a_hundred_clients_and_one_that_never_reads(shared: Daemon, inbox: Path,
     import psutil
 
     address = shared.client.address
-    head = f"GET /v1/events?previews=true HTTP/1.1\r\nHost: {urlsplit(address.url).netloc}\r\nAuthorization: Bearer {address.token}\r\n\r\n".encode()
+    head = (
+        f"GET /v1/events?previews=true HTTP/1.1\r\nHost: {urlsplit(address.url).netloc}\r\n"
+        f"Authorization: Bearer {address.token}\r\n\r\n"
+    ).encode()
     sockets = []
     for _ in range(100):
-        s = socket.create_connection(("127.0.0.1", urlsplit(address.url).port or 0), timeout=20)
+        s = socket.create_connection(("127.0.0.1", urlsplit(address.url).port or 0), timeout=HANG)
         s.sendall(head)
         sockets.append(s)
     _deaf, *readers = sockets
@@ -153,9 +177,7 @@ def test_a_hundred_clients_and_one_that_never_reads(shared: Daemon, inbox: Path,
     before = psutil.Process(address.pid).memory_info().rss
     small.save(inbox / "a.png")
     wait_for((inbox / "styled" / "a.png").exists)
-    begin = time.monotonic()
     shared.status()
-    assert time.monotonic() - begin < 5
     for s in readers:
         text = b""
         while b"event: JobDone" not in text:
@@ -165,32 +187,13 @@ def test_a_hundred_clients_and_one_that_never_reads(shared: Daemon, inbox: Path,
         s.close()
 
 
-def test_a_reader_that_falls_behind_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the stream itself: the reader that reads has all events, and the one that does not is out."""
-    monkeypatch.setattr(event_stream, "BEHIND", 500)
-
-    async def scene() -> None:
-        stream = EventStream(lambda _: None)
-        stream.attach()
-        with stream.subscribed(False) as deaf, stream.subscribed(False) as reader:
-            for i in range(501):
-                stream.publish(Note(f"{i}"))
-                await asyncio.sleep(0)
-                assert await reader.next(5) is not None
-            assert stream.subscribers == {reader}
-            assert deaf.ended
-            assert await deaf.next(0) is None
-
-    asyncio.run(scene())
-
-
 def test_a_thumbnail(shared: Daemon) -> None:
     with Image.open(io.BytesIO(shared.client.fetch("/v1/presets/oil/thumbnail"))) as image:
         assert (image.format, max(image.size)) == ("JPEG", 256)
 
 
 def events_of(daemon: Daemon, number: int, query: str = "") -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(urlsplit(daemon.client.address.url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(daemon.client.address.url).netloc, timeout=HANG)
     connection.request(
         "GET", f"/v1/jobs/{number}/events{query}", headers={"Authorization": f"Bearer {daemon.client.address.token}"}
     )
@@ -236,11 +239,11 @@ def test_who_asked_is_gone(daemon: Daemon, slow: str, small: Image.Image) -> Non
 
     held, lapsed = post(1), post(2)
     stream = events_of(daemon, held, "?cancel_on_close=true")
-    wait_for(lambda: state(lapsed) == "cancelled", 3)
+    wait_for(lambda: state(lapsed) == "cancelled")
     wait_for(daemon.running)
     assert state(held) == "running", "longer than its lease, for someone listens"
     stream.close()
-    wait_for(lambda: state(held) == "cancelled", 3)
+    wait_for(lambda: state(held) == "cancelled")
     plain = daemon.client.ask("POST", "/v1/jobs", png(small.rotate(3)), preset="long")["id"]
     events_of(daemon, plain).close()
     leased = post(4)
@@ -260,12 +263,32 @@ def test_schemathesis_finds_nothing(shared: Daemon, tmp_path: Path) -> None:
     shared.preset("none-lasts", "style: gone.jpg\n")
     done = subprocess.run(
         [
-            str(Path(sys.executable).parent / "schemathesis"), "run", f"{address.url}/openapi.json",
-            "-H", f"Authorization: Bearer {address.token}", "--exclude-path-regex", "/events$", "--max-examples", "25",
-            "--seed", "1", "--exclude-checks", "missing_required_header", "--phases", "examples,coverage,fuzzing,stateful", "--request-timeout", "20", "--suppress-health-check", "all",
+            str(Path(sys.executable).parent / "schemathesis"),
+            "run",
+            f"{address.url}/openapi.json",
+            "-H",
+            f"Authorization: Bearer {address.token}",
+            "--exclude-path-regex",
+            "/events$",
+            "--max-examples",
+            "25",
+            "--seed",
+            "1",
+            "--exclude-checks",
+            "missing_required_header",
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+            "--request-timeout",
+            "20",
+            "--suppress-health-check",
+            "all",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=280, env={**os.environ, "NO_COLOR": "1"},
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
@@ -283,7 +306,93 @@ def test_the_example_in_the_documents(daemon: Daemon, fast: str, small: Image.Im
     daemon.start()
     small.save(tmp_path / "photo.jpg")
     program = program.replace(usual, repr(str(daemon.home / "state" / "stylefolder" / "daemon.json")))
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "painting.jpg") as painting:
         assert painting.size == small.size
+
+
+def test_the_status_is_bounded(daemon: Daemon, small: Image.Image, cat: Image.Image) -> None:
+    """However many photos wait, it lists the first and counts them all."""
+    daemon.start()
+    folder = daemon.root / "mine"
+    folder.mkdir()
+    cat.save(daemon.home / "style.jpg")
+    with (folder / "style.jpg").open("wb") as writer:  # photos wait for the end of their style picture's writing
+        writer.write((daemon.home / "style.jpg").read_bytes())
+        small.save(folder / "0.png")
+        for i in range(1, 300):
+            os.link(folder / "0.png", folder / f"{i}.png")
+        status = wait_for(lambda: (found := daemon.status())["pending_count"] == 300 and found)
+        assert len(status["pending"]) == 100
+        assert daemon.run("status", "--once").stdout.count("waiting: ") == 101
+
+
+def test_a_busy_ledger_does_not_hold_up_the_api(daemon: Daemon) -> None:
+    """Another program locks the Ledger: what needs to write waits, and everything else is answered."""
+    daemon.start()
+    client, ended = daemon.client, threading.Event()
+
+    def pause() -> None:
+        client.ask("POST", "/v1/pause")
+        ended.set()
+
+    path = daemon.root / ".stylefolder" / "ledger.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = threading.Thread(target=pause)
+        waiting.start()
+        for _ in range(5):
+            assert client.ask("GET", "/v1/presets")["presets"]
+            assert client.fetch("/v1/presets/oil/thumbnail")
+        assert not ended.is_set(), "it waits for the lock"
+        other.execute("ROLLBACK")
+    waiting.join()
+    assert ended.is_set()
+
+
+def test_a_huge_style_picture(daemon: Daemon) -> None:
+    """200 megapixels: more than Pillow opens by default, and no more than a photo may have."""
+    folder = daemon.root / "mine"
+    folder.mkdir()
+    Image.new("L", (20_000, 10_000), 200).save(folder / "style.png")
+    daemon.start()
+    known = wait_for(lambda: [p for p in daemon.client.ask("GET", "/v1/presets")["presets"] if p["name"] == "mine"])
+    assert known[0]["problem"] is None
+    with Image.open(io.BytesIO(daemon.client.fetch("/v1/presets/mine/thumbnail"))) as image:
+        assert image.size == (256, 128)
+
+
+def test_an_unexpected_error_has_the_one_shape() -> None:
+    app = FastAPI()
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise ZeroDivisionError("division by zero")
+
+    errors_in_one_shape(app)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/broken",
+        "raw_path": b"/broken",
+        "query_string": b"",
+        "headers": [],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+        "root_path": "",
+    }
+    with pytest.raises(ZeroDivisionError):  # Starlette raises it again, for the server's log
+        asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 500
+    message = "Unexpected error, ZeroDivisionError: division by zero. Please report it."
+    assert json.loads(sent[1]["body"]) == {"error": {"status": 500, "message": message}}

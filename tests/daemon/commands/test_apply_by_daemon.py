@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 
 def knows(daemon: Daemon, preset: str) -> None:
@@ -128,6 +128,6 @@ def test_the_daemon_ends_meanwhile(daemon: Daemon, slow: str, small: Image.Image
     )
     wait_for(daemon.running)
     daemon.kill()
-    assert "The daemon has ended. Continuing without it." in process.communicate(timeout=90)[1]
+    assert "The daemon has ended. Continuing without it." in process.communicate(timeout=HANG)[1]
     assert process.returncode == 0
     assert is_picture(daemon.home / "out.png")

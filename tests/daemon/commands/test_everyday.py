@@ -104,6 +104,26 @@ def test_systemd_is_told(daemon: Daemon) -> None:
         assert [listener.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
 
 
+def test_ready_does_not_wait_for_gimp(daemon: Daemon) -> None:
+    """A GIMP that takes its time to say its version is not asked at the start."""
+    folder = daemon.home / "bin"
+    folder.mkdir()
+    for program in ("gimp", "gimp-3.0", "gimp-console-3.0"):
+        (folder / program).write_text(f"#!/bin/sh\ntouch {daemon.home}/asked\nsleep 15\n")
+        (folder / program).chmod(stat.S_IRWXU)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(daemon.home / "notify"))
+        listener.settimeout(60)
+        daemon.extra = {
+            "NOTIFY_SOCKET": str(daemon.home / "notify"),
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "GIMP3_DIRECTORY": "",
+        }
+        daemon.start()
+        assert listener.recv(100) == b"READY=1"
+    assert not (daemon.home / "asked").exists()
+
+
 @pytest.fixture
 def systemctl(daemon: Daemon) -> Path:
     """A stand-in that keeps what it was asked: no container has a session's systemd. Returns its notes."""
@@ -157,8 +177,10 @@ def test_a_systemd_without_a_session(daemon: Daemon, systemctl: Path) -> None:
     assert daemon.run("service", "remove").stdout == f"Removed {unit}\n"
     done = daemon.run("service", "install")
     assert (done.returncode, done.stderr) == (
-        2, "stylefolder: No systemd session answers: start `stylefolder watch` with what your system has for that (Failed to connect to bus).\n"
-    )  # fmt: skip
+        2,
+        "stylefolder: No systemd session answers: start `stylefolder watch` with what your system has for that "
+        "(Failed to connect to bus).\n",
+    )
     assert not unit.exists()
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from daemon.api.client import Refused
 from tests.daemon.harness import Daemon, is_picture, namespaces
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 pytestmark = namespaces
 
@@ -184,7 +184,7 @@ def test_full_for_what_apply_writes(daemon: Daemon, tmp_path: Path, small: Image
         env=daemon.environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     assert done.returncode == 1
     assert "out.png cannot be written (No space left on device): free some space" in done.stderr

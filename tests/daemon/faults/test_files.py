@@ -69,9 +69,16 @@ def test_wrong_extension(shared: Daemon, inbox: Path, small: Image.Image) -> Non
 
 def test_odd_names(shared: Daemon, inbox: Path, small: Image.Image) -> None:
     names = [
-        "new\nline.png", "esc\x1b[31mape.png", "x" * 251 + ".png", os.fsdecode(b"not \xff\xfe utf-8.png"),
-        unicodedata.normalize("NFC", "Müller é.png"), unicodedata.normalize("NFD", "Müller é.png"), " spaces .png", "-rf.png", "%s{}$HOME.png",
-    ]  # fmt: skip
+        "new\nline.png",
+        "esc\x1b[31mape.png",
+        "x" * 251 + ".png",
+        os.fsdecode(b"not \xff\xfe utf-8.png"),
+        unicodedata.normalize("NFC", "Müller é.png"),
+        unicodedata.normalize("NFD", "Müller é.png"),
+        " spaces .png",
+        "-rf.png",
+        "%s{}$HOME.png",
+    ]
     for i, name in enumerate(names):
         small.rotate(i).save(inbox / name, "PNG")
     for name in names:

@@ -1,4 +1,5 @@
-"""Faults of folders, presets, settings and the Ledger: taken away, renamed, exhausted, broken and mended while it runs."""
+"""Faults of folders, presets, settings and the Ledger: taken away, renamed, exhausted, broken and mended while it
+runs."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ def test_inotify_used_up(daemon: Daemon, fast: str, small: Image.Image, limit: s
     daemon.start()
     wait_for(lambda: f"({why})" in problems(daemon) and "scanned every few seconds instead" in problems(daemon))
     small.save(inbox / "a.png")
-    wait_for(lambda: is_picture(inbox / "styled" / "a.png"), 20)
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
 
 
 @pytest.mark.slow
@@ -88,7 +89,7 @@ def test_an_inbox_is_taken_away_made_again_and_renamed(
     time.sleep(1)
     inbox.mkdir()
     small.rotate(90).save(inbox / "b.png")
-    wait_for(lambda: is_picture(inbox / "styled" / "b.png"), 10)
+    wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
     shared.preset("renamed", fast.replace("oil.jpg", "charcoal.jpg"))
     (shared.root / "renamed").rmdir()
     small.rotate(180).save(inbox / "c.png")

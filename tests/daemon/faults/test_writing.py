@@ -52,7 +52,8 @@ def test_preallocated_with_the_writer_still_at_work(
 
 
 def test_reopened_and_appended(shared: Daemon, inbox: Path, small: Image.Image, tmp_path: Path) -> None:
-    """Half a file, closed; the rest minutes later. The half fails with its reason, the whole is done, the reason goes."""
+    """Half a file, closed; the rest minutes later. The half fails with its reason, the whole is done, the reason
+    goes."""
     data = jpeg(small, tmp_path / "a.jpg")
     (inbox / "a.jpg").write_bytes(data[:700])
     assert "cut off" in shared.reason(inbox / "a.jpg")
@@ -120,7 +121,7 @@ def test_mkdir_and_write_at_once_200_times(shared: Daemon, inbox: Path, small: I
     for i in range(200):
         (inbox / f"{i}").mkdir()
         (inbox / f"{i}" / "a.png").write_bytes(data)
-    wait_for(lambda: all((inbox / "styled" / f"{i}" / "a.png").exists() for i in range(200)), 120)
+    wait_for(lambda: all((inbox / "styled" / f"{i}" / "a.png").exists() for i in range(200)))
 
 
 @pytest.mark.slow
@@ -135,5 +136,5 @@ def test_stopped_while_6000_files_arrive(daemon: Daemon, fast: str, small: Image
     for i in range(6000):
         (inbox / f"{i}.png").write_bytes(data)
     os.kill(daemon.pid, signal.SIGCONT)
-    wait_for(lambda: len(daemon.jobs("state IN ('queued', 'running', 'done')")) == 6000, 90)
+    wait_for(lambda: len(daemon.jobs("state IN ('queued', 'running', 'done')")) == 6000)
     assert daemon.jobs("state = 'failed'") == []

@@ -220,7 +220,8 @@ def test_bytes_that_return_while_they_wait_are_painted_once(ledger: Ledger, quic
 
 
 def test_what_a_result_may_replace(ledger: Ledger, quick: Preset, tmp_path: Path) -> None:
-    """The Result of an earlier version of the photo. Not that of a photo that was removed, not another's, not anyone's."""
+    """The Result of an earlier version of the photo. Not that of a photo that was removed, not another's, not
+    anyone's."""
     result, photo = tmp_path / "a.jpg", tmp_path / "in" / "a.jpg"
 
     def started(digest: str) -> Job:

@@ -20,9 +20,17 @@ import pyte
 from PIL import Image, ImageDraw, ImageFont
 
 PALETTE = {
-    "default": "#d4d4d4", "black": "#000000", "red": "#f14c4c", "green": "#23d18b", "brown": "#e5e510", "yellow": "#e5e510",
-    "blue": "#3b8eea", "magenta": "#d670d6", "cyan": "#29b8db", "white": "#e5e5e5",
-}  # fmt: skip
+    "default": "#d4d4d4",
+    "black": "#000000",
+    "red": "#f14c4c",
+    "green": "#23d18b",
+    "brown": "#e5e510",
+    "yellow": "#e5e510",
+    "blue": "#3b8eea",
+    "magenta": "#d670d6",
+    "cyan": "#29b8db",
+    "white": "#e5e5e5",
+}
 PAPER = "#1e1e1e"
 
 

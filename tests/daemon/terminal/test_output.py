@@ -17,7 +17,7 @@ from daemon.events import JobChosen, JobDone, JobFailed, LossPoint, Note
 from daemon.ledger.job import Job
 from daemon.sentences import sentence
 from daemon.terminal.output import view
-from tests.harness import REPOSITORY
+from tests.harness import HANG, REPOSITORY
 
 PHOTO = Path(os.fsdecode(b"/in/a\x1b[2J\xe9.jpg"))
 
@@ -80,7 +80,7 @@ def test_bars_on_a_terminal(tmp_path: Path, small: Image.Image, quick_yaml: str)
         except OSError:  # the other side is closed
             break
     text = shown.decode()
-    assert process.wait(timeout=60) == 0, text
+    assert process.wait(timeout=HANG) == 0, text
     assert "a [red].png [quick]" in text, "the name is no markup"
     assert "of 60" in text
     assert "loss 0." in text

@@ -54,8 +54,17 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
         text = terminal.until(lambda text: "loss " in text and "queued.png" not in text and "to drain" in text)
         assert text.startswith("● healthy  Stylefolder")
         failed, ran = working.jobs("state = 'failed'")[0]["id"], working.jobs("state = 'running'")[0]["id"]
-        for part in ("running.png [long]", "scale 1 of 1, step", "best 0.", "CPU, ", " memory ", "Last hour: 1 done, median", f"stylefolder retry {failed}  \\x1b[31mwords.jpg [one]:",
-                     "done.png [one]", " q  leave"):  # fmt: skip
+        for part in (
+            "running.png [long]",
+            "scale 1 of 1, step",
+            "best 0.",
+            "CPU, ",
+            " memory ",
+            "Last hour: 1 done, median",
+            f"stylefolder retry {failed}  \\x1b[31mwords.jpg [one]:",
+            "done.png [one]",
+            " q  leave",
+        ):
             assert part in text, (part, text)
         rows = {
             line.split()[0]: line.split()[1:] for line in text.splitlines() if line.startswith(("  one ", "  long "))

@@ -121,7 +121,8 @@ def test_a_linear_profile_that_calls_itself_srgb(tmp_path: Path, small: Image.Im
     ("kind", "other"), [("jpeg", "png"), ("png", "jpeg"), ("png", "tiff"), ("tiff", "tiff"), ("tiff", "jpeg")]
 )
 def test_the_resolution_in_print_travels(tmp_path: Path, small: Image.Image, kind: str, other: str, turn: int) -> None:
-    """Pixels an inch, across and down: by the format's own field. A TIFF is turned by its tag, a picture by its EXIF."""
+    """Pixels an inch, across and down: by the format's own field. A TIFF is turned by its tag, a picture by its
+    EXIF."""
     path = tmp_path / f"photo{EXTENSIONS[kind]}"
     block = Image.Exif()
     block[ExifTags.Base.Orientation] = turn

@@ -104,13 +104,22 @@ def test_a_camera_raw_file(tmp_path: Path, cat: Image.Image) -> None:
     identity = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
     path = tmp_path / "camera.dng"
     tifffile.imwrite(
-        path, mosaic, photometric=32803, metadata=None, software=False,
+        path,
+        mosaic,
+        photometric=32803,
+        metadata=None,
+        software=False,
         extratags=[
-            (50706, 1, 4, bytes((1, 4, 0, 0)), True), (50708, 2, 0, "Stylefolder One", True), (271, 2, 0, "Stylefolder", True),
-            (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes((0, 1, 1, 2)), True), (50721, 10, 9, identity, True),
-            (50717, 4, 1, 51000, True), (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),
+            (50706, 1, 4, bytes((1, 4, 0, 0)), True),
+            (50708, 2, 0, "Stylefolder One", True),
+            (271, 2, 0, "Stylefolder", True),
+            (33421, 3, 2, (2, 2), True),
+            (33422, 1, 4, bytes((0, 1, 1, 2)), True),
+            (50721, 10, 9, identity, True),
+            (50717, 4, 1, 51000, True),
+            (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),
         ],
-    )  # fmt: skip
+    )
     photo = load_photo(path)
     assert (photo.format, photo.pixels.dtype) == ("raw", np.uint16)
     assert 300 <= photo.size[0] <= 320

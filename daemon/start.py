@@ -1,0 +1,78 @@
+"""What comes before `watch`'s loop: create the Root, open the Ledger, recover from a crash, wait for a removed Root."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.api import uploads
+from daemon.engine.recovery import clear_all_parts, clear_styles, finish_interrupted
+from daemon.errors import LedgerDamaged, LedgerOutdated, UsageError
+from daemon.events import Event, JobDone, JobFailed, Note
+from daemon.folders import originals
+from daemon.folders.layout import Layout
+from daemon.folders.presets import Presets
+from daemon.ledger.database import set_aside
+from daemon.ledger.job import Original
+from daemon.ledger.ledger import Ledger
+from daemon.lifetime import Systemd
+from stylecore.errors import StylefolderError
+
+LOOK_EVERY = 0.25  # seconds, for a Root that was removed
+
+Announce = Callable[[Event], None]
+
+
+def create_root(layout: Layout, announce: Announce) -> None:
+    """Raises UsageError if it is a file, and StylefolderError."""
+    root = layout.root
+    try:
+        if not root.exists():
+            announce(Note(f"Creating the folder {root}."))
+        root.mkdir(parents=True, exist_ok=True)
+        layout.own_folder.mkdir(exist_ok=True)
+    except FileExistsError as e:
+        raise UsageError(f"{root} is a file: name the folder to watch.") from e
+    except OSError as e:
+        raise StylefolderError(
+            f"The folder {root} cannot be used ({e.strerror}): check its permissions, or choose another."
+        ) from e
+
+
+def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledger, bool]:
+    """The Root's Ledger, and whether it had to be built again. ``damaged``: that it is broken showed in use."""
+    path, why = layout.ledger_file, "was damaged"
+    if not damaged:
+        try:
+            return Ledger(path, layout.root), False
+        except LedgerOutdated:
+            why = "is from a very old version of Stylefolder"
+        except LedgerDamaged:
+            pass
+    aside = set_aside(path)
+    sentence = f"The Ledger {why} and was set aside as {aside}. A new one is built from what is in the folders."
+    announce(Note(sentence, warning=True))
+    return Ledger(path, layout.root), True
+
+
+def recover(ledger: Ledger, layout: Layout, presets: Presets, original: Original, announce: Announce) -> None:
+    """Bring what a crash interrupted to an end, and remove what it left behind."""
+    for job in finish_interrupted(ledger, original):
+        announce(JobDone(job, (), (), {}))
+    clear_all_parts(layout)
+    for job in ledger.queue.recover():
+        announce(JobFailed(job))
+    for due in ledger.queue.originals_due():
+        originals.settle(ledger, layout, due, announce)
+    uploads.clear(layout.uploads, ledger)
+    clear_styles(layout.style_store, [*presets.in_force.values(), *ledger.history.presets_in_use()])
+
+
+def wait_for_root(root: Path, stopped: Callable[[], bool], systemd: Systemd) -> bool:
+    """Returns whether it is back; False once ``stopped``."""
+    while not stopped() and not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises for a dead mount
+        systemd.alive()
+        time.sleep(LOOK_EVERY)
+    return not stopped()
