@@ -1,4 +1,4 @@
-"""The documents tell the truth: tests that they name exist, and all fault tests are named; so are those marked slow."""
+"""The documents tell the truth: tests that they name exist, and all fault tests are named; so are their tiers."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tests.daemon.harness import STYLEFOLDER, Daemon
 from tests.harness import HANG, REPOSITORY, wait_for
 
 
-def named_in(folder: Path) -> dict[str, bool]:
-    """By name, whether marked slow."""
+def tiers_in(folder: Path) -> dict[str, str]:
+    """Each test's tier: slow, long, or empty for `make test`."""
     found = {}
     for file in folder.rglob("test_*.py"):
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                found[node.name] = any(ast.unparse(d) == "pytest.mark.slow" for d in node.decorator_list)
+                marks = [ast.unparse(decorator).removeprefix("pytest.mark.") for decorator in node.decorator_list]
+                found[node.name] = next((mark for mark in marks if mark in ("slow", "long")), "")
     return found
 
 
 def test_reliability_names_each_fault_test() -> None:
     text = (REPOSITORY / "docs" / "reliability.md").read_text()
-    named = {name: bool(slow) for name, slow in re.findall(r"`(test_\w+)`( \(slow\))?", text)}
-    there = named_in(REPOSITORY / "tests" / "daemon")
-    assert named.keys() <= there.keys()
-    assert named_in(REPOSITORY / "tests" / "daemon" / "faults").keys() <= named.keys()
-    assert {name for name, slow in named.items() if slow} == {name for name in named if there[name]}
+    named = dict(re.findall(r"`(test_\w+)`(?: \((slow|long)\))?", text))
+    there = tiers_in(REPOSITORY / "tests" / "daemon")
+    assert tiers_in(REPOSITORY / "tests" / "daemon" / "faults").keys() <= named.keys() <= there.keys()
+    assert named == {name: there[name] for name in named}
 
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -64,12 +64,10 @@ def test_every_picture_and_page_is_there() -> None:
             assert (document.parent / target).exists(), f"{document.name} shows {target}"
 
 
-def test_every_room_in_the_architecture_is_there() -> None:
-    """And each line of rooms names a folder once, then its files."""
-    folder = ""
+def test_every_file_in_the_architecture_is_there() -> None:
+    there = [path for package in ("daemon", "stylecore", "tests") for path in (REPOSITORY / package).rglob("*.py")]
     for name in re.findall(r"`([\w/]+\.py)`", (REPOSITORY / "ARCHITECTURE.md").read_text()):
-        folder = name.rpartition("/")[0] or folder
-        assert (REPOSITORY / folder / name.rpartition("/")[2]).exists(), name
+        assert any(path.match(name) for path in there), name
 
 
 def test_every_key_of_a_preset_has_its_place() -> None:

@@ -21,6 +21,7 @@ from stylecore.images.atomic_write import clear_parts, put_in_place
 
 IDLE_FOR = 300.0  # seconds without a Job after which the worker, and with it the device's memory, is released
 MAX_STARTS = 3
+START_WITHIN = 300.0  # seconds for a worker to load its modules on a slow machine
 SLOWER = 20  # times: a scale's first step is two evaluations of four times the pixels
 
 
@@ -253,7 +254,7 @@ class Engine:
         if self.idle or not self.slot.alive:
             return
         silent = time.monotonic() - self._heard
-        allowed = self._phase.seconds if self._phase else SLOWER * self._slowest
+        allowed = self._phase.seconds if self._phase else SLOWER * self._slowest if self.ready else START_WITHIN
         if silent > max(self._settings.patience, allowed):
             self.slot.kill()
             self._died(f"no sign of life for {silent:.0f} s")
