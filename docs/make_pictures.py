@@ -1,4 +1,4 @@
-"""Paints the pictures of README.md and docs/presets.md anew: `make docs`, or those keys that are named. Photographs:
+"""Paints the pictures of README.md and docs/presets.md: `make docs`, or only the keys that you name. Photographs:
 scikit-image's (CC0)."""
 
 from __future__ import annotations

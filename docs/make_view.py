@@ -1,4 +1,4 @@
-"""Draws the status view's pictures anew, from a real daemon at work: `python docs/make_view.py ROOT`, ROOT a folder
+"""Draws the status view's pictures from a real daemon at work: `python docs/make_view.py ROOT`, ROOT a folder
 that is not there yet."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m presets.paint [NAME...]``: paint the style pictures anew (needs scipy: ``pip install -e .[dev]``)."""
+"""``python -m presets.paint [NAME...]``: paint the style pictures again (needs scipy: ``pip install -e .[dev]``)."""
 
 from __future__ import annotations
 

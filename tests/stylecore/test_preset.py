@@ -1,4 +1,4 @@
-"""Presets: what is right loads, what is wrong is told with file, line and key."""
+"""Presets: what is right loads, and each mistake is named with file, line and key."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_the_same_photo_under_another_name_is_copied(shared: Daemon, inbox: Path
 
 
 def test_longer_than_the_format_holds(daemon: Daemon, fast: str) -> None:
-    """Known before the work, and no fault that time mends."""
+    """Known before the work starts, and not something that another try can fix."""
     inbox = daemon.preset("one", fast + "output: {format: webp}\n")
     Image.new("RGB", (16_400, 40), "teal").save(inbox / "wide.jpg")
     daemon.start()

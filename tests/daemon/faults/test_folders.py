@@ -1,4 +1,4 @@
-"""Faults of folders, presets, settings and the Ledger: taken away, renamed, exhausted, broken and mended while it
+"""Faults of folders, presets, settings and the Ledger: removed, renamed, exhausted, broken and mended while it
 runs."""
 
 from __future__ import annotations
@@ -425,7 +425,7 @@ def test_a_root_behind_a_symbolic_link(daemon: Daemon, small: Image.Image, cat: 
 
 
 def test_a_folder_whose_name_is_not_utf8(shared: Daemon, cat: Image.Image) -> None:
-    """It is told of in every view, in escapes."""
+    """Every view shows it, with escapes."""
     folder = Path(os.fsdecode(os.fsencode(shared.root) + b"/caf\xe9"))
     folder.mkdir()
     try:

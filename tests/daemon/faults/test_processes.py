@@ -202,7 +202,7 @@ def test_a_stale_lock_is_recovered(daemon: Daemon) -> None:
 def test_cancel_stops_within_two_steps(
     daemon: Daemon, fast: str, slow: str, cat: Image.Image, small: Image.Image
 ) -> None:
-    """Steps long enough that each is told."""
+    """Steps are long enough that each is reported."""
     inbox, other = daemon.preset("long", slow.replace("size: 64", "size: 320")), daemon.preset("one", fast)
     cat.save(inbox / "a.png")
     daemon.start()
@@ -275,7 +275,7 @@ def test_what_someone_waits_for_goes_ahead(daemon: Daemon, fast: str, small: Ima
 
 @pytest.mark.slow
 def test_sigterm_while_it_writes(daemon: Daemon, fast: str) -> None:
-    """The optimiser is done, the large Result is being encoded: done at last, or begun anew, but once."""
+    """The optimiser is done, the large Result is being encoded: done at last, or started again, but once."""
     inbox = daemon.preset("one", fast)
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (2500, 3500, 3), np.uint8)).save(
         inbox / "a.png", compress_level=0
