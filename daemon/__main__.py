@@ -27,7 +27,7 @@ def main() -> None:
         if os.environ.get("STYLEFOLDER_DEBUG"):
             raise
         print(
-            f"stylefolder: an unforeseen error, {type(e).__name__}: {e}. `stylefolder --debug ...` shows where.",
+            f"stylefolder: an unexpected error, {type(e).__name__}: {e}. `stylefolder --debug ...` shows where.",
             file=sys.stderr,
         )
         sys.exit(1)

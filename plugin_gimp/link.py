@@ -177,5 +177,5 @@ def _message(answer: http.client.HTTPResponse) -> str:
     try:
         said = str(json.loads(answer.read())["error"]["message"])
     except (OSError, ValueError, KeyError, TypeError):
-        said = f"The daemon's answer ({answer.status}) is not understood."
+        said = f"The daemon sent an unexpected answer ({answer.status})."
     return f"{said} If this happens again, {INSTALL}." if answer.status == http.client.FORBIDDEN else said

@@ -36,7 +36,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     except OSError as e:
         raise YamlFileError(f"{path}: cannot be read ({e.strerror}).") from e
     if len(raw) > MAX_BYTES:
-        raise YamlFileError(f"{path}: is larger than {MAX_BYTES // 1000} kB, so it is not such a file.")
+        raise YamlFileError(f"{path}: is larger than {MAX_BYTES // 1000} kB, which is too large.")
     try:
         text = raw.decode("utf-8-sig")
         loader = _Loader(text)

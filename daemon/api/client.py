@@ -111,4 +111,4 @@ def _message(body: bytes) -> str:
     try:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return "The daemon's answer is not understood: check that both have the same version."
+        return "The daemon's answer is unreadable: check that it has the same version as this command."

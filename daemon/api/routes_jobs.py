@@ -46,7 +46,7 @@ class JobQuery(BaseModel):
     colour: Colour | None = Field(None, description="Whose colours.")
     format: OutputFormat | None = Field(None, description="The Result's format.")
     quality: int | None = Field(None, ge=1, le=100)
-    width: int | None = Field(None, ge=1, le=MAX_EDGE, description="Of bare samples, as are height, channels and bits.")
+    width: int | None = Field(None, ge=1, le=MAX_EDGE, description="For bare samples, with height, channels and bits.")
     height: int | None = Field(None, ge=1, le=MAX_EDGE)
     channels: Literal["1", "2", "3", "4"] | None = Field(None, description="Grey, grey + alpha, RGB, RGB + alpha.")
     bits: Literal["8", "16"] | None = Field(None, description="Per sample; 16 are little-endian.")

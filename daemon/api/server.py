@@ -79,7 +79,7 @@ def _started(
     while not server.started:
         if not thread.is_alive() or time.monotonic() > until:
             server.should_exit = True
-            raise StylefolderError("The local API did not start: check whether a firewall forbids local ports.")
+            raise StylefolderError("The local API did not start: check whether a firewall blocks local ports.")
         time.sleep(0.01)
     return server, thread
 

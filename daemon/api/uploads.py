@@ -78,7 +78,7 @@ async def receive(
         if isinstance(e, OSError) and e.errno is not None:
             kind = NoRoom if e.errno in DISK_FULL else ResultError
             remedy = "free some space" if kind is NoRoom else f"check the permissions of {folder}"
-            raise kind(f"The picture cannot be kept ({e.strerror}): {remedy}.") from e
+            raise kind(f"The picture cannot be saved ({e.strerror}): {remedy}.") from e
         raise
     return path, digest
 

@@ -118,7 +118,7 @@ def sheet(
     device: Device = "auto",
     plain: Plain = False,
 ) -> None:
-    """Choose a style by looking: the photo under every preset, small, on one sheet."""
+    """Show a photo in every style on one sheet, so that you can choose."""
     from daemon.commands.sheet import make_sheet
     from daemon.folders.presets import Presets, get_preset
     from daemon.terminal.output import view
@@ -200,7 +200,7 @@ def status(
 
 @app.command()
 def pause() -> None:
-    """Start no other Job. The running one is finished."""
+    """Pause: finish the running Job, and start no other."""
     _ask("POST", "/v1/pause")
     typer.echo("Paused. To continue, run `stylefolder resume`.")
 

@@ -85,7 +85,7 @@ def new(
 
 @gimp_app.command()
 def install() -> None:
-    """Install the plug-in for each GIMP 3 of yours."""
+    """Install the plug-in for each GIMP 3 that you have."""
     from daemon.commands import install_gimp
 
     for folder in install_gimp.install():
@@ -129,7 +129,7 @@ def install_service(
 
 @service_app.command("remove")
 def remove_service() -> None:
-    """Stop the daemon, and do not start it with the session any more."""
+    """Stop the daemon, and no longer start it with your session."""
     from daemon.commands import install_service
 
     path = install_service.remove()

@@ -59,7 +59,7 @@ def install(root: Path | None) -> Path:
         subprocess.run([tool, "bootout", f"gui/{os.getuid()}/{LABEL}"], capture_output=True)  # perhaps an earlier one
         _run([tool, "bootstrap", f"gui/{os.getuid()}", str(path)])
     else:
-        no_session = "No systemd session answers: start `stylefolder watch` with what your system has for that"
+        no_session = "There is no systemd session: add `stylefolder watch` to your startup programs"
         _run([tool, "--user", "show-environment"], no_session)
         quoted = " ".join(shlex.quote(part).replace("%", "%%").replace("$", "$$") for part in command)
         write_whole(path, SYSTEMD.format(command=quoted, watchdog=WATCHDOG).encode())
@@ -105,7 +105,7 @@ def _tool() -> str:
     name = "launchctl" if sys.platform == "darwin" else "systemctl"
     found = shutil.which(name)
     if found is None:
-        raise NoService(f"There is no {name} here: start `stylefolder watch` with what your system has for that.")
+        raise NoService(f"There is no {name} here: add `stylefolder watch` to your startup programs.")
     return found
 
 

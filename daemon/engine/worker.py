@@ -113,7 +113,7 @@ def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     clock = time.monotonic()
     photo = _read(assignment, daemon)
     if photo is None:
-        reason = "The photo changed before its turn and is looked at again."
+        reason = "The photo changed before its turn, and will be checked again."
         return Finished(order.job, "cancelled", reason=reason)
     timings = {"read": time.monotonic() - clock, "optimise": 0.0}
     kind = _output_kind(assignment, photo)

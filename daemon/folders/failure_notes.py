@@ -24,7 +24,7 @@ def keep(layout: Layout, event: Event) -> str | None:
         else:
             _remove(path)
     except (ResultError, OSError) as e:
-        return f"The reason for a failure cannot be kept in {printable(path)}: {e}"
+        return f"The reason for a failure cannot be written to {printable(path)}: {e}"
     return None
 
 

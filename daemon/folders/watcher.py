@@ -31,9 +31,9 @@ POLL_EVERY = 3.0  # without notifications
 SCAN_SHARE, POLL_SHARE = 200, 10  # a long scan comes less often: after this many times its duration
 ENTER_FOR = 2.5  # seconds of reading new photos in one scan; then the Engine has its turn
 
-WRITING = "the end of its writing"
-STYLE_WRITING = "the end of its style picture's writing"
-HELD_OPEN = "its writer, which still has it open"
+WRITING = "the copy to finish"
+STYLE_WRITING = "the copy of its style picture to finish"
+HELD_OPEN = "another program to close it"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.text import Text
 from daemon.api.schema import JobOut, RunningOut, StatusOut
 from daemon.sentences import clock, printable
 
-KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "leave"))
+KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "quit"))
 STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}
 PICTURE_FROM = 100  # columns
 
@@ -212,7 +212,7 @@ def _inboxes(status: StatusOut) -> list[Text]:
     )
     if not busy:
         return []
-    rows = [Text(f"{'Inbox':<22}{'waiting':>9}{'queued':>9}{'today':>9}{'failed':>9}{'to drain':>11}", "bold")]
+    rows = [Text(f"{'Inbox':<22}{'waiting':>9}{'queued':>9}{'today':>9}{'failed':>9}{'time left':>11}", "bold")]
     for name in busy:
         counts, drain = status.inboxes[name], status.drain.get(name)
         figures = [counts.get("waiting", 0), counts.get("queued", 0), status.done_today.get(name, 0)]

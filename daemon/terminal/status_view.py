@@ -168,7 +168,7 @@ class _View:
             client.ask("POST", "/v1/resume")
             return "Resumed."
         client.ask("POST", "/v1/pause")
-        return "Paused. The running photo is finished, and no other is started. Press p to resume."
+        return "Paused. The running photo will finish, and no other starts. Press p to resume."
 
     def _cancel(self, client: Client, status: StatusOut) -> str:
         if not status.running:

@@ -58,7 +58,7 @@ def load_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
             raise PhotoError(
                 f"{path.name} cannot be read ({e.strerror}): check that it is there and that you may read it."
             ) from e
-        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from the original.") from e
     except MemoryError as e:
         raise PhotoError(f"{path.name} does not fit into this machine's memory: make it smaller.") from e
 
@@ -78,9 +78,9 @@ def _load(path: Path, head: bytes, max_pixels: int) -> Photo:
             return _photo(path, "tiff", *found)
         return _load_with_pillow(path, head, max_pixels)
     except UnidentifiedImageError as e:
-        raise PhotoError(f"{path.name} is not a picture, or of a kind that is not read ({KINDS}).") from e
+        raise PhotoError(f"{path.name} is not a picture in a supported format ({KINDS}).") from e
     except DECODER_ERRORS as e:
-        raise PhotoError(f"{path.name} is damaged ({e}): copy it again from where it came.") from e
+        raise PhotoError(f"{path.name} is damaged ({e}): copy it again from the original.") from e
 
 
 def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
@@ -189,7 +189,7 @@ def _deep_png(path: Path) -> Pixels:
     try:
         samples: Pixels = imagecodecs.png_decode(path.read_bytes())
     except imagecodecs.PngError as e:
-        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from the original.") from e
     return samples
 
 
@@ -234,7 +234,7 @@ def _load_raw(path: Path, max_pixels: int) -> Photo:
     try:
         import rawpy
     except ImportError as e:
-        raise PhotoError(f"{path.name} is a camera's RAW file: `pip install 'stylefolder[raw]'` to read these.") from e
+        raise PhotoError(f"{path.name} is a RAW file: to read it, run `pip install 'stylefolder[raw]'`.") from e
     try:
         with rawpy.imread(str(path)) as raw:
             _check_size(path, raw.sizes.width, raw.sizes.height, max_pixels)

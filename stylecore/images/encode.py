@@ -89,7 +89,7 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
         notes.append(f"{kind} holds 8 bits a channel, so 16 bits were reduced to 8.")
         pixels, alpha = _to_8_bits(pixels), None if alpha is None else _to_8_bits(alpha)
     if alpha is not None and kind == "jpeg":
-        notes.append("jpeg holds no transparency, so it became white.")
+        notes.append("jpeg has no transparency, so transparent areas became white.")
         share = (alpha / np.float32(255))[..., None]
         pixels = np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
     elif alpha is not None:
@@ -107,7 +107,7 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
     try:
         return _ENCODERS[kind](pixels, quality, replace(metadata, exif=None)), [
             *notes,
-            f"Its EXIF is damaged, {kind} does not take it, and it was left out.",
+            f"Its EXIF is damaged and {kind} rejects it, so it was left out.",
         ]
     except ENCODER_ERRORS as e:
         raise ResultError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e

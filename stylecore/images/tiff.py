@@ -51,7 +51,7 @@ def read_tiff(path: Path, check_size: Callable[[int, int], None]) -> tuple[Any, 
     except PhotoError:
         raise
     except Exception as e:  # each of tifffile's many decoders has errors of its own
-        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from where it came.") from e
+        raise PhotoError(f"{path.name} is damaged or cut off ({e}): copy it again from the original.") from e
     with path.open("rb") as file:
         block = exif.from_tiff(file)
     return raw, alpha, profile, block, xmp, turn if turn in range(1, 9) else 1, dpi

@@ -329,8 +329,11 @@ def test_demo(home: dict[str, str], tmp_path: Path, small: Image.Image, quick_ya
 
 def test_help_needs_no_torch(home: dict[str, str]) -> None:
     """What makes `stylefolder --help` answer in 0.3 s: nothing heavy is imported."""
-    code = "import sys; from daemon.commands.cli import app; import daemon.watch, daemon.commands.apply, "
-    "daemon.terminal.output; print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
+    code = (
+        "import sys; from daemon.commands.cli import app;"
+        "import daemon.watch, daemon.commands.apply, daemon.terminal.output;"
+        "print([m for m in sys.modules if m in ('torch', 'scipy', 'skimage')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
 

@@ -164,7 +164,7 @@ def test_no_systemd(daemon: Daemon) -> None:
     done = daemon.run("service", "install")
     assert (done.returncode, done.stderr) == (
         2,
-        "stylefolder: There is no systemctl here: start `stylefolder watch` with what your system has for that.\n",
+        "stylefolder: There is no systemctl here: add `stylefolder watch` to your startup programs.\n",
     )
 
 
@@ -178,7 +178,7 @@ def test_a_systemd_without_a_session(daemon: Daemon, systemctl: Path) -> None:
     done = daemon.run("service", "install")
     assert (done.returncode, done.stderr) == (
         2,
-        "stylefolder: No systemd session answers: start `stylefolder watch` with what your system has for that "
+        "stylefolder: There is no systemd session: add `stylefolder watch` to your startup programs "
         "(Failed to connect to bus).\n",
     )
     assert not unit.exists()

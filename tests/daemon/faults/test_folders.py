@@ -1,4 +1,4 @@
-"""Faults of folders, presets, settings and the Ledger: removed, renamed, exhausted, broken and mended while it
+"""Faults of folders, presets, settings and the Ledger: removed, renamed, exhausted, broken and fixed while it
 runs."""
 
 from __future__ import annotations
@@ -349,7 +349,7 @@ def test_a_style_picture_with_a_slow_writer(daemon: Daemon, small: Image.Image, 
         writer.flush()
         small.save(folder / "a.png")
         wait_for(
-            lambda: "the end of its style picture's writing" in [p["waits_for"] for p in daemon.status()["pending"]]
+            lambda: "the copy of its style picture to finish" in [p["waits_for"] for p in daemon.status()["pending"]]
         )
         assert not daemon.jobs()
     wait_for(

@@ -51,7 +51,7 @@ def working(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> Daemon:
 
 def test_what_it_shows_and_obeys(working: Daemon) -> None:
     with attached(working) as terminal:
-        text = terminal.until(lambda text: "loss " in text and "queued.png" not in text and "to drain" in text)
+        text = terminal.until(lambda text: "loss " in text and "queued.png" not in text and "time left" in text)
         assert text.startswith("● healthy  Stylefolder")
         failed, ran = working.jobs("state = 'failed'")[0]["id"], working.jobs("state = 'running'")[0]["id"]
         for part in (
@@ -63,7 +63,7 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
             "Last hour: 1 done, median",
             f"stylefolder retry {failed}  \\x1b[31mwords.jpg [one]:",
             "done.png [one]",
-            " q  leave",
+            " q  quit",
         ):
             assert part in text, (part, text)
         rows = {
@@ -98,7 +98,7 @@ def test_it_reflows_from_narrow_to_wide(working: Daemon) -> None:
         terminal.resize(160, 50)
         terminal.until(
             lambda text: (
-                text.splitlines()[-1].startswith(" p  pause") and "q  leave" in text and len(text.splitlines()) == 50
+                text.splitlines()[-1].startswith(" p  pause") and "q  quit" in text and len(text.splitlines()) == 50
             )
         )
         terminal.until("▀" * 8)  # the picture so far

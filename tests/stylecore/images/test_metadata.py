@@ -163,7 +163,7 @@ def test_makers_notes_that_a_jpeg_does_not_hold(tmp_path: Path, small: Image.Ima
     details[ExifTags.Base.MakerNote], details[ExifTags.Base.DateTimeOriginal] = bytes(90_000), "2026:11:23 10:00:00"
     small.save(tmp_path / "a.png", exif=block)
     notes = save_result(result_of(load_photo(tmp_path / "a.png")), tmp_path / "out.jpg", Output())
-    assert notes == ["Its maker's notes are larger than a JPEG holds and were left out."]
+    assert notes == ["Its maker's notes are larger than a JPEG can hold and were left out."]
     with Image.open(tmp_path / "out.jpg") as out:
         kept = out.getexif()
     assert kept[ExifTags.Base.Make] == "Stylefolder"

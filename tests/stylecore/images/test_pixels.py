@@ -47,7 +47,7 @@ def test_grey_palette_cmyk_and_alpha(tmp_path: Path, small: Image.Image) -> None
     assert out.mode == "RGBA"
     assert difference(out.getchannel("A"), alpha) == 0
     notes = save_result(result_of(photo), tmp_path / "out.jpg", Output())
-    assert notes == ["jpeg holds no transparency, so it became white."]
+    assert notes == ["jpeg has no transparency, so transparent areas became white."]
     assert np.asarray(Image.open(tmp_path / "out.jpg"))[0].mean() > 250, "the gradient begins transparent"
 
 
