@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from daemon import paths
-from daemon.folders.notifications import Hints
-from daemon.folders.presets import Library
+from daemon.folders.layout import Layout
+from daemon.folders.notifications import Notifications
+from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.folders.watcher import Watcher
 from daemon.ledger.ledger import Ledger
@@ -95,10 +95,11 @@ def scans(folder: Path) -> tuple[float, float]:
         path = root / "one" / f"{i // 500}" / f"{i}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(i.to_bytes(4, "big") * 15_000)
-    paths.own_folder(root).mkdir()
-    ledger, wake = Ledger(paths.ledger_file(root), root), threading.Event()
-    hints = Hints(wake, lambda _: False)
-    watcher = Watcher(root, ledger, Library(root), hints, Problems(print), lambda _: None, results=lambda: "styled")
+    layout = Layout(root)
+    layout.own_folder.mkdir()
+    ledger, wake = Ledger(layout.ledger_file, root), threading.Event()
+    notifications = Notifications(wake, layout.is_ours)
+    watcher = Watcher(layout, ledger, Presets(layout), notifications, Problems(print), lambda _: None)
     spent = 0.0
     while not spent or watcher.pending:
         begin = time.perf_counter()
@@ -110,7 +111,7 @@ def scans(folder: Path) -> tuple[float, float]:
         begin = time.perf_counter()
         watcher.scan()
         unchanged.append(time.perf_counter() - begin)
-    hints.stop()
+    notifications.stop()
     ledger.close()
     return spent, statistics.median(unchanged)
 
