@@ -31,7 +31,7 @@ def noise(rng: np.random.Generator, cells: float, octaves: int = 4, stretch: tup
     return (out - out.mean()) / out.std()
 
 
-def smoothstep(low: float, high: float, x: Array) -> Array:
+def smoothstep(low: float | Array, high: float | Array, x: Array) -> Array:
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -57,7 +57,7 @@ class Canvas:
     """Colour (HEIGHT, WIDTH, 3) in 0..1 and the relief of the paint (HEIGHT, WIDTH)."""
 
     def __init__(self, ground: Array, rng: np.random.Generator, grain: Array | None = None) -> None:
-        self.rgb = np.broadcast_to(ground, (HEIGHT, WIDTH, 3)).astype(np.float32).copy()
+        self.rgb: Array = np.broadcast_to(ground, (HEIGHT, WIDTH, 3)).astype(np.float32).copy()
         self.relief = np.zeros((HEIGHT, WIDTH), np.float32)
         self.rng = rng
         self.grain = grain  # paper tooth, 0..1: dry media catch on it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
@@ -349,6 +351,11 @@ def stained_glass(rng: np.random.Generator) -> Array:
     return np.clip(mix(lit, came, lead), 0, 1)
 
 
+def leaning(angle: float, x: float, a: float, b: float) -> float:
+    """The angle at (a, b) of a blade of grass that stands at ``x``."""
+    return angle + (a - x) * 0.006
+
+
 def gouache(rng: np.random.Generator) -> Array:
     """A travel poster: opaque flat shapes, few colours, dry-brushed edges."""
     x, y = grid()
@@ -380,9 +387,9 @@ def gouache(rng: np.random.Generator) -> Array:
     for _ in range(170):
         px, py = rng.uniform(0, WIDTH), rng.uniform(HEIGHT * 0.5, HEIGHT)
         lean = rng.normal(-np.pi / 2, 0.5)
-        path = follow(lambda a, b, c=lean, q=px: c + (a - q) * 0.006, np.array([px, py]), rng.uniform(50, 150), 9)
-        tint = colour(rng.choice(["#f4573a", "#f6dfa8", "#0f3a46", "#79c2b0", "#f0b63c", "#1f8a8c"]))
-        canvas.stroke(path, rng.uniform(14, 34), tint, streaks=0.05, dryness=0.55, body=0.25, pickup=0)
+        path = follow(partial(leaning, lean, px), np.array([px, py]), rng.uniform(50, 150), 9)
+        blade = colour(rng.choice(["#f4573a", "#f6dfa8", "#0f3a46", "#79c2b0", "#f0b63c", "#1f8a8c"]))
+        canvas.stroke(path, rng.uniform(14, 34), blade, streaks=0.05, dryness=0.55, body=0.25, pickup=0)
     for _ in range(60):
         px, py = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT * 0.4)
         path = follow(lambda a, b: 0.08 * np.sin(a / 90), np.array([px, py]), rng.uniform(90, 260), 9)

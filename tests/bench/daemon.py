@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,11 @@ def a_daemon(folder: Path) -> Daemon:
     return made
 
 
+def times(daemon: Daemon, kind: str, photo: str) -> list[float]:
+    """When this happened to the photo, in seconds since 1970."""
+    return [e["at"] for e in daemon.events() if e["event"] == kind and e["job"]["photo"] == photo]
+
+
 def until_running(folder: Path) -> tuple[float, float]:
     """Seconds from a rename into an Inbox to the Job's start: the first, whose worker has to be started, and the median
     of ten others."""
@@ -74,12 +80,8 @@ def until_running(folder: Path) -> tuple[float, float]:
         at = time.time()
         (folder / "a.png").rename(inbox / f"{i}.png")
         mine = str(inbox / f"{i}.png")
-        wait_for(
-            lambda mine=mine: [e for e in daemon.events() if e["event"] == "JobDone" and e["job"]["photo"] == mine]
-        )
-        took.append(
-            next(e["at"] for e in daemon.events() if e["event"] == "JobStarted" and e["job"]["photo"] == mine) - at
-        )
+        wait_for(partial(times, daemon, "JobDone", mine))
+        took.append(times(daemon, "JobStarted", mine)[0] - at)
         time.sleep(0.3)
     daemon.stop()
     return took[0], statistics.median(took[1:])

@@ -222,7 +222,9 @@ def plot(took: dict[str, dict[str, float]], peaks: list[tuple[float, int, str]],
 def pictures(device: Device, folder: Path) -> None:
     """Finished pictures of both, scored; ours with a preset's defaults, at one style size for all; a contact sheet:
     photo, ours, pastiche's."""
-    rows, found = [], []
+    rows: list[list[torch.Tensor]] = []
+    ours: list[tuple[float, ...]] = []
+    theirs: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as temporary:
         for style_name in STYLES:
             preset = preset_of_picture(REPOSITORY / "presets" / "styles" / f"{style_name}.jpg", style_name)
@@ -236,31 +238,18 @@ def pictures(device: Device, folder: Path) -> None:
                 begin = time.perf_counter()
                 for _ in range(RUN_TO):
                     peer.step()
-                theirs = time.perf_counter() - begin
+                theirs.append((*scores(peer.picture(), photo, style, device), time.perf_counter() - begin))
                 begin = time.perf_counter()
                 for event in stylize(load_photo(shot), preset.model_copy(update={"size": PICTURE}), device):
                     if not isinstance(event, Result) and event.step == event.steps:
                         mine = torch.from_numpy(event.preview()).permute(2, 0, 1)[None]
-                found.append(
-                    (
-                        scores(mine, photo, style, device),
-                        time.perf_counter() - begin,
-                        scores(peer.picture(), photo, style, device),
-                        theirs,
-                    )
-                )
+                ours.append((*scores(mine, photo, style, device), time.perf_counter() - begin))
                 rows.append([photo, mine, peer.picture()])
-                print(
-                    f"{style_name} {name}: ours {found[-1][0]} {found[-1][1]:.0f} s; pastiche {found[-1][2]} "
-                    f"{theirs:.0f} s",
-                    flush=True,
-                )
-    print(
-        "\n| mean of " + str(len(found)) + " pairs | colour | rel | edges | seconds |\n| --- | --- | --- | --- | --- |"
-    )
-    for who, at in (("ours", 0), ("pastiche", 2)):
-        colour, rel, edges = (statistics.mean(f[at][i] for f in found) for i in range(3))
-        print(f"| {who} | {colour:.1f} | {rel:.3f} | {edges:.2f} | {statistics.mean(f[at + 1] for f in found):.0f} |")
+                print(f"{style_name} {name}: ours {ours[-1]}; pastiche {theirs[-1]}", flush=True)
+    print(f"\n| mean of {len(ours)} pairs | colour | rel | edges | seconds |\n| --- | --- | --- | --- | --- |")
+    for who, figures in (("ours", ours), ("pastiche", theirs)):
+        colour, rel, edges, seconds = (statistics.mean(column) for column in zip(*figures, strict=True))
+        print(f"| {who} | {colour:.1f} | {rel:.3f} | {edges:.2f} | {seconds:.0f} |")
     folder.mkdir(exist_ok=True)
     tiles = [
         [

@@ -103,7 +103,7 @@ class Textbook:
             loss.item()
             return loss
 
-        self.step: Step = lambda: kind.step(closure)
+        self.step: Step = lambda: kind.step(closure)  # type: ignore[no-untyped-call]
 
 
 def _gram(features: Tensor) -> Tensor:

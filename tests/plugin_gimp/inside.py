@@ -1,17 +1,26 @@
 """Runs within GIMP, before each scenario: images to try on, the call of our procedure, and what came of it."""
 
+from __future__ import annotations
+
 import array
 import json
 import os
 import random
+from typing import Any
 
 from gi.repository import Gegl, Gimp, Gio
 
 PROCEDURE = Gimp.get_pdb().lookup_procedure("plug-in-stylefolder")
-OUTCOME = {}
+OUTCOME: dict[str, Any] = {}
 
 
-def new_image(width=60, height=40, kind="RGB", precision="U8_NON_LINEAR", profile=None):
+def new_image(
+    width: int = 60,
+    height: int = 40,
+    kind: str = "RGB",
+    precision: str = "U8_NON_LINEAR",
+    profile: str | None = None,
+) -> Gimp.Image:
     image = Gimp.Image.new_with_precision(
         width, height, getattr(Gimp.ImageBaseType, kind), getattr(Gimp.Precision, precision)
     )
@@ -20,7 +29,16 @@ def new_image(width=60, height=40, kind="RGB", precision="U8_NON_LINEAR", profil
     return image
 
 
-def add_layer(image, width=60, height=40, alpha=False, at=(0, 0), parent=None, name="photo", seed=1):
+def add_layer(
+    image: Gimp.Image,
+    width: int = 60,
+    height: int = 40,
+    alpha: bool = False,
+    at: tuple[int, int] = (0, 0),
+    parent: Gimp.Layer | None = None,
+    name: str = "photo",
+    seed: int = 1,
+) -> Gimp.Layer:
     grey = image.get_base_type() == Gimp.ImageBaseType.GRAY
     kind = ("GRAY" if grey else "RGB") + ("A" if alpha else "")
     layer = Gimp.Layer.new(
@@ -37,7 +55,7 @@ def add_layer(image, width=60, height=40, alpha=False, at=(0, 0), parent=None, n
     return layer
 
 
-def style(image, layers, preset, **wanted):
+def style(image: Gimp.Image, layers: list[Gimp.Layer], preset: str, **wanted: Any) -> tuple[str, str]:
     """The status and the error's sentence."""
     config = PROCEDURE.create_config()
     config.set_property("image", image)
@@ -49,14 +67,14 @@ def style(image, layers, preset, **wanted):
     return status.value_nick, Gimp.get_pdb().get_last_error() if status != Gimp.PDBStatusType.SUCCESS else ""
 
 
-def samples(layer, kind="R'G'B'A u16"):
+def samples(layer: Gimp.Layer, kind: str = "R'G'B'A u16") -> array.array[int]:
     rectangle = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
     found = array.array("H")
     found.frombytes(layer.get_buffer().get(rectangle, 1.0, kind, Gegl.AbyssPolicy.NONE))
     return found
 
 
-def difference(a, b, kind="R'G'B'A u16"):
+def difference(a: Gimp.Layer, b: Gimp.Layer, kind: str = "R'G'B'A u16") -> float:
     """The largest, of all samples, 0..255; what is wholly transparent has no colour."""
     x, y = samples(a, kind), samples(b, kind)
     if len(x) != len(y):
@@ -74,7 +92,7 @@ def difference(a, b, kind="R'G'B'A u16"):
     )
 
 
-def describe(layer):
+def describe(layer: Gimp.Layer) -> dict[str, Any]:
     _, x, y = layer.get_offsets()
     return {
         "name": layer.get_name(),
@@ -87,6 +105,6 @@ def describe(layer):
     }
 
 
-def tell():
+def tell() -> None:
     with open(os.environ["OUTCOME"], "w") as file:
         json.dump(OUTCOME, file)

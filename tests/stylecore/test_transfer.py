@@ -118,7 +118,7 @@ def test_strength_mixes(photo: Photo, quick: Preset) -> None:
 
 def test_colour_photo_keeps_the_chroma(photo: Photo, quick: Preset) -> None:
     def chroma(pixels: np.ndarray) -> np.ndarray:
-        floats = pixels.astype(np.float32) / 255
+        floats = pixels.astype(np.float32) / np.float32(255)
         return floats - luma(floats)[..., None]
 
     _, kept = run(photo, quick.model_copy(update={"colour": "photo"}))
@@ -228,7 +228,9 @@ def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Preset) ->
     _, kept = run(photo, quick.model_copy(update={"steps": (20, 10), "colour": "palette"}))
 
     def apart(result: Result) -> float:
-        a, b = (palette_of([pixels.astype(np.float32) / 255], [1]) for pixels in (result.pixels, photo.pixels))
+        a, b = (
+            palette_of([pixels.astype(np.float32) / np.float32(255)], [1]) for pixels in (result.pixels, photo.pixels)
+        )
         return float(np.abs(a.mean - b.mean).max() + np.abs(a.covariance - b.covariance).max())
 
     assert apart(kept) < 0.04 < apart(other)

@@ -38,6 +38,11 @@ def test_a_reader_that_falls_behind_is_dropped(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(scene())
 
 
+def publish_all(stream: EventStream, count: int) -> None:
+    for i in range(count):
+        stream.publish(Note(f"{i}"))
+
+
 def test_a_burst_reaches_every_reader_in_order() -> None:
     """From another thread, before the readers have their turn."""
 
@@ -45,7 +50,7 @@ def test_a_burst_reaches_every_reader_in_order() -> None:
         stream = EventStream(lambda _: None)
         stream.attach()
         with stream.subscribed(False) as one, stream.subscribed(True) as other:
-            burst = threading.Thread(target=lambda: [stream.publish(Note(f"{i}")) for i in range(5000)])
+            burst = threading.Thread(target=publish_all, args=[stream, 5000])
             burst.start()
             burst.join()
             for reader in (one, other):

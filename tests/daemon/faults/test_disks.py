@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from daemon.api.client import Refused
+from daemon.errors import Refused
 from tests.daemon.harness import Daemon, is_picture, namespaces
 from tests.harness import HANG, wait_for
 

@@ -10,6 +10,7 @@ import struct
 import time
 import unicodedata
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_odd_names(shared: Daemon, inbox: Path, small: Image.Image) -> None:
     for i, name in enumerate(names):
         small.rotate(i).save(inbox / name, "PNG")
     for name in names:
-        wait_for(lambda name=name: is_picture(inbox / "styled" / name), why=repr(name))
+        wait_for(partial(is_picture, inbox / "styled" / name), why=repr(name))
     assert len(list((inbox / "styled").iterdir())) == len(names)
     assert "\x1b[31m" not in shared.run("status", "--once").stdout
 
@@ -121,6 +122,10 @@ def test_a_result_copied_back_into_its_inbox(shared: Daemon, inbox: Path, small:
     assert not (inbox / "styled" / "b.png").exists()
 
 
+def copied(daemon: Daemon, photo: Path) -> bool:
+    return any(e["event"] == "JobDone" and e["copied"] and e["job"]["photo"] == str(photo) for e in daemon.events())
+
+
 def test_the_same_photo_under_another_name_is_copied(shared: Daemon, inbox: Path, small: Image.Image) -> None:
     small.save(inbox / "a.png")
     wait_for((inbox / "styled" / "a.png").exists)
@@ -130,13 +135,7 @@ def test_the_same_photo_under_another_name_is_copied(shared: Daemon, inbox: Path
         shutil.copy(inbox / one, inbox / other)
         wait_for((inbox / "styled" / other).exists)
         assert (inbox / "styled" / other).read_bytes() == (inbox / "styled" / one).read_bytes()
-        wait_for(
-            lambda other=other: [
-                e
-                for e in shared.events()
-                if e["event"] == "JobDone" and e["copied"] and e["job"]["photo"] == str(inbox / other)
-            ]
-        )
+        wait_for(partial(copied, shared, inbox / other))
 
 
 def test_longer_than_the_format_holds(daemon: Daemon, fast: str) -> None:

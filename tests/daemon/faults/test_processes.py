@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: st
         daemon.run("cancel", daemon.jobs("photo = CAST('long/running.png' AS BLOB)")[0]["id"]).returncode == 0
     )  # pinned to 5,000 steps
     for name in ("queued.png", "arriving.png"):
-        wait_for(lambda name=name: is_picture(inbox / "styled" / name))
+        wait_for(partial(is_picture, inbox / "styled" / name))
     states = {os.fsdecode(row["photo"]): row["state"] for row in daemon.jobs()}
     assert states == {
         "one/done.png": "done",
@@ -91,8 +92,12 @@ def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Imag
     inbox, other = daemon.preset("long", slow), daemon.preset("other", fast)
     small.save(inbox / "a.png")
     daemon.start()
+
+    def attempt(number: int) -> bool:
+        return begun(daemon, inbox / "a.png") == number and bool(daemon.running())
+
     for death in range(1, 4):
-        wait_for(lambda death=death: begun(daemon, inbox / "a.png") == death and daemon.running())
+        wait_for(partial(attempt, death))
         daemon.workers()[0].send_signal(number)
     assert f"The worker died (signal {number.value}) 3 times" in daemon.reason(inbox / "a.png")
     small.save(other / "b.png")

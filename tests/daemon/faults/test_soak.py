@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import psutil
@@ -30,6 +31,9 @@ def test_soak(daemon: Daemon, fast: str) -> None:
     def done() -> int:
         return len(daemon.jobs("state = 'done'"))
 
+    def more_done_than(before: int) -> bool:
+        return done() > before
+
     while done() < PHOTOS:
         time.sleep(chance.uniform(1, 10))
         before, workers = done(), daemon.workers()
@@ -41,7 +45,8 @@ def test_soak(daemon: Daemon, fast: str) -> None:
             psutil.wait_procs(workers, 20)
             daemon.start()
             kills["daemon"] += 1
-        wait_for(lambda before=before: done() > before or before == PHOTOS)  # else one photo's third death is its last
+        if before < PHOTOS:  # else one photo's third death is its last
+            wait_for(partial(more_done_than, before))
     seconds = time.monotonic() - begin
     wait_for(lambda: daemon.status()["running"] == [])
     rows = daemon.jobs()

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ def test_a_folder_moved_in_and_copied_in(shared: Daemon, inbox: Path, small: Ima
     trip.rename(inbox / "moved")
     for folder in ("copied", "moved"):
         for i in range(3):
-            wait_for(lambda path=inbox / "styled" / folder / "day 1" / f"{i}.png": is_picture(path))
+            wait_for(partial(is_picture, inbox / "styled" / folder / "day 1" / f"{i}.png"))
 
 
 def test_mkdir_and_write_at_once_200_times(shared: Daemon, inbox: Path, small: Image.Image) -> None:

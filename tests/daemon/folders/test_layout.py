@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,10 @@ def test_the_longest_names_stay_within_255_bytes(job: Job) -> None:
         assert len(os.fsencode((LAYOUT.failure_note(long) or ROOT).name)) <= 255
 
 
+def taken_by_another(ledger: Ledger, job: Job, path: Path) -> bool:
+    return not ledger.photos.may_write(path, job)
+
+
 def test_two_photos_never_share_a_result(quick: Preset) -> None:
     ledger = Ledger(":memory:")
     names = []
@@ -53,7 +58,7 @@ def test_two_photos_never_share_a_result(quick: Preset) -> None:
         assert taken is not None
         job, _ = taken
         wanted = LAYOUT.result_path(job, ".png")
-        result = free_name(wanted, lambda path, job=job: not ledger.photos.may_write(path, job))
+        result = free_name(wanted, partial(taken_by_another, ledger, job))
         ledger.queue.finishing(job, result.with_name("part"), result, name)
         ledger.queue.done(job)
         names.append(result.name)

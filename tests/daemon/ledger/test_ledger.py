@@ -38,7 +38,7 @@ def finish(ledger: Ledger, job: Job, result: Path, digest: str = "of a Result") 
 
 def state(ledger: Ledger, job: Job) -> str | None:
     found = ledger.history.job(job.id)
-    return found and found.state
+    return found.state if found else None
 
 
 def test_a_job_from_queued_to_done(ledger: Ledger, quick: Preset) -> None:
@@ -172,7 +172,7 @@ def test_a_file_that_cannot_be_read_has_one_job(ledger: Ledger, quick: Preset) -
 def test_what_the_system_is_to_blame_for_is_tried_at_the_next_start(ledger: Ledger, quick: Preset) -> None:
     for name in ("system", "photo"):
         ledger.queue.add(Path(f"/oil/{name}.jpg"), "oil", quick, name, SEEN)
-        ledger.queue.failed(take(ledger), Failure(name, "Why"))  # type: ignore[arg-type]
+        ledger.queue.failed(take(ledger), Failure(name, "Why"))
     assert ledger.queue.recover() == []
     assert take(ledger).photo == Path("/oil/system.jpg")
     assert ledger.queue.take() is None

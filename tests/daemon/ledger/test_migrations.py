@@ -13,6 +13,7 @@ import re
 import shutil
 import sqlite3
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,7 @@ def test_a_daemon_on_the_saved_root_paints_what_was_left_and_nothing_again(daemo
     daemon.start()
     assert daemon.run("resume").returncode == 0
     for name in ("second.png", "queued.png", "later.png", "cancelled.png"):
-        wait_for(lambda name=name: is_picture(inbox / "styled" / name), why=name)
+        wait_for(partial(is_picture, inbox / "styled" / name), why=name)
     wait_for(lambda: is_picture(daemon.root / "long" / "styled" / "running.png"))
     wait_for(lambda: not daemon.jobs("state IN ('queued', 'running')"))
     assert {name: (inbox / "styled" / name).read_bytes() for name in done} == before

@@ -69,7 +69,12 @@ def test_no_step_is_lost_between_two_threads() -> None:
     reader = Reader(connect)
     follower = Follower(reader)
     follower._take(StatusOut.model_validate(STATUS))
-    arriving = threading.Thread(target=lambda: [reader.events.put(stepped(i)) for i in range(1, STEPS + 1)])
+
+    def arrive() -> None:
+        for i in range(1, STEPS + 1):
+            reader.events.put(stepped(i))
+
+    arriving = threading.Thread(target=arrive)
     arriving.start()
     while arriving.is_alive() or not reader.events.empty():
         follower.refresh()

@@ -6,6 +6,7 @@ import functools
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -59,7 +60,7 @@ def result_of(photo: Photo, pixels: np.ndarray | None = None) -> Result:
     return Result(photo, photo.pixels if pixels is None else pixels, 0, 0.0, None, "none")
 
 
-def write_photo(folder: Path, image: Image.Image, kind: str, orientation: int = 1, **options: object) -> Path:
+def write_photo(folder: Path, image: Image.Image, kind: str, orientation: int = 1, **options: Any) -> Path:
     path = folder / f"photo{EXTENSIONS[kind]}"
     given: dict[str, object] = {"exif": b"Exif\0\0" + rich_exif(orientation), "quality": 95, **options}
     if kind == "tiff":

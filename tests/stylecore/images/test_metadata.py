@@ -6,6 +6,7 @@ import io
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -74,7 +75,7 @@ def test_a_damaged_exif_block_is_left_alone() -> None:
 def test_icc_profile_and_xmp_travel(tmp_path: Path, small: Image.Image, kind: str) -> None:
     profile = adobe_rgb()
     packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" dc:creator="Ana"/></x:xmpmeta>'
-    options: dict[str, object] = {"icc_profile": profile}
+    options: dict[str, Any] = {"icc_profile": profile}
     if kind == "png":
         from PIL.PngImagePlugin import PngInfo
 
