@@ -10,7 +10,7 @@ import typer
 
 from daemon import paths
 from daemon.commands.cli_groups import config_app, gimp_app, presets_app, service_app
-from daemon.commands.cli_options import Device, Json, Plain, PresetName
+from daemon.commands.cli_options import Device, Json, Plain, PresetName, RootFolder
 from daemon.folders.layout import Layout
 from daemon.sentences import printable
 from stylecore.preset import MAX_SIZE, MAX_STEPS, MIN_SIZE
@@ -35,8 +35,9 @@ Size = Annotated[
         metavar="PX|full",
     ),
 ]
-Steps = Annotated[int | None, typer.Option(min=1, max=MAX_STEPS, help="Steps in all, over the preset's scales.")]
-RootFolder = Annotated[Path | None, typer.Argument(help="The folder to watch. The default is ~/Pictures/Stylefolder.")]
+Steps = Annotated[
+    int | None, typer.Option(min=1, max=MAX_STEPS, help="Steps in all, over the preset's scales.", metavar="N")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -60,7 +61,9 @@ def options(
 
 @app.command()
 def demo(
-    photo: Annotated[Path | None, typer.Argument(help="Your own photo. The default is one from scikit-image.")] = None,
+    photo: Annotated[
+        Path | None, typer.Argument(help="Your own photo. The default is one from scikit-image.", metavar="PHOTO")
+    ] = None,
     preset: PresetName = "oil",
     device: Device = "auto",
     plain: Plain = False,
@@ -78,13 +81,18 @@ def demo(
 
 @app.command()
 def apply(
-    photos: Annotated[list[Path], typer.Argument(help="The photos.", metavar="PHOTO...")],
+    photos: Annotated[list[Path], typer.Argument(help="The photos.", metavar="PHOTO")],
     preset: PresetName,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file; for several photos, a folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file; for several photos, a folder.", metavar="OUT")
+    ] = None,
     size: Size = None,
     steps: Steps = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Another number gives another painting of the same photo.")
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, help="Another number gives another painting of the same photo.", metavar="N"
+        ),
     ] = None,
     curve: Annotated[
         Path | None, typer.Option(help="Plot the losses to this .png, .svg or .pdf file.", metavar="FILE")
@@ -107,13 +115,18 @@ def apply(
 
 @app.command()
 def sheet(
-    photo: Annotated[Path, typer.Argument(help="The photo.")],
+    photo: Annotated[Path, typer.Argument(help="The photo.", metavar="PHOTO")],
     presets: Annotated[
         str | None, typer.Option(help="Only these presets, separated by commas. The default is all.", metavar="A,B,...")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="A picture, or a page with sliders (.html). The default is PHOTO-sheet.jpg."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="A picture, or a page with sliders (.html). The default is PHOTO-sheet.jpg.",
+            metavar="OUT",
+        ),
     ] = None,
     device: Device = "auto",
     plain: Plain = False,
@@ -213,7 +226,7 @@ def resume() -> None:
 
 
 @app.command()
-def cancel(job: Annotated[int, typer.Argument(help="A Job's number.")]) -> None:
+def cancel(job: Annotated[int, typer.Argument(help="A Job's number.", metavar="JOB")]) -> None:
     """Cancel a Job. If it is running, it stops before its next step."""
     state = _ask("DELETE", f"/v1/jobs/{job}")["state"]
     if state in ("cancelled", "cancelling"):
@@ -225,7 +238,7 @@ def cancel(job: Annotated[int, typer.Argument(help="A Job's number.")]) -> None:
 
 @app.command()
 def retry(
-    job: Annotated[int | None, typer.Argument(help="A Job's number.")] = None,
+    job: Annotated[int | None, typer.Argument(help="A Job's number.", metavar="JOB")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All Jobs that failed.")] = False,
 ) -> None:
     """Try a failed or cancelled Job again."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from daemon import paths
-from daemon.commands.cli_options import Device
+from daemon.commands.cli_options import Device, RootFolder
 from daemon.folders.layout import Layout
 from stylecore.errors import PhotoError, PresetError
 
@@ -38,7 +38,7 @@ def list_presets() -> None:
 
 
 @presets_app.command()
-def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]) -> None:
+def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.", metavar="NAME|FILE")]) -> None:
     """Show every key of a preset, defaults included, as YAML."""
     from daemon.folders.presets import get_preset
     from stylecore.preset import as_yaml
@@ -47,7 +47,7 @@ def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml f
 
 
 @presets_app.command()
-def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]) -> None:
+def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.", metavar="NAME|FILE")]) -> None:
     """Check a preset, and name each mistake with its line."""
     from daemon.folders.presets import get_preset
 
@@ -58,8 +58,10 @@ def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml 
 
 @presets_app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="The preset's name, which is also its Inbox's.")],
-    style: Annotated[list[Path], typer.Option("--style", help="A style picture. You can repeat this option.")],
+    name: Annotated[str, typer.Argument(help="The preset's name, which is also its Inbox's.", metavar="NAME")],
+    style: Annotated[
+        list[Path], typer.Option("--style", help="A style picture. You can repeat this option.", metavar="PICTURE")
+    ],
     sample: Annotated[bool, typer.Option(help="Paint a small sample beside it.")] = True,
     device: Device = "auto",
 ) -> None:
@@ -117,9 +119,7 @@ def where() -> None:
 
 @service_app.command("install")
 def install_service(
-    root: Annotated[
-        Path | None, typer.Argument(help="The folder to watch. The default is ~/Pictures/Stylefolder.")
-    ] = None,
+    root: RootFolder = None,
 ) -> None:
     """Start the daemon now and with each session (systemd --user, launchd)."""
     from daemon.commands import install_service
