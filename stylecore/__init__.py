@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from stylecore.images.encode import save_result as save_result
     from stylecore.images.photo import Photo as Photo
     from stylecore.preset import Preset as Preset
-    from stylecore.preset import find_presets as find_presets
-    from stylecore.preset import load_preset as load_preset
+    from stylecore.preset_file import find_presets as find_presets
+    from stylecore.preset_file import load_preset as load_preset
     from stylecore.transfer import Progress as Progress
     from stylecore.transfer import stylize as stylize
 
@@ -40,7 +40,8 @@ _MODULES = {
     "device": ("Device", "choose_device"),
     "errors": ("DeviceError", "PhotoError", "PresetError", "ResultError", "StylefolderError", "WeightsError"),
     "images.photo": ("Photo",),
-    "preset": ("Preset", "find_presets", "load_preset"),
+    "preset": ("Preset",),
+    "preset_file": ("find_presets", "load_preset"),
     "images.encode": ("Result", "output_format", "save_result"),
     "transfer": ("Progress", "stylize"),
 }

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from stylecore.preset import Preset, load_preset
+from stylecore.preset import Preset
+from stylecore.preset_file import load_preset
 from tests.harness import REPOSITORY
 from tests.plugin_gimp.found import console
 

