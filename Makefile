@@ -19,7 +19,7 @@ demo: install
 	@echo "To paint your own photos, run $(BIN)/stylefolder watch"
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,34 +55,40 @@ def test_what_is_in_the_package(built: Path) -> None:
         for path in (REPOSITORY / top).rglob("*.py")
     }
     assert modules <= names
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {
-        "daemon",
-        "plugin_gimp",
-        "presets",
-        "stylecore",
-    }
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert tops == {"daemon", "plugin_gimp", "presets", "stylecore"}
     assert "License-Expression: MIT" in described
     assert "Author: the Stylefolder authors" in described
     with tarfile.open(source) as archive_of_source:
         assert any(name.endswith("/LICENSE") for name in archive_of_source.getnames())
 
 
-@pytest.mark.slow
-def test_the_wheel_paints_in_a_clean_environment(built: Path, tmp_path: Path, small: Image.Image) -> None:
-    """Only with what the wheel itself asks for: an import that only the development extras provide fails here."""
-    venv.create(tmp_path / "env", with_pip=True)
-    python, stylefolder = tmp_path / "env" / "bin" / "python", tmp_path / "env" / "bin" / "stylefolder"
+@pytest.fixture
+def clean(built: Path, tmp_path: Path) -> Iterator[Path]:
+    """The programs of an environment in which only the wheel is installed, with what it asks for."""
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=True)
     (wheel,) = built.glob("*.whl")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True, cwd=tmp_path)
-    work = tmp_path / "work"
+    subprocess.run([environment / "bin" / "python", "-m", "pip", "install", "--quiet", wheel], check=True, cwd=tmp_path)
+    yield environment / "bin"
+    shutil.rmtree(environment)  # several GB
+
+
+@pytest.mark.slow
+def test_the_wheel_paints_in_a_clean_environment(clean: Path, tmp_path: Path, small: Image.Image) -> None:
+    """An import of something that only the development extras provide fails here."""
+    work, stylefolder = tmp_path / "work", clean / "stylefolder"
     work.mkdir()
     small.save(work / "photo.png")
-    done = run(stylefolder, "apply", "photo.png", "--preset", "oil", "--steps", "6", "--size", "64", cwd=work)
+    painting = ("apply", "photo.png", "--preset", "oil", "--size", "64", "--steps", "6", "--device", "cpu")
+    done = run(stylefolder, *painting, "--out", "painting.png", cwd=work)
     assert done.returncode == 0, done.stderr
-    (painted,) = work.glob("**/styled/photo.png") or work.glob("photo-*.png")
-    with Image.open(painted) as picture:
+    with Image.open(work / "painting.png") as picture:
         assert picture.size == small.size
         assert difference(np.asarray(picture.convert("RGB")), small) > 8
-    lacking = run(stylefolder, "apply", "photo.png", "--preset", "oil", "--curve", "curve.png", cwd=work)
+    lacking = run(stylefolder, *painting, "--curve", "curve.png", cwd=work)
     assert lacking.returncode == 2
     assert "pip install 'stylefolder[curve]'" in lacking.stderr
+    photograph = run(stylefolder, "demo", cwd=work)
+    assert photograph.returncode == 1
+    assert "pip install 'stylefolder[demo]'" in photograph.stderr
