@@ -187,11 +187,14 @@ class Queue:
         return self._job(rows[0]), order_of(rows[0], self._presets.get(rows[0]["recipe"]), self._paths)
 
     def twin(self, job: Job) -> tuple[Path, str] | None:
-        """The Result, and its sha256, of a Job with the same bytes and the same recipe."""
+        """The Result, and its sha256, of a Job with the same bytes and the same recipe, whatever the Preset's name."""
         rows = self._sql(
-            "SELECT other.result, other.result_digest FROM jobs other JOIN jobs this ON this.id = ?"
-            " WHERE other.digest = this.digest AND other.recipe = this.recipe AND other.id <> this.id"
-            " AND other.state = 'done' AND other.result_digest IS NOT NULL ORDER BY other.id DESC LIMIT 1",
+            "SELECT other.result, other.result_digest"
+            " FROM jobs this JOIN pinned_presets ours ON ours.digest = this.recipe"
+            " JOIN jobs other ON other.digest = this.digest JOIN pinned_presets theirs ON theirs.digest = other.recipe"
+            " WHERE this.id = ? AND other.id <> this.id AND other.state = 'done' AND other.result_digest IS NOT NULL"
+            " AND json_extract(theirs.preset, '$.digest') = json_extract(ours.preset, '$.digest')"
+            " ORDER BY other.id DESC LIMIT 1",
             (job.id,),
         )
         return (self._paths.path(rows[0][0]), rows[0][1]) if rows else None

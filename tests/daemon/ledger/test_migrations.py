@@ -161,5 +161,8 @@ def test_a_daemon_on_the_saved_root_paints_what_was_left_and_nothing_again(daemo
     states = {row["photo"]: row["state"] for row in daemon.jobs("source = 'folder'")}
     assert states[b"held/waiting.png"] == "waiting"
     assert daemon.jobs("leased")[0]["state"] == "cancelled"
+    shutil.copy(inbox / "done.png", inbox / "copy.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "copy.png"))
+    assert (inbox / "styled" / "copy.png").read_bytes() == before["done.png"], "copied from 0.1.0's Result"
     Image.new("RGB", (48, 32), "teal").save(inbox / "gone.png")
     wait_for(lambda: is_picture(inbox / "styled" / "gone-2.png"))
