@@ -64,8 +64,16 @@ class LedgerError(StylefolderError):
     """SQLite cannot use the Ledger's file."""
 
 
-class LedgerFull(LedgerError):
-    """The Ledger's disk is full. Nothing was changed, and the same call may succeed later."""
+class LedgerUnavailable(LedgerError):
+    """For now. Nothing was changed, and the same call may succeed later."""
+
+
+class LedgerFull(LedgerUnavailable):
+    """The Ledger's disk is full."""
+
+
+class LedgerBusy(LedgerUnavailable):
+    """Another program locks the Ledger."""
 
 
 class LedgerDamaged(LedgerError):

@@ -75,6 +75,7 @@ class Systemd:
     def __init__(self) -> None:
         self._address = os.environ.get("NOTIFY_SOCKET")
         self._signed = 0.0
+        self._deaf = False  # and that was said
 
     def ready(self) -> None:
         self._tell("READY=1")
@@ -94,5 +95,6 @@ class Systemd:
             try:
                 notify.sendto(state.encode(), address)
             except OSError as e:
-                self._address = None  # nobody listens: say it once
-                print(f"systemd does not listen at {address} ({e}).", file=sys.stderr)  # noqa: T201
+                if not self._deaf:
+                    print(f"systemd does not listen at {address} ({e}).", file=sys.stderr)  # noqa: T201
+                self._deaf = True

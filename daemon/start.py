@@ -42,11 +42,13 @@ def create_root(layout: Layout, announce: Announce) -> None:
 
 
 def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledger, bool]:
-    """The Root's Ledger, and whether it had to be built again. ``damaged``: that it is broken showed in use."""
+    """The Root's Ledger, and whether it is a new one: then Results that are there already belong to their photos.
+    ``damaged``: that it is broken showed in use."""
     path, why = layout.ledger_file, "was damaged"
     if not damaged:
         try:
-            return Ledger(path, layout.root), False
+            ledger = Ledger(path, layout.root)
+            return ledger, ledger.new
         except LedgerOutdated:
             why = "is from a very old version of Stylefolder"
         except LedgerDamaged:

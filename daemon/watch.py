@@ -23,7 +23,7 @@ from daemon.api.schema import PendingOut, utf8
 from daemon.api.server import serving
 from daemon.engine.engine import Engine
 from daemon.engine.recovery import Adoption
-from daemon.errors import LedgerDamaged, LedgerFull, LedgerGone, WorkerError
+from daemon.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, WorkerError
 from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.folders import failure_notes, originals
 from daemon.folders.layout import Layout
@@ -32,7 +32,6 @@ from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.folders.watcher import Watcher
 from daemon.folders.welcome import welcome
-from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifetime import Systemd, only_one, stoppable
 from daemon.sentences import photos
@@ -42,7 +41,7 @@ from stylecore.errors import StylefolderError
 
 TICK = 0.25  # seconds that one turn listens to the Engine
 IDLE_TICK = 1.0
-FULL_TICK = 1.0  # between two tries while the Ledger's disk is full
+LEDGER_TICK = 1.0  # between two tries while the Ledger cannot be used
 WORKER_TICK = 10.0  # between two tries while no worker starts
 CLEAR_EVERY = 3600.0  # seconds between two looks at old uploads
 BEAT_EVERY = 300.0  # seconds of silence before a Heartbeat
@@ -115,9 +114,9 @@ class _Watch:
         self._running = Running()
         self._subscribers.insert(0, self._running.hear)
         self.problems = Problems(lambda sentence: self.announce(Note(sentence, warning=True)))
-        self.ledger, rebuilt = open_ledger(self.layout, damaged, show)
+        self.ledger, new = open_ledger(self.layout, damaged, show)
         self.presets = Presets(self.layout, pin=True)
-        self.engine = Engine(self.ledger, device, self.announce, self._result_path)
+        self.engine = Engine(self.ledger, device, self.announce, self.layout.result_path)
         recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce)
         self.notifications = Notifications(self._wake, self._is_ours)
         self.watcher = Watcher(
@@ -128,17 +127,18 @@ class _Watch:
             self.problems,
             self.announce,
             keep_alive=systemd.alive,
-            adopt=Adoption(self.layout) if rebuilt else None,
+            adopt=Adoption(self.layout, self.ledger) if new else None,
         )
         self._publish()
 
     def __enter__(self) -> _Watch:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.notifications.stop()
         try:
-            self.engine.stop()
+            if kind is not LedgerGone:  # else a Result would be written where the Root was
+                self.engine.stop()
         except StylefolderError:  # the Ledger cannot be used: the next start recovers
             pass
         finally:
@@ -168,9 +168,9 @@ class _Watch:
             self.systemd.alive()
             try:
                 more = self._turn()
-            except LedgerFull as e:
+            except LedgerUnavailable as e:
                 self.problems.set("ledger", str(e))
-                wait = FULL_TICK
+                wait = LEDGER_TICK
             except WorkerError as e:
                 if once:
                     raise
@@ -225,6 +225,7 @@ class _Watch:
         self.settings.refresh()
         settings = self.settings.current
         self.layout = Layout(self.layout.root, settings.results)
+        self.engine.result_path = self.layout.result_path
         self.problems.set("settings", self.settings.problem)
         if time.monotonic() - self._cleared > CLEAR_EVERY:
             self._cleared = time.monotonic()
@@ -258,9 +259,6 @@ class _Watch:
             worker=self.engine.slot.pid,
             upload_limit=self.settings.current.upload_limit << 20,
         )
-
-    def _result_path(self, job: Job, extension: str) -> Path:
-        return self.layout.result_path(job, extension)
 
     def _is_ours(self, path: Path) -> bool:
         return self.layout.is_ours(path)

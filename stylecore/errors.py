@@ -29,6 +29,10 @@ class ResultError(StylefolderError):
     """The Result cannot be written: the folder is read-only, the format cannot hold it, ..."""
 
 
+class EncodeError(ResultError):
+    """The format cannot hold the Result. Another try would not help."""
+
+
 class NoRoom(ResultError):
     """The disk is full. The same call may succeed later."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,32 +55,49 @@ class Loop(Protocol):
     def announce_later(self, event: Event) -> None: ...
 
 
-class Context:
-    """Shared by all routes, which run in several threads: the Ledger is for one at a time."""
+class _Shared:
+    """A Ledger for several threads, one at a time."""
 
-    def __init__(self, layout: Layout, loop: Loop) -> None:
-        self.layout = layout
-        self.loop = loop
-        self.stream = EventStream(loop.want_previews)
+    def __init__(self, layout: Layout) -> None:
         self._ledger = Ledger(layout.ledger_file, layout.root)
         self._lock = threading.Lock()
-
-    @property
-    def snapshot(self) -> Snapshot:
-        return self.loop.snapshot
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[Ledger]:
         with self._lock:
             yield self._ledger
 
+
+class Context:
+    """Shared by all routes, which run in several threads: a Ledger is for one at a time. Those that only read have a
+    Ledger of their own, so that they do not wait for one that writes, which another program may hold up."""
+
+    def __init__(self, layout: Layout, loop: Loop) -> None:
+        self.layout = layout
+        self.loop = loop
+        self.stream = EventStream(loop.want_previews)
+        self._writing = _Shared(layout)
+        self._reading = _Shared(layout)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.loop.snapshot
+
+    def ledger(self) -> AbstractContextManager[Ledger]:
+        """To write."""
+        return self._writing.ledger()
+
+    def reading(self) -> AbstractContextManager[Ledger]:
+        return self._reading.ledger()
+
     def close(self) -> None:
-        with self._lock:
-            self._ledger.close()
+        for shared in (self._writing, self._reading):
+            with shared.ledger() as ledger:
+                ledger.close()
 
     def job(self, number: int) -> Job:
         """Raises HTTPException (404)."""
-        with self.ledger() as ledger:
+        with self.reading() as ledger:
             job = ledger.history.job(number)
         if job is None:
             raise HTTPException(404, f"There is no Job {number}.")
@@ -88,11 +106,11 @@ class Context:
     def out(self, job: Job) -> JobOut:
         if job.state != "queued":
             return job_out(job)
-        with self.ledger() as ledger:
+        with self.reading() as ledger:
             return job_out(job, ledger.history.ahead(job))
 
     def paused(self) -> bool:
-        with self.ledger() as ledger:
+        with self.reading() as ledger:
             return ledger.queue.paused()
 
     def cancel(self, number: int) -> Job | None:

@@ -134,7 +134,7 @@ def _reading_routes(routes: APIRouter, context: Context) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> JobsOut:
         """The newest first."""
-        with context.ledger() as ledger:
+        with context.reading() as ledger:
             return JobsOut(jobs=[job_out(job) for job in ledger.history.jobs(state, limit)])
 
     @routes.get("/v1/jobs/{number}", responses=NO_JOB)

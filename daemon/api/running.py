@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.api.schema import RunningOut, job_out
-from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped
+from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobQueued, JobStarted, JobStepped
 
 
 class Running:
@@ -27,7 +27,7 @@ class Running:
             case JobStepped(job):
                 names = ("step", "steps", "scale", "scales", "loss", "share", "seconds", "left")
                 self._update(job.id, **{name: getattr(event, name) for name in names})
-            case JobDone(job) | JobFailed(job) | JobCancelled(job):
+            case JobDone(job) | JobFailed(job) | JobCancelled(job) | JobQueued(job):
                 self._jobs.pop(job.id, None)
 
     def _update(self, job: int, **news: object) -> None:

@@ -19,7 +19,7 @@ def status(context: Context) -> StatusOut:
     now, snapshot = time.time(), context.snapshot
     midnight = datetime.datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     device = gauges(snapshot.device, snapshot.device_words, snapshot.worker)
-    with context.ledger() as ledger:
+    with context.reading() as ledger:
         history = ledger.history
         counts, took, throughput = history.counts(), history.seconds_by_preset(), history.throughput(now)
         drain = {name: seconds * counts[name].get("queued", 0) for name, seconds in took.items() if name in counts}

@@ -32,6 +32,7 @@ After=default.target
 Type=notify
 ExecStart={command}
 WatchdogSec={watchdog}
+TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec=5
 Nice=10

@@ -16,11 +16,16 @@ from stylecore.images.formats import one_suffix
 
 
 def copy_of_twin(ledger: Ledger, job: Job, order: Order, result_path: Callable[[Job, str], Path]) -> Finished | None:
-    """None if there is no such Result, if it was changed, or if the photo was: then the worker decides."""
-    twin = ledger.queue.twin(job)
-    if twin is None:
-        return None
-    result, digest = twin
+    """None if there is no such Result that nobody has changed, or if the photo was changed: then the worker decides."""
+    for result, digest in ledger.queue.twins(job, order.recipe):
+        if (copy := _copy(job, order, result, digest, result_path)) is not None:
+            return copy
+    return None
+
+
+def _copy(
+    job: Job, order: Order, result: Path, digest: str, result_path: Callable[[Job, str], Path]
+) -> Finished | None:
     extension = one_suffix(result.suffix)
     target = order.target or result_path(job, extension)
     if one_suffix(target.suffix) != extension:

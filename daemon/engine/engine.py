@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,18 @@ from daemon.engine.duplicates import copy_of_twin
 from daemon.engine.messages import Assignment, Chosen, Finished, Message, Phase, Preview, Ready, Stepped, Waiting
 from daemon.engine.slot import STOP_WITHIN, LocalSlot, SlotDied
 from daemon.errors import WorkerError
-from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobPreview, JobStarted, JobStepped, Note
+from daemon.events import (
+    Event,
+    JobCancelled,
+    JobChosen,
+    JobDone,
+    JobFailed,
+    JobPreview,
+    JobQueued,
+    JobStarted,
+    JobStepped,
+    Note,
+)
 from daemon.ledger.job import MAX_ATTEMPTS, Failure, Job, Order
 from daemon.ledger.ledger import Ledger
 from daemon.paths import free_name
@@ -26,10 +37,10 @@ SLOWER = 20  # times: a scale's first step is two evaluations of four times the 
 
 
 class Engine:
-    """``result_path(job, extension)`` is where a Job's Result should go if nothing else is there. ``announce`` receives
-    the events.
+    """``result_path(job, extension)`` is where a Job's Result should go if nothing else is there. If it is replaced, a
+    Job that runs keeps the one that it was started with. ``announce`` receives the events.
 
-    How the Job ended is kept until the Ledger has it: a turn that raises LedgerFull can be made again.
+    How the Job ended is kept until the Ledger has it: a turn that raises LedgerUnavailable can be made again.
     """
 
     def __init__(
@@ -49,6 +60,7 @@ class Engine:
         self.ready = False  # a worker is ready for Jobs
         self._settings = Settings()
         self._order: Order | None = None
+        self._path_of_result = result_path  # of the Job
         self._starts = 0  # since a worker was ready
         self._heard = 0.0  # when the worker last said something
         self._phase: Phase | None = None  # that the worker is in
@@ -115,9 +127,10 @@ class Engine:
             self.job = None
 
     def abandon(self) -> None:
-        """End the worker without a word to the Ledger, which cannot be used. The next start recovers."""
+        """Kill the worker, if there still is one, without a word to the Ledger. The next start recovers."""
         self.job = self._finished = None
-        self._dismiss()
+        self.slot.kill()
+        self.ready = False
 
     def _feed(self) -> None:
         self.slot.controls.cancelled.value = 0
@@ -125,24 +138,26 @@ class Engine:
         if taken is None:
             return
         self.job, self._order = job, order = taken
+        self._path_of_result = self.result_path
         self.waits_for = self._phase = None
         self._placed = False
         self._heard, self._slowest = time.monotonic(), 0.0
+        self._finished = copy_of_twin(self.ledger, job, order, self._path_of_result)
+        died: SlotDied | None = None
+        if self._finished is None:
+            try:
+                self.slot.send(Assignment(order, self._folder(job, order), waits=job.source != "command"))
+            except SlotDied as e:
+                died = e
         self._typical = self.ledger.history.typical_seconds(job)
         self.announce(JobStarted(job, self._typical))
-        copy = copy_of_twin(self.ledger, job, order, self.result_path)
-        if copy is not None:
-            self._finished = copy
-            self._settle()
-            return
-        try:
-            self.slot.send(Assignment(order, self._folder(job, order), waits=job.source != "command"))
-        except SlotDied as e:
-            self._died(str(e))
+        if died is not None:
+            self._died(str(died))
+        self._settle()
 
     def _folder(self, job: Job, order: Order) -> Path:
         """Where the Result's temporary file goes: beside its final name, whatever format it has."""
-        return (order.target or self.result_path(job, ".jpg")).parent
+        return (order.target or self._path_of_result(job, ".jpg")).parent
 
     def _listen(self, wait: float) -> None:
         while self._finished is None:
@@ -199,22 +214,21 @@ class Engine:
         if finished is None or job is None:
             return
         queue = self.ledger.queue
-        cancelled = (
-            finished.outcome == "again" and (now := self.ledger.history.job(job.id)) and now.state == "cancelling"
-        )
         event: Event | None
         if finished.outcome == "done":
             event = self._put_in_place(job, finished)
-        elif finished.outcome == "cancelled" or cancelled:
-            dropped = queue.dropped(job, None if cancelled else finished.reason)
-            event = None if dropped is None else JobCancelled(dropped)
+        elif finished.outcome == "cancelled":
+            dropped = queue.dropped(job, finished.reason)
+            event = JobCancelled(dropped) if dropped is not None else self._queued_again(job)
         elif finished.outcome == "again" and job.attempts < MAX_ATTEMPTS:
-            queue.put_back(job, counts=True)
-            where = " on the CPU" if self._on_cpu_instead else ""
-            event = Note(f"{job.photo.name}: {finished.reason}. Trying again{where}.", warning=True)
+            back = queue.put_back(job, counts=True)
+            event = JobCancelled(back) if back is not None and back.state == "cancelled" else self._queued_again(job)
+            if not isinstance(event, JobCancelled):
+                where = " on the CPU" if self._on_cpu_instead else ""
+                self.announce(Note(f"{job.photo.name}: {finished.reason}. Trying again{where}.", warning=True))
         else:
             failed = queue.failed(job, Failure(finished.blame, _reason(finished, job)))
-            event = None if failed is None else JobFailed(failed)
+            event = JobFailed(failed) if failed is not None else self._queued_again(job)
         self.job = self._finished = self.waits_for = self._phase = None
         if self.slot.controls.cancelled.value == job.id:
             self.slot.controls.cancelled.value = 0  # it may be retried
@@ -223,6 +237,10 @@ class Engine:
         if event is not None:
             self.announce(event)
 
+    def _queued_again(self, job: Job) -> JobQueued | None:
+        now = self.ledger.history.job(job.id)
+        return JobQueued(now) if now is not None and now.state == "queued" else None
+
     def _put_in_place(self, job: Job, finished: Finished) -> Event | None:
         """Give the Result its name. The Ledger knows the name and the bytes before the file has them, so that a crash
         in between loses nothing and takes nobody else's file for ours."""
@@ -230,18 +248,20 @@ class Engine:
         queue, photos, named = self.ledger.queue, self.ledger.photos, self._order.target
         while not self._placed:
             target = named or free_name(
-                self.result_path(job, finished.extension), lambda path: not photos.may_write(path, job)
+                self._path_of_result(job, finished.extension), lambda path: photos.may_write(path, job) is None
             )
+            ours = named is not None or photos.may_write(target, job) == "ours"
             queue.finishing(job, finished.part, target, finished.digest)
             try:
-                put_in_place(finished.part, target, replace=named is not None or os.path.lexists(target))
+                put_in_place(finished.part, target, replace=ours)
                 self._placed = True
             except Taken:
                 continue  # a file appeared there just now
             except ResultError as e:
-                finished.part.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # then the next start removes it
+                    finished.part.unlink(missing_ok=True)
                 failed = queue.failed(job, Failure("system", str(e)))
-                return None if failed is None else JobFailed(failed)
+                return JobFailed(failed) if failed is not None else self._queued_again(job)
         done = queue.done(job, self._settings.originals if job.source == "folder" else "keep")
         return JobDone(done, finished.notes, finished.curve, finished.timings, finished.copied)
 

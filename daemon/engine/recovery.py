@@ -22,17 +22,19 @@ def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
     """The Jobs that were killed between their Result and the Ledger's word for it. A file counts as the Result only if
     its bytes are those that the worker reported."""
     for job, part, result, digest in ledger.queue.interrupted():
-        if not _has(result, digest):
-            if not (_has(part, digest) and ledger.photos.may_write(result, job)):
+        if not has_bytes(result, digest):
+            claim = ledger.photos.may_write(result, job)
+            if claim is None or not has_bytes(part, digest):
                 continue
             try:
-                put_in_place(part, result, replace=os.path.lexists(result))
+                put_in_place(part, result, replace=claim == "ours")
             except ResultError:
                 continue
         yield ledger.queue.done(job, originals if job.source == "folder" else "keep")
 
 
-def _has(path: Path, digest: str) -> bool:
+def has_bytes(path: Path, digest: str) -> bool:
+    """Whether the file is there and these are its bytes."""
     try:
         return sha256(path) == digest
     except OSError:
@@ -61,16 +63,15 @@ class Adoption:
     """After the loss of the Ledger: which Result belongs to a photo. It has the name that the photo's Result would
     have, and is younger than the photo. No Result is given to two photos."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, ledger: Ledger) -> None:
         self.layout = layout
-        self._given: set[Path] = set()
+        self.ledger = ledger
 
     def __call__(self, job: Job) -> Path | None:
         for extension in EXTENSIONS.values():
             for path in _existing(self.layout.result_path(job, extension)):
                 with contextlib.suppress(OSError):
-                    if path not in self._given and path.stat().st_mtime_ns >= look(job.photo).ctime_ns:
-                        self._given.add(path)
+                    if path.stat().st_mtime_ns >= look(job.photo).ctime_ns and not self.ledger.queue.has_result(path):
                         return path
         return None
 

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING
 from daemon.engine.messages import Assignment, Chosen, Controls, Finished, Phase, Preview, Ready, Stepped, Waiting
 from daemon.events import LossPoint
 from daemon.ledger.signature import look
-from stylecore.errors import DeviceError, NoRoom, PhotoError, PhotoGone, ResultError, StylefolderError, WeightsError
+from stylecore.errors import (
+    DeviceError,
+    EncodeError,
+    NoRoom,
+    PhotoError,
+    PhotoGone,
+    ResultError,
+    StylefolderError,
+    WeightsError,
+)
 from stylecore.images.formats import EXTENSIONS, LARGEST_EDGE
 
 if TYPE_CHECKING:
@@ -93,13 +102,15 @@ def do(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
             reason = f"{e} Touch the photo to style it with the preset as it is now."
             return Finished(order.job, "failed", reason=reason)
         return Finished(order.job, "cancelled", reason="The photo was removed before its turn.")
+    except EncodeError as e:
+        return Finished(order.job, "failed", reason=str(e))
     except (DeviceError, WeightsError, ResultError) as e:
         return Finished(order.job, "failed", reason=str(e), blame="system")
     except StylefolderError as e:
         return Finished(order.job, "failed", reason=str(e))
     except torch.AcceleratorError as e:  # the process cannot use the device any more
         reason = f"The GPU failed ({str(e).splitlines()[0]})"
-        return Finished(order.job, "again", reason=reason, ends=True, device_lost=True)
+        return Finished(order.job, "again", reason=reason, blame="system", ends=True, device_lost=True)
     except Exception as e:  # fails one Job by name; a new process takes the next, in case this one is damaged
         return Finished(order.job, "failed", reason=_unexpected(e), ends=True)
 

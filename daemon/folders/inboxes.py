@@ -46,6 +46,7 @@ class Inboxes:
     def __init__(self, root: Path, problems: Problems) -> None:
         self.root = root
         self.problems = problems
+        self.unread: list[str] = []  # folders that could not be read in this scan: what is in them may still be there
 
     def folders(self) -> Iterator[Path]:
         for entry in self._entries(self.root):
@@ -80,6 +81,7 @@ class Inboxes:
                 except FileNotFoundError:
                     continue
                 except OSError as e:
+                    self.unread.append(entry.path)
                     self.problems.add(
                         f"{entry.path} cannot be read ({e.strerror}): check the permissions of its folder."
                     )
@@ -97,6 +99,7 @@ class Inboxes:
             self.problems.add(
                 f"The folder {folder} cannot be read ({e.strerror}): check its permissions, or move it elsewhere."
             )
+            self.unread.append(str(folder))
             return []
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from watchdog.events import EVENT_TYPE_CLOSED_NO_WRITE, EVENT_TYPE_OPENED, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from daemon.sentences import printable
+
+USED_UP = (errno.ENOSPC, errno.EMFILE)
 QUIET = (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE)  # our own reading is no news
 
 
@@ -22,15 +26,19 @@ class Notifications(FileSystemEventHandler):
         self._arrived = False
         self._observer: BaseObserver | None = None
         self._watches: dict[Path, tuple[ObservedWatch, int]] = {}
-        self._refused: dict[Path, str] = {}
+        self._refused: dict[Path, OSError] = {}
 
     @property
     def problem(self) -> str | None:
         """Why notifications are missing, in a sentence."""
-        for why in self._refused.values():
+        for folder, e in self._refused.items():
+            if e.errno in USED_UP:
+                where, remedy = "", "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances"
+            else:
+                where, remedy = f" for {printable(folder)}", "check its permissions"
             return (
-                f"File notifications are unavailable ({why}), so the folders are scanned every few seconds instead: "
-                "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances."
+                f"File notifications are unavailable{where} ({e.strerror or e}), so the folders are scanned every few "
+                f"seconds instead: {remedy}."
             )
         return None
 
@@ -47,12 +55,21 @@ class Notifications(FileSystemEventHandler):
             self._arrived = True
             self.wake.set()
 
-    def watch(self, folder: Path, *, recursive: bool) -> None:
-        """From now on. A folder that was removed and created again is watched again, even if the file system gave it
-        the inode of the old one."""
+    def watch(self, folders: Mapping[Path, bool]) -> None:
+        """From now on these, and no others; each with whether its own folders are watched too."""
+        for folder in self._watches.keys() - folders.keys():
+            self._started().unschedule(self._watches.pop(folder)[0])
+        self._refused = {folder: e for folder, e in self._refused.items() if folder in folders}
+        for folder, recursive in folders.items():
+            self._watch(folder, recursive)
+
+    def _watch(self, folder: Path, recursive: bool) -> None:
+        """A folder that was removed and created again is watched again, even if the file system gave it the inode of
+        the old one."""
         try:
             inode = folder.stat().st_ino
         except OSError:
+            self._refused.pop(folder, None)
             return
         known = self._watches.get(folder)
         if known is not None and known[1] == inode and self._delivers(known[0]):
@@ -64,7 +81,7 @@ class Notifications(FileSystemEventHandler):
             self._watches[folder] = observer.schedule(self, str(folder), recursive=recursive), inode
             self._refused.pop(folder, None)
         except OSError as e:
-            self._refused[folder] = e.strerror or str(e)
+            self._refused[folder] = e
 
     def stop(self) -> None:
         if self._observer is not None:

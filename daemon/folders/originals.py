@@ -3,6 +3,7 @@ trash."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,16 +24,16 @@ def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Callable[
             if due.action == "trash":
                 _trash(job.photo)
             else:
-                target = free_name(layout.original_path(job), Path.exists)
+                target = free_name(layout.original_path(job), os.path.lexists)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 job.photo.rename(target)
             gone = True
     except FileNotFoundError:
         gone = True  # it was removed already
-    except OSError as e:
+    except (OSError, ValueError) as e:  # a desktop's trash may refuse a name that is not UTF-8
+        why = getattr(e, "strerror", None) or e
         sentence = (
-            f"The setting `originals: {due.action}` could not be applied to {printable(job.photo)} "
-            f"({e.strerror or e}). "
+            f"The setting `originals: {due.action}` could not be applied to {printable(job.photo)} ({why}). "
             "The photo stays where it is; Stylefolder tries again at its next start."
         )
         announce(Note(sentence, warning=True))

@@ -48,9 +48,10 @@ class Presets:
             return
         presets = {name: preset for name, preset in self.in_force.items() if name in found}
         errors = {name: error for name, error in self.errors.items() if name in found}
+        self._pictures = {name: pictures for name, pictures in self._pictures.items() if name in found}
         self.unsettled = set()
         for name, path in found.items():
-            if self._seen.get(name) == self._stamps(name, path) and name not in errors:
+            if name in presets and name not in errors and self._seen.get(name) == self._stamps(name, path):
                 continue
             try:
                 file = self._stamps("", path)  # before it is read: what is written meanwhile is read again

@@ -7,8 +7,9 @@ every 30 seconds, and every half second while a file is not complete yet.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,16 +98,18 @@ class Watcher:
         """One look at all Presets and Inboxes."""
         self._enter_until = time.monotonic() + ENTER_FOR
         self._look_at_presets()
-        self.notifications.watch(self.layout.root, recursive=False)
-        for folder in self.layout.preset_folders:
-            self.notifications.watch(folder, recursive=True)
         seen: set[str] = set()
+        self.inboxes.unread.clear()
         with self.problems.of("inboxes"):
             if sentence := _stray(self.inboxes.stray()):
                 self.problems.add(sentence)
-            for inbox in self.inboxes.folders():
-                self.notifications.watch(inbox, recursive=True)
+            inboxes = list(self.inboxes.folders())
+            watched = dict.fromkeys([*self.layout.preset_folders, *inboxes], True)
+            self.notifications.watch({self.layout.root: False, **watched})
+            for inbox in inboxes:
                 seen |= self._scan_inbox(inbox, original)
+        for removed in self.ledger.photos.presets() - {inbox.name for inbox in inboxes}:
+            self.ledger.photos.gone(self._missing(self.ledger.photos.signatures(removed), set()))
         self.problems.set("notifications", self.notifications.problem)
         for name in self.pending.keys() - seen:
             del self.pending[name]
@@ -128,7 +131,7 @@ class Watcher:
         events: list[Event] = []
         dropped_again: list[OriginalDue] = []
         with self.ledger.transaction():
-            self.ledger.photos.gone(known.keys() - there)
+            self.ledger.photos.gone(self._missing(known, there))
             for found, digest in read:
                 self._enter(found, digest, preset, original, events, dropped_again)
         for event in events:
@@ -136,6 +139,11 @@ class Watcher:
         for due in dropped_again:
             originals.settle(self.ledger, self.layout, due, self.announce)
         return {found.name for found in new}
+
+    def _missing(self, known: Iterable[str], there: set[str]) -> list[str]:
+        """The known photos that are not there any more. What is in a folder that cannot be read may still be there."""
+        unread = tuple(f"{folder}{os.sep}" for folder in self.inboxes.unread)
+        return [name for name in known if name not in there and not f"{name}{os.sep}".startswith(unread)]
 
     def _look_at_presets(self) -> None:
         presets, queue = self.presets, self.ledger.queue

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from daemon.errors import LedgerDamaged, LedgerError, LedgerFull, LedgerGone, LedgerNewer, LedgerOutdated
+from daemon.errors import LedgerBusy, LedgerDamaged, LedgerError, LedgerFull, LedgerGone, LedgerNewer, LedgerOutdated
 from daemon.ledger.schema import FIRST_VERSION, MIGRATIONS, SCHEMA, VERSION
 
 FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_FSYNC)
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 BUSY_TIMEOUT = 30  # seconds
 
@@ -30,6 +31,7 @@ class Database:
         except (OSError, sqlite3.Error) as e:
             raise LedgerError(f"The Ledger {path} cannot be opened ({e}): check the folder's permissions.") from e
         self.connection.row_factory = sqlite3.Row
+        self.new = False  # the tables were created just now
         try:
             self._prepare()
         except BaseException:
@@ -41,6 +43,7 @@ class Database:
         self.sql("PRAGMA synchronous = FULL")
         if not self.sql("SELECT 1 FROM sqlite_master LIMIT 1"):
             self._run(SCHEMA, VERSION)
+            self.new = True
             return
         version = self.sql("PRAGMA user_version")[0][0]
         if version > VERSION:
@@ -70,6 +73,8 @@ class Database:
         # os.path.exists answers no for a dead mount, where Path.exists raises.
         if isinstance(self.path, Path) and not os.path.exists(self.path):  # noqa: PTH110
             return LedgerGone(f"The Ledger {self.path} is gone.")
+        if code & 0xFF in BUSY:
+            return LedgerBusy(f"Another program locks the Ledger {self.path}: close it, and work continues.")
         if code in FULL:
             return LedgerFull(f"The disk of the Ledger {self.path} is full: free some space, and work continues.")
         if code & 0xFF in DAMAGED:

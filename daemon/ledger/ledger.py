@@ -19,7 +19,8 @@ class Ledger:
     """``photos``: what is in the folders. ``queue``: the work to do. ``history``: reads for those who look on.
 
     For one thread at a time. ``path`` can be ``:memory:`` for Jobs that need not survive. Paths inside ``root`` are
-    stored relative to it. Opening it, and every call, raises a LedgerError if SQLite fails.
+    stored relative to it. ``new``: it was created just now. Opening it, and every call, raises a LedgerError if SQLite
+    fails.
     """
 
     def __init__(self, path: Path | str, root: Path = Path("/")) -> None:
@@ -30,7 +31,8 @@ class Ledger:
         self.photos = Photos(self._database, paths)
         self.queue = Queue(self._database, paths, presets, self.photos)
         self.history = History(self._database, paths, presets)
-        self._inode = path.stat().st_ino if isinstance(path, Path) else None
+        self.new = self._database.new
+        self._file = _identity(path) if isinstance(path, Path) else None
 
     def close(self) -> None:
         self._database.close()
@@ -39,10 +41,15 @@ class Ledger:
         """Raises LedgerGone if the file is not the one that was opened: SQLite would write to a deleted file."""
         if isinstance(self.path, Path):
             with contextlib.suppress(OSError):
-                if self.path.stat().st_ino == self._inode:
+                if _identity(self.path) == self._file:
                     return
             raise LedgerGone(f"The Ledger {self.path} is gone.")
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing: a thousand photos cost one fsync."""
         return self._database.transaction()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino

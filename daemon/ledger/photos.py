@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from daemon.ledger.database import Database
 from daemon.ledger.job import Job
@@ -29,6 +30,11 @@ class Photos:
         )
         root = str(self._paths.root)
         return {os.path.join(root, os.fsdecode(path)): Signature(*rest) for path, *rest in rows}  # noqa: PTH118
+
+    def presets(self) -> set[str]:
+        """The Presets, or Inboxes, under which photos are present."""
+        rows = self._sql("SELECT DISTINCT preset FROM photos WHERE presence = 'present'")
+        return {os.fsdecode(row[0]) for row in rows}
 
     def see(self, photo: Path, preset: str, signature: Signature, digest: str | None) -> None:
         """The photo is there, and these are its bytes. A Result of the same bytes may be replaced again."""
@@ -72,21 +78,23 @@ class Photos:
             )
         )
 
-    def may_write(self, path: Path, job: Job) -> bool:
-        """Whether this Job's Result may have that name: nothing is there, or the Result of an earlier version of this
-        photo. Not the Result of a photo that was removed, not one that someone has edited, not anyone else's file."""
+    def may_write(self, path: Path, job: Job) -> Literal["free", "ours"] | None:
+        """Whether this Job's Result may have that name: nothing is there (free), or the Result of an earlier version of
+        this photo (ours). None for the Result of a photo that was removed, for one that someone has edited, and for
+        anyone else's file."""
         key = self._paths.key(path)
         if self._sql(
             "SELECT 1 FROM jobs WHERE result = ? AND photo <> ? AND state = 'done' LIMIT 1",
             (key, self._paths.key(job.photo)),
         ):
-            return False
+            return None
         if not os.path.lexists(path):
-            return True
+            return "free"
         ours = self._sql("SELECT keep_result, result_digest FROM jobs WHERE result = ? AND state = 'done'", (key,))
         if not ours or any(keep for keep, _ in ours):
-            return False
+            return None
         digests = {digest for _, digest in ours}
         with contextlib.suppress(OSError):  # what cannot be read is not ours to replace
-            return None in digests or sha256(path) in digests  # None: an adopted Result, whose bytes are not known
-        return False
+            if None in digests or sha256(path) in digests:  # None: an adopted Result, whose bytes are not known
+                return "ours"
+        return None

@@ -46,14 +46,16 @@ class Queue:
     ) -> Job | None:
         """Queue a photo from a folder, or, with a ``failure``, record that it has failed.
 
-        Returns None if the same bytes under that name are known. What failed, was cancelled, or was replaced by other
-        bytes in the meantime is queued again, so a touch is another try; with ``again``, what is done is as well.
+        Returns None if the same bytes under that name are known. What failed, was cancelled, or whose Result another
+        version of the photo replaced is queued again, so a touch is another try; with ``again``, what is done is as
+        well.
         """
         key = self._paths.key(photo)
         with self._database.transaction():
             known = self._sql(
                 "SELECT id, state, finished_at IS NOT NULL AS finished,"
-                " EXISTS (SELECT 1 FROM jobs later WHERE later.photo = jobs.photo AND later.id > jobs.id) AS replaced"
+                " EXISTS (SELECT 1 FROM jobs later WHERE later.photo = jobs.photo AND later.id > jobs.id"
+                "  AND later.state = 'done' AND later.result = jobs.result) AS replaced"
                 " FROM jobs WHERE photo = ? AND digest IS ? AND source = 'folder' ORDER BY id DESC LIMIT 1",
                 (key, digest),
             )
@@ -129,6 +131,10 @@ class Queue:
             (self._paths.key(result), job.id),
         )
 
+    def has_result(self, path: Path) -> bool:
+        """Whether this file is the Result of a Job."""
+        return bool(self._sql("SELECT 1 FROM jobs WHERE result = ? LIMIT 1", (self._paths.key(path),)))
+
     def find(self, photo: Path, digest: str | None) -> Job | None:
         """The Job of these bytes under this name, from a folder."""
         rows = self._sql(
@@ -186,18 +192,21 @@ class Queue:
             return None
         return self._job(rows[0]), order_of(rows[0], self._presets.get(rows[0]["recipe"]), self._paths)
 
-    def twin(self, job: Job) -> tuple[Path, str] | None:
-        """The Result, and its sha256, of a Job with the same bytes and the same recipe, whatever the Preset's name."""
+    def twins(self, job: Job, recipe: Preset) -> list[tuple[Path, str]]:
+        """The Results, each with its sha256, of Jobs with the same bytes and the same recipe, whatever the Preset's
+        name. The newest comes first."""
         rows = self._sql(
-            "SELECT other.result, other.result_digest"
-            " FROM jobs this JOIN pinned_presets ours ON ours.digest = this.recipe"
-            " JOIN jobs other ON other.digest = this.digest JOIN pinned_presets theirs ON theirs.digest = other.recipe"
-            " WHERE this.id = ? AND other.id <> this.id AND other.state = 'done' AND other.result_digest IS NOT NULL"
-            " AND json_extract(theirs.preset, '$.digest') = json_extract(ours.preset, '$.digest')"
-            " ORDER BY other.id DESC LIMIT 1",
+            "SELECT other.result, other.result_digest, other.recipe FROM jobs other JOIN jobs this ON this.id = ?"
+            " WHERE other.digest = this.digest AND other.id <> this.id AND other.state = 'done'"
+            " AND other.result_digest IS NOT NULL ORDER BY other.id DESC LIMIT 100",
             (job.id,),
         )
-        return (self._paths.path(rows[0][0]), rows[0][1]) if rows else None
+        wanted = recipe.model_copy(update={"name": ""})
+        return [
+            (self._paths.path(result), digest)
+            for result, digest, pinned in rows
+            if self._presets.get(pinned).model_copy(update={"name": ""}) == wanted
+        ]
 
     # Jobs end
 
@@ -210,19 +219,19 @@ class Queue:
 
     def interrupted(self) -> list[tuple[Job, Path, Path, str]]:
         """The Jobs that were finishing at a crash, each with part, result and the Result's sha256."""
-        rows = self._sql("SELECT * FROM jobs WHERE part IS NOT NULL AND state IN ('running', 'cancelling')")
+        rows = self._sql("SELECT * FROM jobs WHERE part IS NOT NULL")
         return [
             (self._job(row), self._paths.path(row["part"]), self._paths.path(row["result"]), row["result_digest"])
             for row in rows
         ]
 
     def done(self, job: Job, original: Original = "keep") -> Job:
-        """Its Result is in place, as ``finishing`` announced it, even if it was cancelled in the meantime.
-        ``original``: what is still to be done with the photo."""
+        """Its Result is in place, as ``finishing`` announced it, even if it was cancelled, or cancelled and queued
+        again, in the meantime. ``original``: what is still to be done with the photo."""
         rows = self._sql(
-            "UPDATE jobs SET state = 'done', part = NULL, blame = NULL, reason = NULL, original = ?, finished_at = ?"
-            " WHERE id = ? RETURNING *",
-            (None if original == "keep" else original, time.time(), job.id),
+            "UPDATE jobs SET state = 'done', part = NULL, blame = NULL, reason = NULL, original = ?, finished_at = ?,"
+            " started_at = coalesce(started_at, ?) WHERE id = ? RETURNING *",
+            (None if original == "keep" else original, time.time(), job.started_at, job.id),
         )
         return self._job(rows[0])
 
@@ -246,13 +255,17 @@ class Queue:
         )
         return self._job(rows[0]) if rows else None
 
-    def put_back(self, job: Job, *, counts: bool = False) -> None:
-        """Queue a running Job again. ``counts``: this start was an attempt, not stopped by us."""
-        self._sql(
-            "UPDATE jobs SET state = 'queued', attempts = attempts - ?, started_at = NULL, part = NULL, result = NULL,"
-            " result_digest = NULL WHERE id = ? AND state = 'running'",
-            (0 if counts else 1, job.id),
+    def put_back(self, job: Job, *, counts: bool = False) -> Job | None:
+        """Queue a running Job again, or cancel it if someone has asked for that. ``counts``: this start was an attempt,
+        not stopped by us. Returns None if the Job was queued again in the meantime."""
+        rows = self._sql(
+            "UPDATE jobs SET state = CASE state WHEN 'running' THEN 'queued' ELSE 'cancelled' END,"
+            " finished_at = CASE state WHEN 'running' THEN NULL ELSE ? END, attempts = attempts - ?, started_at = NULL,"
+            " part = NULL, result = NULL, result_digest = NULL WHERE id = ? AND state IN ('running', 'cancelling')"
+            " RETURNING *",
+            (time.time(), 0 if counts else 1, job.id),
         )
+        return self._job(rows[0]) if rows else None
 
     def recover(self) -> list[Job]:
         """At the start. What was running at a crash is queued again, or has failed after MAX_ATTEMPTS crashes. What the

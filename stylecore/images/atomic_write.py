@@ -13,6 +13,7 @@ import psutil
 from stylecore.errors import NoRoom, ResultError, Taken
 
 PART_PREFIX, PART_SUFFIX = ".stylefolder-", ".part"
+CLOCKS = 5.0  # seconds by which a file server's clock, or the start of this system, may be off
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -74,9 +75,19 @@ def clear_parts(folder: Path) -> None:
     """Remove what killed writers left in a folder. The files of living writers stay."""
     with contextlib.suppress(OSError):  # no such folder, or not ours to clean
         for part in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
-            number = part.name.removeprefix(PART_PREFIX).partition("-")[0]
-            if not (number.isdecimal() and psutil.pid_exists(int(number))):
+            if not _has_a_writer(part):
                 part.unlink(missing_ok=True)
+
+
+def _has_a_writer(part: Path) -> bool:
+    """Whether the process that its name tells still lives. A younger process has only inherited the number."""
+    number = part.name.removeprefix(PART_PREFIX).partition("-")[0]
+    try:
+        return number.isdecimal() and psutil.Process(int(number)).create_time() <= part.stat().st_mtime + CLOCKS
+    except psutil.AccessDenied:
+        return True
+    except (psutil.NoSuchProcess, OSError):
+        return False
 
 
 def _error(path: Path, e: OSError) -> ResultError:
@@ -100,7 +111,8 @@ def _rename_to_nothing(part: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # Windows cannot open a folder
+    """If the system can: it may refuse to open a folder, or to sync one, and the file has its name already."""
+    with contextlib.suppress(OSError):
         fd = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(fd)

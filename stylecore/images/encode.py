@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from stylecore.colour import Pixels
-from stylecore.errors import ResultError
+from stylecore.errors import EncodeError, ResultError
 from stylecore.images import exif, icc
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.formats import EXTENSIONS, LARGEST_EDGE, READ_ONLY, SIXTEEN_BITS, one_suffix
@@ -74,11 +74,11 @@ def save_result(result: Result, path: Path, output: Output, format: str | None =
 
 
 def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
-    """The file's bytes, and notes on what the format could not hold. Raises ResultError if it cannot hold the
+    """The file's bytes, and notes on what the format could not hold. Raises EncodeError if it cannot hold the
     picture."""
     width, height = result.size
     if max(width, height) > LARGEST_EDGE.get(kind, 1 << 30):
-        raise ResultError(
+        raise EncodeError(
             f"{kind} holds {LARGEST_EDGE[kind]} pixels a side, not {width} x {height}: choose tiff or png."
         )
     photo, notes = result.photo, []
@@ -103,14 +103,14 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
         return _ENCODERS[kind](pixels, quality, metadata), notes
     except ENCODER_ERRORS as e:
         if block is None:
-            raise ResultError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
+            raise EncodeError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
     try:
         return _ENCODERS[kind](pixels, quality, replace(metadata, exif=None)), [
             *notes,
             f"Its EXIF is damaged and {kind} rejects it, so it was left out.",
         ]
     except ENCODER_ERRORS as e:
-        raise ResultError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
+        raise EncodeError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
 
 
 def _fitting_jpeg(block: bytes | None, xmp: bytes | None, notes: list[str]) -> tuple[bytes | None, bytes | None]:

@@ -343,6 +343,8 @@ def test_a_busy_ledger_does_not_hold_up_the_api(daemon: Daemon) -> None:
         for _ in range(5):
             assert client.ask("GET", "/v1/presets")["presets"]
             assert client.fetch("/v1/presets/oil/thumbnail")
+            assert client.ask("GET", "/v1/status")["state"] == "healthy"
+            assert client.ask("GET", "/v1/jobs") == {"jobs": []}
         assert not ended.is_set(), "it waits for the lock"
         other.execute("ROLLBACK")
     waiting.join()

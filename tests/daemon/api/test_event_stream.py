@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import threading
 from pathlib import Path
@@ -70,9 +71,15 @@ def test_a_thousand_photos_dropped_while_status_runs(daemon: Daemon, fast: str, 
     seen = daemon.home / "seen"
     with seen.open("wb") as out:
         status = subprocess.Popen([*STYLEFOLDER, "status", "--json"], env=daemon.environment, stdout=out, stderr=out)
+    strays = itertools.count()
+
+    def attached() -> bool:
+        """It reads of a new stray photo."""
+        (daemon.root / f"astray-{next(strays)}.jpg").touch()
+        return b"astray" in seen.read_bytes()
+
     try:
-        (daemon.root / "astray.jpg").touch()  # a Note shows that `status` is attached
-        wait_for(lambda: b"astray.jpg" in seen.read_bytes())
+        wait_for(attached)
         folder = daemon.home / "burst"
         folder.mkdir()
         for i in range(PHOTOS):

@@ -22,7 +22,12 @@ from daemon.settings import Settings
 from stylecore import Preset
 
 GONE = Finished(
-    1, "again", reason="The GPU failed (CUDA error: unspecified launch failure)", ends=True, device_lost=True
+    1,
+    "again",
+    reason="The GPU failed (CUDA error: unspecified launch failure)",
+    blame="system",
+    ends=True,
+    device_lost=True,
 )
 SETTINGS = Settings()
 
@@ -96,6 +101,8 @@ def test_a_named_device_is_tried_again_and_then_given_up(job: tuple[Ledger, Job]
     assert notes == ["Trying again."] * (MAX_ATTEMPTS - 1)
     (failed,) = (event for event in events if isinstance(event, JobFailed))
     assert (failed.job.reason or "").startswith(f"{GONE.reason} {MAX_ATTEMPTS} times")
+    ledger.queue.recover()
+    assert ledger.history.count("queued") == 1, "the next start tries again"
 
 
 def test_the_time_left_follows_others_first_and_its_own_pace_later() -> None:

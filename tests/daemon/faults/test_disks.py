@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -139,6 +140,12 @@ def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, sm
     closed.chmod(0o700)
     assert daemon.run("retry", "--failed").returncode == 0
     wait_for(lambda: is_picture(closed / "styled" / "a.png"))
+    closed.chmod(0)  # its photo may still be there
+    wait_for(lambda: f"The folder {closed} cannot be read" in problems(daemon))
+    assert [row["presence"] for row in daemon.photos("preset = CAST('closed' AS BLOB)")] == ["present"]
+    closed.chmod(0o700)
+    shutil.rmtree(closed)
+    wait_for(lambda: [row["presence"] for row in daemon.photos("preset = CAST('closed' AS BLOB)")] == ["gone"])
 
 
 @pytest.mark.slow

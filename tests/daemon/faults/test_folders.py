@@ -215,7 +215,7 @@ def test_a_preset_removed_with_jobs_queued_holds_them(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kept", [0.5, 0.02])
+@pytest.mark.parametrize("kept", [0.5, 0.02, 0])
 def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kept: float) -> None:
     """Set aside, made again from what lies in the folders; photos untouched, nothing that is done is done again."""
     inbox = daemon.preset("one", fast)
@@ -227,11 +227,14 @@ def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kep
     daemon.stop()
     ledger = daemon.root / ".stylefolder" / "ledger.sqlite3"
     os.truncate(ledger, int(ledger.stat().st_size * kept))
+    before_results = {p.name for p in (inbox / "styled").iterdir()}
     small.rotate(90).save(inbox / "new.png")
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "new.png"))
-    assert "The Ledger was damaged and was set aside as" in daemon.said()
-    assert list(ledger.parent.glob("ledger.sqlite3.damaged-*"))
+    assert {p.name for p in (inbox / "styled").iterdir()} == {*before_results, "new.png"}
+    if kept:
+        assert "The Ledger was damaged and was set aside as" in daemon.said()
+        assert list(ledger.parent.glob("ledger.sqlite3.damaged-*"))
     assert {name: (inbox / name).read_bytes() for name in before} == before
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 6)
     assert [begun(daemon, inbox / name) for name in before] == [1] * 5
@@ -373,6 +376,20 @@ def test_another_folder_for_results(daemon: Daemon, fast: str, small: Image.Imag
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
     assert is_picture(inbox / "painted" / "b.png")
     assert len(daemon.jobs()) == 2
+
+
+@pytest.mark.slow
+def test_another_folder_for_results_while_a_photo_is_painted(daemon: Daemon, slow: str, small: Image.Image) -> None:
+    """The Result of the running Job goes where it was to go when the Job was started."""
+    inbox = daemon.preset("one", slow.replace("5000", "300"))
+    small.save(inbox / "a.png")
+    daemon.start()
+    wait_for(daemon.running)
+    daemon.settings("results: painted\n")
+    small.save(inbox / "astray.txt")
+    wait_for(lambda: daemon.jobs("state = 'done'"))
+    assert is_picture(inbox / "styled" / "a.png")
+    assert not list(inbox.glob("*/.stylefolder-*.part"))
 
 
 @pytest.mark.slow

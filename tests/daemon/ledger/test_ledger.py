@@ -229,12 +229,12 @@ def test_what_a_result_may_replace(ledger: Ledger, quick: Preset, tmp_path: Path
         return take(ledger)
 
     one = started("one")
-    assert ledger.photos.may_write(result, one)
+    assert ledger.photos.may_write(result, one) == "free"
     result.write_text("someone's own")
     assert not ledger.photos.may_write(result, one)
     finish(ledger, one, result, sha256(result))
     two = started("two")
-    assert ledger.photos.may_write(result, two)
+    assert ledger.photos.may_write(result, two) == "ours"
     result.write_text("retouched")
     assert not ledger.photos.may_write(result, two), "someone has edited it since"
     finish(ledger, two, result, sha256(result))
@@ -270,7 +270,42 @@ def test_a_retry_before_the_worker_has_left_a_cancelled_job(ledger: Ledger, quic
     assert ledger.queue.dropped(taken, None) is None
     assert ledger.queue.failed(taken, Failure("photo", "Why")) is None
     assert state(ledger, taken) == "queued"
-    assert finish(ledger, taken, Path("/oil/styled/a.jpg")).state == "done", "if its Result came all the same"
+    ledger.queue.finishing(taken, Path("/oil/styled/part"), Path("/oil/styled/a.jpg"), "of a Result")
+    assert [job.id for job, *_ in ledger.queue.interrupted()] == [taken.id], "a kill now would not lose its Result"
+    done = ledger.queue.done(taken)
+    assert done.state == "done", "if its Result came all the same"
+    assert done.seconds is not None
+
+
+def test_a_job_that_is_put_back_after_someone_cancelled_it_is_cancelled(ledger: Ledger, quick: Preset) -> None:
+    ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
+    taken = take(ledger)
+    ledger.queue.cancel(taken.id)
+    back = ledger.queue.put_back(taken, counts=True)
+    assert back is not None
+    assert back.state == "cancelled"
+    assert ledger.queue.put_back(taken, counts=True) is None
+
+
+def test_bytes_that_return_after_a_version_that_failed_are_done_already(ledger: Ledger, quick: Preset) -> None:
+    """A stalled rewrite looks like another version, which is cut off."""
+    ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
+    finish(ledger, take(ledger), Path("/oil/styled/a.jpg"))
+    ledger.queue.add(PHOTO, "oil", quick, "half", TOUCHED, failure=Failure("photo", "It is cut off."))
+    assert ledger.queue.add(PHOTO, "oil", quick, "one", SEEN) is None
+    assert ledger.history.count("queued") == 0
+
+
+def test_a_twin_has_the_same_bytes_and_the_same_recipe(ledger: Ledger, quick: Preset) -> None:
+    """Whatever the Preset's name. What `apply` changes in a Preset is another recipe."""
+    for preset in ("one", "two"):
+        ledger.queue.add(Path(f"/{preset}/a.jpg"), preset, quick.model_copy(update={"name": preset}), "a", SEEN)
+        finish(ledger, take(ledger), Path(f"/{preset}/styled/a.jpg"), f"of {preset}")
+    for changed in ({}, {"seed": 2}, {"size": 128}, {"steps": (3,)}, {"strength": 50.0}, {"colour": "photo"}):
+        recipe = quick.model_copy(update=changed)
+        job = ledger.queue.ask("command", Path("/a.jpg"), recipe, "a", SEEN)
+        found = [(Path("/two/styled/a.jpg"), "of two"), (Path("/one/styled/a.jpg"), "of one")]
+        assert ledger.queue.twins(job, recipe) == ([] if changed else found), changed
 
 
 def test_a_rolled_back_transaction_keeps_no_preset(ledger: Ledger, quick: Preset) -> None:
