@@ -18,19 +18,21 @@ def main() -> None:
     except StylefolderError as e:
         if os.environ.get("STYLEFOLDER_DEBUG"):
             raise
-        print(f"stylefolder: {e}", file=sys.stderr)
+        print(f"stylefolder: {_harmless(e)}", file=sys.stderr)
         sys.exit(e.exit_status)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
     except Exception as e:
         if os.environ.get("STYLEFOLDER_DEBUG"):
             raise
-        print(
-            f"stylefolder: an unexpected error, {type(e).__name__}: {e}. `stylefolder --debug ...` shows where.",
-            file=sys.stderr,
-        )
+        why = f"an unexpected error, {type(e).__name__}: {_harmless(e)}"
+        print(f"stylefolder: {why}. `stylefolder --debug ...` shows where.", file=sys.stderr)
         sys.exit(1)
+
+
+def _harmless(e: Exception) -> str:
+    """Its lines, without what a file's name or a file's words could tell a terminal to do."""
+    from daemon.sentences import printable
+
+    return "\n".join(map(printable, str(e).splitlines()))
 
 
 if __name__ == "__main__":

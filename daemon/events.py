@@ -107,3 +107,6 @@ Event = (
     Note | Heartbeat | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled
 )
 """Everything but Note and Heartbeat is about one ``job``."""
+
+ENDS = tuple(kind.__name__ for kind in (JobDone, JobFailed, JobCancelled))
+"""The names of the events after which nothing more happens to a Job."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Settings(BaseModel):
 def load_settings(path: Path, root: Path | None = None) -> Settings:
     """The defaults if there is no file. ``root``: the watched folder, in which the folder for all Results must not be,
     for there they would be taken for photos. Raises SettingsError."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return Settings()
     try:
         data, lines = read_yaml(path)

@@ -74,7 +74,7 @@ def recover(ledger: Ledger, layout: Layout, presets: Presets, original: Original
 
 def wait_for_root(root: Path, stopped: Callable[[], bool], systemd: Systemd) -> bool:
     """Returns whether it is back; False once ``stopped``."""
-    while not stopped() and not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises for a dead mount
+    while not stopped() and not os.path.isdir(root):  # Path.is_dir raises for a dead mount
         systemd.alive()
         time.sleep(LOOK_EVERY)
     return not stopped()

@@ -154,12 +154,12 @@ class _Watch:
         where = f"Watching {self.layout.root}: drop photos into its folders, which are named after styles."
         self.announce(Note(f"{where} Press ctrl-C to stop."))
         context = Context(self.layout, self)
-        self._subscribers.append(context.stream.publish)
+        self._subscribers.append(context.hear)
         try:
             with serving(context, address_files[0], address_files[1:], self.announce):
                 yield
         finally:
-            self._subscribers.remove(context.stream.publish)
+            self._subscribers.remove(context.hear)
             context.close()
 
     def until(self, stopped: Callable[[], bool], once: bool, each_turn: Callable[[Ledger], bool] | None) -> None:

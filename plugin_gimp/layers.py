@@ -57,12 +57,12 @@ class Pixels:
         made = Gimp.Image.new_with_precision(
             image.get_width(), image.get_height(), image.get_base_type(), image.get_precision()
         )
+        self._made = made  # to be deleted, whatever comes now
         made.set_color_profile(image.get_effective_color_profile())
         copy = Gimp.Layer.new_from_drawable(layer, made)
         made.insert_layer(copy, None, 0)
         copy.merge_filters()
         copy.resize(layer.get_width(), layer.get_height(), *_distance(copy, layer))  # a blur has enlarged it
-        self._made = made
         return copy
 
 

@@ -73,8 +73,9 @@ class Daemon:
         return {name.lower(): value for name, value in shape.items()}, answer
 
     def forget(self, job: int) -> None:
-        """Remove what was sent, and its Result."""
-        self._ask("DELETE", f"/v1/jobs/{job}").read()
+        """Remove what was sent, and its Result. If the Job is not finished, the first request only cancels it."""
+        for _ in range(2):
+            self._ask("DELETE", f"/v1/jobs/{job}").read()
 
     def _ask(
         self, method: str, path: str, strips: Iterable[bytes] = (), size: int = 0, timeout: float = ANSWER_WITHIN

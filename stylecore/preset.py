@@ -193,9 +193,11 @@ class Preset(Recipe):
     def with_steps(self, total: int) -> Preset:
         """The same recipe in ``total`` steps, spread over the scales as before. If there are fewer steps than scales,
         the finest scales get them."""
-        shares = self.steps[-total:] if total < len(self.steps) else self.steps
+        shares = self.steps[-total:]
         steps = [max(1, total * share // sum(shares)) for share in shares]
         steps[-1] = max(1, steps[-1] + total - sum(steps))
+        while sum(steps) > total:  # a scale's one step was more than its share
+            steps[steps.index(max(steps))] -= 1
         return self.model_copy(update={"steps": tuple(steps)})
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from stylecore.errors import PresetError
 from stylecore.preset import MAX_SIZE, MIN_SIZE, Output, Preset, Recipe, StylePicture
-from stylecore.yamlfile import Lines, read_yaml, words_of
+from stylecore.yamlfile import Lines, read_yaml, shown, words_of
 
 RESERVED_NAMES = ("presets", "styled", "failed")
 
@@ -36,7 +36,7 @@ def find_presets(folders: Iterable[Path]) -> dict[str, Path]:
     for folder in folders:
         if folder.is_dir():
             for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]:
-                if not path.name.startswith("."):
+                if not path.name.startswith(".") and path.is_file():  # reading a FIFO would never end
                     found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
 
@@ -111,7 +111,8 @@ def _sentence(path: Path, lines: Lines, error: Any) -> str:
         return f"{path}:1: {location[0]}: is missing; a preset needs it."
     where = f"{path}:{lines.where(location)}"
     if location[:1] == ("size",):  # each of its two types has an error
-        return f"{where}: size: must be a number from {MIN_SIZE} to {MAX_SIZE}, auto or full (not {error['input']!r})."
+        given = shown(error["input"])
+        return f"{where}: size: must be a number from {MIN_SIZE} to {MAX_SIZE}, auto or full (not {given})."
     key = ".".join(map(str, location)) or "statistic"
     return f"{where}: {key}: {words_of(error)}"
 

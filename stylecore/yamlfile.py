@@ -11,6 +11,7 @@ import yaml
 from stylecore.errors import YamlFileError
 
 MAX_BYTES = 100_000
+LONGEST_SHOWN = 80  # characters
 
 Location = tuple[Any, ...]
 
@@ -52,7 +53,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         raise YamlFileError(f"{path}:{mark.line + 1 if mark else 1}: {e.problem or e.context}.") from e
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as e:
+    except (
+        Exception
+    ) as e:  # PyYAML raises KeyError, IndexError, AttributeError, ... for values that contradict their tag
         raise YamlFileError(f"{path}: is not YAML ({str(e).splitlines()[0] if str(e) else type(e).__name__}).") from e
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise YamlFileError(f"{path}:1: must be a list of `key: value` lines.")
@@ -88,13 +91,22 @@ def words_of(error: Any) -> str:
     """What one of pydantic's errors says, for people who wrote the file and do not know Python's types."""
     limits = {name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()}
     kind, value = error["type"], error["input"]
-    given = "" if isinstance(value, (dict, list, tuple)) else f" (not {value!r})"
+    given = "" if isinstance(value, (dict, list, tuple)) else f" (not {shown(value)})"
     if kind.endswith(("_parsing", "_type")):
         return f"must be {WANTED.get(kind.partition('_')[0], 'something else')}{given}."
     if kind in RULES:
         return f"{RULES[kind].format(**limits)}{given}."
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{message[0].lower()}{message[1:]}{given}."
+
+
+def shown(value: Any) -> str:
+    """A value from a file, as it may be shown in a sentence."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write numbers of more than 4,300 digits
+        return "so long a number"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 class _Loader(yaml.SafeLoader):

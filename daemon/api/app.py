@@ -30,8 +30,9 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(
         title="Stylefolder", version=VERSION, docs_url=None, redoc_url=None, responses=ANY_ROUTE, lifespan=lifespan
     )
-    app.include_router(status_routes(context))
-    app.include_router(job_routes(context, Leases(context.cancel)))
-    errors_in_one_shape(app)
+    routers = (status_routes(context), job_routes(context, Leases(context.cancel)))
+    for router in routers:
+        app.include_router(router)
+    errors_in_one_shape(app, [route for router in routers for route in router.routes])
     document_security(app)
     return app

@@ -11,11 +11,12 @@ from typing import Protocol
 
 from fastapi import HTTPException
 
+from daemon.api import uploads
 from daemon.api.event_stream import EventStream
 from daemon.api.schema import JobOut, PendingOut, RunningOut, job_out
-from daemon.events import Event, JobCancelled
+from daemon.events import Event, JobCancelled, JobDone, JobFailed
 from daemon.folders.layout import Layout
-from daemon.ledger.job import Job
+from daemon.ledger.job import FINISHED, Job
 from daemon.ledger.ledger import Ledger
 from stylecore.preset import Preset
 
@@ -76,6 +77,7 @@ class Context:
         self.layout = layout
         self.loop = loop
         self.stream = EventStream(loop.want_previews)
+        self._unwanted: set[int] = set()  # uploads to remove when their Job is finished
         self._writing = _Shared(layout)
         self._reading = _Shared(layout)
 
@@ -112,6 +114,20 @@ class Context:
     def paused(self) -> bool:
         with self.reading() as ledger:
             return ledger.queue.paused()
+
+    def hear(self, event: Event) -> None:
+        """What the loop announces. For the loop's thread alone."""
+        self.stream.publish(event)
+        if isinstance(event, (JobDone, JobFailed, JobCancelled)) and event.job.id in self._unwanted:
+            self._unwanted.discard(event.job.id)
+            uploads.forget(event.job.photo)
+
+    def forget(self, job: Job) -> None:
+        """Remove an upload and its Result, once its Job is finished."""
+        self._unwanted.add(job.id)
+        if self.job(job.id).state in FINISHED:  # nothing more will be announced of it
+            self._unwanted.discard(job.id)
+            uploads.forget(job.photo)
 
     def cancel(self, number: int) -> Job | None:
         """None if it is finished, or unknown."""

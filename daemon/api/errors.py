@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from daemon.api.schema import ErrorOut, error_out
 from daemon.errors import LedgerError, UploadLength, UploadTooLarge
@@ -39,14 +39,14 @@ STATUSES = (
 )
 
 
-def errors_in_one_shape(app: FastAPI) -> None:
+def errors_in_one_shape(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     def answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
         return JSONResponse(error_out(status, message), status, headers=dict(headers or {}))
 
     @app.exception_handler(StarletteHTTPException)
     async def http(request: Request, e: StarletteHTTPException) -> JSONResponse:
         if e.status_code == 405:  # Starlette names only the methods of the path's first route
-            return answer(405, str(e.detail), {"Allow": ", ".join(_methods(app, request))})
+            return answer(405, str(e.detail), {"Allow": ", ".join(_methods(routes, request))})
         return answer(e.status_code, str(e.detail), e.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -63,9 +63,9 @@ def errors_in_one_shape(app: FastAPI) -> None:
         return answer(500, f"Unexpected error, {type(e).__name__}: {e}. Please report it.")
 
 
-def _methods(app: FastAPI, request: Request) -> list[str]:
+def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
     found: set[str] = set()
-    for route in app.routes:
+    for route in routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             found |= route.methods or set()
     return sorted(found)

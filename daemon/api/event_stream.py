@@ -25,6 +25,7 @@ class Subscriber:
         self.job = job
         self.ended = False
         self._events: deque[ServerSentEvent] = deque()
+        self._preview: ServerSentEvent | None = None  # only the newest: they are large
         self._news = asyncio.Event()
 
     def wants(self, event: Event) -> bool:
@@ -32,7 +33,10 @@ class Subscriber:
         return (self.previews or not isinstance(event, JobPreview)) and self.job in (None, about)
 
     def put(self, event: ServerSentEvent) -> None:
-        self._events.append(event)
+        if event.event == JobPreview.__name__:
+            self._preview = event
+        else:
+            self._events.append(event)
         if len(self._events) > BEHIND:
             self.end()
         self._news.set()
@@ -41,15 +45,19 @@ class Subscriber:
         """What it has not read is lost."""
         self.ended = True
         self._events.clear()
+        self._preview = None
         self._news.set()
 
     async def next(self, wait: float | None = None) -> ServerSentEvent | None:
         """None after ``wait`` seconds of silence, or once it has ``ended``."""
-        if not self._events and not self.ended:
+        if not self._events and self._preview is None and not self.ended:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), wait)
-        return self._events.popleft() if self._events else None
+        if self._events:
+            return self._events.popleft()
+        preview, self._preview = self._preview, None
+        return preview
 
 
 class EventStream:
@@ -113,6 +121,7 @@ class EventStream:
                 subscriber.put(line)
                 if subscriber.ended:
                     self.subscribers.discard(subscriber)
+                    self._update_previews()
             self._waiting.popleft()
         if self._waiting and self._loop is not None:
             self._loop.call_soon(self._hand_out)

@@ -18,18 +18,25 @@ class Leases:
 
     def __init__(self, lapsed: Callable[[int], object]) -> None:
         self.lapsed = lapsed
+        self._seconds: dict[int, float] = {}  # of the Jobs that have a lease
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._lapsing: set[asyncio.Task[None]] = set()
 
     def grant(self, job: int, seconds: float) -> None:
         """From now on, until someone reads the Job's events. With 0 the lease runs out at once."""
         self.hold(job)
+        self._seconds[job] = seconds
         self._timers[job] = asyncio.get_running_loop().call_later(seconds, self._start, job)
 
     def hold(self, job: int) -> None:
         """Someone reads the Job's events."""
         if timer := self._timers.pop(job, None):
             timer.cancel()
+
+    def resume(self, job: int) -> None:
+        """Nobody reads them any more."""
+        if job in self._seconds:
+            self.grant(job, self._seconds[job])
 
     def _start(self, job: int) -> None:
         del self._timers[job]
@@ -42,3 +49,5 @@ class Leases:
             await to_thread.run_sync(self.lapsed, job)
         except LedgerError:
             self.grant(job, TRY_AGAIN)
+        else:
+            self._seconds.pop(job, None)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import mimetypes
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi import Path as InPath
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
@@ -17,15 +19,15 @@ from daemon.api import uploads
 from daemon.api.context import Context
 from daemon.api.errors import NO_JOB, WRONG_STATE
 from daemon.api.leases import Leases
-from daemon.api.schema import ErrorOut, JobOut, JobsOut, job_out
+from daemon.api.schema import ErrorOut, JobOut, JobsOut, RetriedOut, job_out
 from daemon.errors import LedgerError
-from daemon.events import JobQueued
+from daemon.events import ENDS, JobQueued
 from daemon.ledger.job import FINISHED, Job, State
 from daemon.ledger.signature import look
 from stylecore.preset import MAX_SIZE, MAX_STEPS, MIN_SIZE, Colour, OutputFormat, Preset
 
 JOB_EVERY = 1.0  # seconds of silence
-ENDS = ("JobDone", "JobFailed", "JobCancelled")
+RETRIED_SHOWN = 100
 MAX_EDGE = 100_000  # pixels of a picture that is sent as samples
 JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -122,7 +124,7 @@ def _ask(context: Context, photo: Path, recipe: Preset, digest: str, leased: boo
     try:
         with context.ledger() as ledger:
             return ledger.queue.ask("upload", photo, recipe, digest, look(photo), leased=leased)
-    except LedgerError:
+    except (LedgerError, OSError):
         uploads.forget(photo)
         raise
 
@@ -156,31 +158,36 @@ def _reading_routes(routes: APIRouter, context: Context) -> None:
         job = context.job(number)
         if job.state != "done" or job.result is None:
             raise HTTPException(409, f"Job {number} is {job.state}" + (f": {job.reason}" if job.reason else "."))
-        if not job.result.is_file():
-            raise HTTPException(404, f"The Result of Job {number} was removed.")
-        return _samples(job.result) if job.result.suffix == ".npy" else FileResponse(job.result)
+        try:
+            file = job.result.open("rb")
+        except OSError as e:
+            raise HTTPException(404, f"The Result of Job {number} was removed.") from e
+        if job.result.suffix == ".npy":
+            return _sent(file, "application/octet-stream", uploads.shape_headers(file))
+        return _sent(file, mimetypes.guess_type(job.result)[0] or "application/octet-stream", {})
 
 
-def _samples(path: Path) -> Response:
-    import numpy as np
+def _sent(file: BinaryIO, kind: str, headers: dict[str, str]) -> Response:
+    """The rest of the file, a megabyte at a time. (A FileResponse would answer a wrong Range in a shape of its own.)"""
 
-    samples = np.load(path, mmap_mode="r", allow_pickle=False)  # (height, width, channels)
-    height, width, channels = samples.shape
-    shape = {"Width": width, "Height": height, "Channels": channels, "Bits": samples.dtype.itemsize * 8}
-    headers = {f"Stylefolder-{name}": str(value) for name, value in shape.items()}
-    return Response(samples.tobytes(), media_type="application/octet-stream", headers=headers)
+    def chunks() -> Iterator[bytes]:
+        with file:
+            while chunk := file.read(uploads.CHUNK):
+                yield chunk
+
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    return StreamingResponse(chunks(), media_type=kind, headers={**headers, "Content-Length": str(left)})
 
 
 def _changing_routes(routes: APIRouter, context: Context) -> None:
     @routes.delete("/v1/jobs/{number}", responses=NO_JOB)
     def delete_job(number: JobId) -> JobOut:
-        """Cancel it; the worker leaves it before its next step. If it is finished and was sent, forget the picture and
-        its Result."""
+        """Cancel it; the worker leaves it before its next step. If it was sent, and is finished or cancelled already,
+        forget the picture and its Result: at once, or as soon as the worker has left it."""
         job = context.job(number)
-        cancelled = context.cancel(number)
-        if cancelled is None and job.source == "upload" and job.state in FINISHED:
-            uploads.forget(job.photo)
-        return context.out(cancelled or context.job(number))
+        if job.source == "upload" and job.state in ("cancelling", *FINISHED):
+            context.forget(job)
+        return context.out(context.cancel(number) or context.job(number))
 
     @routes.post("/v1/jobs/{number}/retry", responses={**NO_JOB, **WRONG_STATE})
     def retry(number: JobId) -> JobOut:
@@ -197,12 +204,12 @@ def _changing_routes(routes: APIRouter, context: Context) -> None:
         return context.out(again[0])
 
     @routes.post("/v1/retry")
-    def retry_failed() -> JobsOut:
-        """Queue all failed Jobs again."""
+    def retry_failed() -> RetriedOut:
+        """Queue the folders' failed Jobs again."""
         with context.ledger() as ledger:
             again = ledger.queue.retry(None)
         context.loop.wake()
-        return JobsOut(jobs=[job_out(job) for job in again])
+        return RetriedOut(jobs=[job_out(job) for job in again[:RETRIED_SHOWN]], count=len(again))
 
 
 def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
@@ -245,3 +252,5 @@ def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
         finally:
             if cancel_on_close:
                 leases.grant(number, 0)
+            else:
+                leases.resume(number)

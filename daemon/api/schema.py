@@ -40,6 +40,13 @@ class JobsOut(BaseModel):
     jobs: list[JobOut]
 
 
+class RetriedOut(BaseModel):
+    """``jobs``: the first of ``count``."""
+
+    jobs: list[JobOut]
+    count: int
+
+
 class PresetOut(BaseModel):
     """``problem``: what is wrong with its file. An earlier version may be in force all the same."""
 
@@ -134,7 +141,7 @@ class ErrorOut(BaseModel):
 
 
 def error_out(status: int, message: str) -> dict[str, Any]:
-    return ErrorOut(error=ErrorDetail(status=status, message=message)).model_dump()
+    return ErrorOut(error=ErrorDetail(status=status, message=utf8(message))).model_dump()
 
 
 def job_out(job: Job, ahead: int | None = None) -> JobOut:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from anyio import to_thread
 
@@ -54,6 +55,16 @@ class Pixels:
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.height, self.width, self.channels
+
+
+def shape_headers(file: BinaryIO) -> dict[str, str]:
+    """The shape of bare samples, as headers of an answer. Leaves the file at the first sample."""
+    import numpy as np
+
+    np.lib.format.read_magic(file)
+    (height, width, channels), _, kind = np.lib.format.read_array_header_1_0(file)
+    shape = {"Width": width, "Height": height, "Channels": channels, "Bits": kind.itemsize * 8}
+    return {f"Stylefolder-{name}": str(value) for name, value in shape.items()}
 
 
 async def receive(

@@ -63,7 +63,12 @@ class Out:
 
     def result_path(self, photo: Path, preset: str, extension: str) -> Path:
         parent = self.folder or photo.parent
-        return self.file or paths.free_name(parent / f"{photo.stem[:200]}-{preset}{extension}", Path.exists)
+        return self.file or paths.free_name(parent / f"{_stem(photo, preset)}-{preset}{extension}", os.path.lexists)
+
+
+def _stem(photo: Path, preset: str) -> str:
+    """So short that the Preset's name fits behind it."""
+    return paths.shortened(photo.stem, max(40, paths.LONGEST_NAME - 2 - len(os.fsencode(preset))))
 
 
 def apply(
@@ -127,10 +132,11 @@ def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None) -> 
 def _place(photos: Sequence[Path], out: Path | None) -> Out:
     if out is None:
         return Out(None, None)
-    is_folder = out.is_dir() or len(photos) > 1
-    if is_folder and out.exists() and not out.is_dir():
+    is_folder = os.path.isdir(out) or len(photos) > 1
+    there = os.path.exists(out)
+    if is_folder and there and not os.path.isdir(out):
         raise UsageError(f"{out} is a file, and there are {len(photos)} photos: name a folder after -o.")
-    if is_folder and not out.exists() and out.suffix.lower() in EXTENSIONS.values():
+    if is_folder and not there and out.suffix.lower() in EXTENSIONS.values():
         raise UsageError(
             f"{out} is the name of one picture, and there are {len(photos)} photos: name a folder after -o."
         )
@@ -138,10 +144,10 @@ def _place(photos: Sequence[Path], out: Path | None) -> Out:
         raise UsageError(
             f"{out.name}: {out.suffix!r} is not a known format: use one of {EXTENSION_LIST}, or name a folder."
         )
-    there = next(path for path in (out, *out.absolute().parents) if path.is_dir())
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"The folder {there} is not writable: check its permissions, or name another after -o.")
-    if not is_folder and any(photo.exists() and out.exists() and out.samefile(photo) for photo in photos):
+    folder = next(path for path in (out, *out.absolute().parents) if os.path.isdir(path))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"The folder {folder} is not writable: check its permissions, or name another after -o.")
+    if there and not is_folder and any(os.path.exists(photo) and out.samefile(photo) for photo in photos):
         raise UsageError(f"{out} is the photo itself, which is never changed: give another name after -o.")
     return Out(None, out.absolute()) if is_folder else Out(out.absolute(), None)
 

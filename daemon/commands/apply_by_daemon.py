@@ -13,14 +13,13 @@ from typing import Any
 from daemon.api.client import Client
 from daemon.api.schema import event_in
 from daemon.errors import NoDaemon, Refused
-from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
+from daemon.events import ENDS, Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.ledger.job import Job
 from daemon.terminal.output import Show
 from stylecore.errors import StylefolderError
 from stylecore.images.atomic_write import write_whole
 
 AT_ONCE = 3  # photos sent before the first is done: the worker never waits, and the disk holds few copies
-ENDS = ("JobDone", "JobFailed", "JobCancelled")
 
 ResultPath = Callable[[Path, str, str], Path]
 """Of a photo, a Preset's name and an extension."""

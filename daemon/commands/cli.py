@@ -76,7 +76,7 @@ def demo(
         result = run_demo(photo, preset, device, show)
     if result is None:
         raise typer.Exit(1)
-    typer.echo(f"The Result is {result}")
+    typer.echo(f"The Result is {printable(result)}")
 
 
 @app.command()
@@ -228,12 +228,14 @@ def resume() -> None:
 @app.command()
 def cancel(job: Annotated[int, typer.Argument(help="A Job's number.", metavar="JOB")]) -> None:
     """Cancel a Job. If it is running, it stops before its next step."""
-    state = _ask("DELETE", f"/v1/jobs/{job}")["state"]
-    if state in ("cancelled", "cancelling"):
-        typer.echo(f"Job {job} is cancelled. To start it again, run `stylefolder retry {job}`.")
+    ended = {"failed": "has already failed", "done": "is already done"}
+    state = _ask("GET", f"/v1/jobs/{job}")["state"]
+    if state not in (*ended, "cancelled"):  # a DELETE of a finished Job removes what was sent
+        state = _ask("DELETE", f"/v1/jobs/{job}")["state"]
+    if state in ended:
+        typer.echo(f"Job {job} {ended[state]}: there is nothing to cancel.")
     else:
-        ended = "has already failed" if state == "failed" else "is already done"
-        typer.echo(f"Job {job} {ended}: there is nothing to cancel.")
+        typer.echo(f"Job {job} is cancelled. To start it again, run `stylefolder retry {job}`.")
 
 
 @app.command()
@@ -244,8 +246,12 @@ def retry(
     """Try a failed or cancelled Job again."""
     if failed == (job is not None):
         raise typer.BadParameter("give either a Job's number or --failed.")
-    again = _ask("POST", "/v1/retry")["jobs"] if failed else [_ask("POST", f"/v1/jobs/{job}/retry")]
-    typer.echo(f"{len(again)} queued again.")
+    if failed:
+        count = _ask("POST", "/v1/retry")["count"]
+    else:
+        _ask("POST", f"/v1/jobs/{job}/retry")
+        count = 1
+    typer.echo(f"{count} queued again.")
 
 
 def _ask(method: str, path: str) -> Any:

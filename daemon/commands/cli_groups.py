@@ -10,6 +10,7 @@ import typer
 from daemon import paths
 from daemon.commands.cli_options import Device, RootFolder
 from daemon.folders.layout import Layout
+from daemon.sentences import printable
 from stylecore.errors import PhotoError, PresetError
 
 presets_app = typer.Typer(help="The styles: list, show, check or create presets.", rich_markup_mode=None)
@@ -30,9 +31,9 @@ def list_presets() -> None:
     from daemon.folders.presets import Presets
 
     found = Presets(Layout(paths.default_root()))
-    width = max(map(len, found.in_force), default=0)
+    width = max((len(printable(name)) for name in found.in_force), default=0)
     for name, preset in found.in_force.items():
-        typer.echo(f"{name:{width}}  {preset.description}")
+        typer.echo(f"{printable(name):{width}}  {printable(preset.description)}")
     if found.errors:
         raise PresetError("\n".join(found.errors.values()))
 
@@ -53,7 +54,7 @@ def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml 
 
     preset = get_preset(name, Layout(paths.default_root()))
     pictures = ", ".join(style.picture.name for style in preset.style)
-    typer.echo(f"{name} is fine: preset {preset.name!r}, styled after {pictures}.")
+    typer.echo(printable(f"{name} is fine: preset {preset.name!r}, styled after {pictures}."))
 
 
 @presets_app.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from daemon import paths
 from daemon.events import Event, JobDone, Note
+from daemon.folders.inboxes import ignored
 from daemon.folders.layout import PRESETS, Layout
 from daemon.folders.presets import get_preset
 from daemon.ledger.ledger import Ledger
@@ -26,10 +27,12 @@ def demo(photo: Path | None, preset: str, device: str, show: Show) -> Path | Non
     photo = photo or packaged_photograph()
     if not photo.is_file():
         raise PhotoError(f"There is no photo {photo}: check its name.")
+    if ignored(photo.name):
+        raise PhotoError(f"In an Inbox, a file with the name {photo.name} is no photo: give it another name.")
     root = Path(tempfile.mkdtemp(prefix="stylefolder-demo-"))
     inbox = root / recipe.name
-    (root / PRESETS).mkdir()
-    (root / PRESETS / f"{recipe.name}.yaml").write_text(as_yaml(recipe))  # so that any preset has an Inbox there
+    (root / PRESETS).mkdir()  # so that any preset has an Inbox there
+    (root / PRESETS / f"{recipe.name}.yaml").write_text(as_yaml(recipe), encoding="utf-8")
     result: list[Path] = []
     dropped = False
 

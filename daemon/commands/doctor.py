@@ -82,14 +82,14 @@ def _settings(root: Path) -> Finding:
 
 
 def _root(root: Path) -> Finding:
-    there = next(path for path in (root, *root.parents) if path.exists())
+    there = next(path for path in (root, *root.parents) if os.path.exists(path))
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("root", False, f"{there} is not writable: check its permissions, or name another folder")
     return Finding("root", True, str(root) if there == root else f"{root}; `stylefolder watch` creates it")
 
 
 def _disk(root: Path) -> Finding:
-    there = next(path for path in (root, *root.parents) if path.exists())
+    there = next(path for path in (root, *root.parents) if os.path.exists(path))
     free = shutil.disk_usage(there).free
     return Finding("disk", free > LOW_DISK, f"{free >> 20} MB free" + ("" if free > LOW_DISK else ": free some space"))
 

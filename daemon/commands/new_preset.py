@@ -4,12 +4,14 @@ sample."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from daemon.commands.sheet import make_sheet
+from daemon.paths import free_name
 from daemon.terminal.output import Show
 from stylecore.errors import PresetError
 from stylecore.images.atomic_write import write_whole
@@ -35,13 +37,14 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     path = folder / f"{name}.yaml"
     if path.parent != folder:
         raise PresetError(f"{name!r} cannot be a preset's name, because it is also a folder's: choose another.")
-    if path.exists():
+    if path.exists() or (path.with_suffix(".yml")).exists():
         raise PresetError(f"There is already a preset {name!r}, in {path}: choose another name, or edit that file.")
     for picture in pictures:
         load_photo(picture)  # a picture that cannot be read fails now, not at the first Job
-    copies = [folder / f"{name}-{i}{picture.suffix.lower()}" for i, picture in enumerate(pictures, 1)]
-    style = "\n".join(f"  - {json.dumps(copy.name)}" for copy in copies)
-    description = json.dumps(f"{name}, after {', '.join(p.stem for p in pictures)}"[:500])
+    names = [f"{name}-{i}{picture.suffix.lower()}" for i, picture in enumerate(pictures, 1)]
+    copies = [free_name(folder / copy, os.path.lexists) for copy in names]
+    style = "\n".join(f"  - {_quoted(copy.name)}" for copy in copies)
+    description = _quoted(f"{name}, after {', '.join(p.stem for p in pictures)}"[:500])
     style_says = Recipe.model_fields["style"].description
     text = HEAD.format(description=description, style=style, style_says=style_says) + _commented_keys()
     for picture, copy in zip(pictures, copies, strict=True):
@@ -51,7 +54,8 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     try:
         load_preset(path)
     except PresetError:
-        path.unlink()
+        for written in (path, *copies):
+            written.unlink()
         raise
     return path
 
@@ -61,6 +65,11 @@ def paint_sample(preset: Path, photo: Path, device: str, show: Show) -> Path:
     out = preset.with_name(f"{preset.stem}-sample.jpg")
     make_sheet(photo, [load_preset(preset)], out, device, show)
     return out
+
+
+def _quoted(text: str) -> str:
+    """As YAML reads it: JSON, but every character beyond its basic plane as it is."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _commented_keys() -> str:

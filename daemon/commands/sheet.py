@@ -48,7 +48,7 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
     kind = out.suffix.lower()
     if kind not in (*SHEETS, ".html"):
         raise UsageError(f"{out}: a sheet is a picture ({', '.join(SHEETS)}) or a page (.html): give it such a name.")
-    if out.exists() and out.samefile(photo):
+    if out.exists() and photo.exists() and out.samefile(photo):
         raise UsageError(f"{out} is the photo itself, which is never changed: give another name after -o.")
     small = _small(photo)
     with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:

@@ -81,10 +81,11 @@ class Inboxes:
                 except FileNotFoundError:
                     continue
                 except OSError as e:
-                    self.unread.append(entry.path)
-                    self.problems.add(
-                        f"{entry.path} cannot be read ({e.strerror}): check the permissions of its folder."
-                    )
+                    if folder not in self.unread:
+                        self.unread.append(folder)
+                        self.problems.add(
+                            f"The files in the folder {folder} cannot be read ({e.strerror}): check its permissions."
+                        )
                     continue
                 yield Found(entry.path, signature_of(seen), refusal(seen.st_mode))
 

@@ -71,7 +71,7 @@ class Database:
     def _error(self, e: sqlite3.Error) -> LedgerError:
         code = getattr(e, "sqlite_errorcode", 0)
         # os.path.exists answers no for a dead mount, where Path.exists raises.
-        if isinstance(self.path, Path) and not os.path.exists(self.path):  # noqa: PTH110
+        if isinstance(self.path, Path) and not os.path.exists(self.path):
             return LedgerGone(f"The Ledger {self.path} is gone.")
         if code & 0xFF in BUSY:
             return LedgerBusy(f"Another program locks the Ledger {self.path}: close it, and work continues.")

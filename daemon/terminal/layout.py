@@ -168,35 +168,42 @@ def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Tex
         if hour.median is not None and hour.p95 is not None
         else ""
     )
+    unlisted = max(0, status.pending_count - len(status.pending))
     sections = [
-        _inboxes(status),
-        [Text(f"Last hour: {hour.done} done{paced}")],
+        _Section(_inboxes(status)),
+        _Section([Text(f"Last hour: {hour.done} done{paced}")]),
         _section("Failed", "bold red", [row for job in status.failures for row in _failure(job, width)]),
-        _section("Not complete yet", "bold", _pending(status)),
+        _section("Not complete yet", "bold", _pending(status), unlisted),
         _section("Done", "bold", [_recent(job, glyphs) for job in status.recent]),
     ]
-    sections = [section for section in sections if section]
-    sizes = [len(section) for section in sections]
+    sections = [section for section in sections if section.rows]
+    sizes = [len(section.rows) for section in sections]
     gap = [Text()] if sum(sizes) + len(sizes) <= room else []  # if space is short, the headings separate them
     while sum(sizes) > room and max(sizes, default=0) > 2:
         sizes[sizes.index(max(sizes))] -= 1
     found: list[Text] = [] if gap else [Text()]
     for section, size in zip(sections, sizes, strict=True):
-        shown = section[:size]
-        if 1 < size < len(section):
-            shown = [*shown[:-1], Text(f"  and {len(section) - size + 1} more", "dim")]
+        shown, hidden = section.rows[:size], len(section.rows) - size + section.unlisted
+        if hidden and size > 1:
+            shown = [*shown[:-1], Text(f"  and {hidden + 1} more", "dim")]
         found += [*gap, *shown]
     return found
 
 
-def _section(heading: str, style: str, rows: list[Text]) -> list[Text]:
-    return [Text(heading, style), *rows] if rows else []
+@dataclass(frozen=True)
+class _Section:
+    """``unlisted``: how many more there are, which the status only counts."""
+
+    rows: list[Text]
+    unlisted: int = 0
+
+
+def _section(heading: str, style: str, rows: list[Text], unlisted: int = 0) -> _Section:
+    return _Section([Text(heading, style), *rows] if rows else [], unlisted)
 
 
 def _pending(status: StatusOut) -> list[Text]:
-    rows = [Text(f"  {name_of(file.photo)}: waits for {printable(file.waits_for)}") for file in status.pending]
-    more = status.pending_count - len(rows)
-    return [*rows, Text(f"  and {more} more", "dim")] if more > 0 else rows
+    return [Text(f"  {name_of(file.photo)}: waits for {printable(file.waits_for)}") for file in status.pending]
 
 
 def _inboxes(status: StatusOut) -> list[Text]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Show = Callable[[Event], None]
 EARLY_WARNINGS = 5
+VIEW_ENDS_WITHIN = 5.0  # seconds
 
 
 @contextlib.contextmanager
@@ -69,13 +70,13 @@ def watch_view() -> Iterator[Show]:
         while not ended.is_set() and run_view(connect, ended.is_set, lambda: os.kill(os.getpid(), signal.SIGTERM)):
             pass
 
-    thread = threading.Thread(target=run, name="stylefolder-view")
+    thread = threading.Thread(target=run, name="stylefolder-view", daemon=True)
     thread.start()
     try:
         yield show
     finally:
         ended.set()
-        thread.join()
+        thread.join(VIEW_ENDS_WITHIN)  # a terminal that is stopped (ctrl-S) keeps it waiting
         for text in warnings:
             print(text, file=sys.stderr)  # noqa: T201
 

@@ -1,16 +1,15 @@
 """The status view on a terminal: it follows a daemon through its API and obeys keys.
 
-Two threads: a Reader takes events from the API and puts them into a queue; the drawing thread owns everything that is
-shown.
+Two threads: a Reader takes events from the API; the drawing thread owns everything that is shown.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ DRAW_EVERY = 0.25  # seconds: 4 Hz at most
 ASK_EVERY = 2.0  # for what no event tells: the device's gauges, files that are not complete yet
 SAID_FOR = 6.0
 PICTURE_EVERY = 3.0  # seconds: up to 60 kB each over ssh
+KEPT = 10_000  # events that wait to be drawn
 STEP_FIELDS = ("step", "steps", "scale", "scales", "loss", "share", "seconds", "left")
 
 
@@ -39,7 +39,8 @@ class Reader:
     def __init__(self, connect: Callable[[], Client]) -> None:
         self.connect = connect
         self.client: Client | None = None  # once connected
-        self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.events: deque[dict[str, Any]] = deque(maxlen=KEPT)  # if a terminal is stopped, the oldest are lost
+        self.preview: dict[str, Any] | None = None  # the newest
         self.connected = threading.Event()
         self.gone = threading.Event()
 
@@ -51,7 +52,10 @@ class Reader:
             self.client = self.connect()
             self.connected.set()
             for fields in self.client.events(previews=True):
-                self.events.put(fields)
+                if fields.get("event") == "JobPreview":
+                    self.preview = fields
+                else:
+                    self.events.append(fields)
         except (NoDaemon, Refused):
             pass
         self.gone.set()
@@ -72,8 +76,12 @@ class Follower:
 
     def refresh(self) -> None:
         """Take in what has happened, and ask for the status if it is stale or old."""
-        while not self.reader.events.empty():
-            self._hear(self.reader.events.get())
+        reader = self.reader
+        while reader.events:
+            self._hear(reader.events.popleft())
+        preview, reader.preview = reader.preview, None
+        if preview is not None:
+            self.preview = base64.b64decode(preview["jpeg"])
         now, client = time.monotonic(), self.reader.client
         if client is None or self.reader.gone.is_set() or not (self.stale or now - self._asked > ASK_EVERY):
             return
@@ -93,8 +101,6 @@ class Follower:
         match fields.get("event"):
             case "JobStepped":
                 self._step(fields)
-            case "JobPreview":
-                self.preview = base64.b64decode(fields["jpeg"])
             case "Note":
                 self.note = fields["text"]
             case "Heartbeat":
@@ -159,7 +165,7 @@ class _View:
         try:
             self._said = actions[key](client, status)
         except StylefolderError as e:
-            self._said = str(e)
+            self._said = printable(e)
         self._said_at = time.monotonic()
         follower.stale = True
 
@@ -178,7 +184,7 @@ class _View:
         return f"Cancelled {name_of(job.photo)}. To start it again, run `stylefolder retry {job.id}`."
 
     def _retry(self, client: Client, status: StatusOut) -> str:
-        return f"{len(client.ask('POST', '/v1/retry')['jobs'])} queued again."
+        return f"{client.ask('POST', '/v1/retry')['count']} queued again."
 
     def _open(self, client: Client, status: StatusOut) -> str:
         results = (Path(job.result) for job in status.recent if job.source == "folder" and job.result)

@@ -16,7 +16,7 @@ from stylecore.errors import PhotoError, PhotoGone
 from stylecore.images import exif, icc, tiff
 from stylecore.images.formats import RAW_SUFFIXES
 from stylecore.images.photo import Photo
-from stylecore.images.preview import MAX_PIXELS, open_picture
+from stylecore.images.preview import DECODER_ERRORS, MAX_PIXELS, opened_picture
 from stylecore.images.tiff import split_samples
 
 MAX_DPI = 100_000
@@ -28,7 +28,6 @@ FORMATS = {
 
 KINDS = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"
 NUMPY_MAGIC = b"\x93NUMPY"
-DECODER_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError)
 """What Pillow's and libheif's decoders raise for damaged files, besides OSError."""
 
 
@@ -87,7 +86,7 @@ def _load_with_pillow(path: Path, head: bytes, max_pixels: int) -> Photo:
     _register_formats()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about small faults in metadata
-        with open_picture(path, [name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens MPO
+        with opened_picture(path, [name for name in FORMATS if name != "MPO"]) as image:  # JPEG opens MPO
             _check_size(path, image.width, image.height, max_pixels)
             _check_still(path, image)
             if image.format == "PNG" and head[24] == 16:

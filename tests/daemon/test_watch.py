@@ -214,12 +214,16 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
             "both.jpg is the name of one picture, and there are 2 photos",
         ),
         (["watch", "photo.png"], 2, "photo.png is a file: name the folder to watch."),
+        (["sheet", "gone.png", "-o", "photo.png"], 1, "gone.png"),
+        (["demo", "photo.png.part"], 1, "a file with the name photo.png.part is no photo"),
+        (["apply", "photo.png", "-p", "oil", "-o", "x" * 300 + ".png"], 1, "File name too long"),
     ],
 )
 def test_wrong_usage_in_a_sentence(
     home: dict[str, str], tmp_path: Path, small: Image.Image, arguments: list[str], status: int, says: str
 ) -> None:
     small.save(tmp_path / "photo.png")
+    shutil.copy(tmp_path / "photo.png", tmp_path / "photo.png.part")
     done = subprocess.run(
         [*STYLEFOLDER, *arguments], env=home, cwd=tmp_path, capture_output=True, text=True, timeout=HANG
     )
@@ -299,6 +303,26 @@ def test_presets_commands(home: dict[str, str], tmp_path: Path) -> None:
         "every key with its default"
     )
     assert "statistic: covariance" in everything
+    folder = path.parent
+    (folder / "heart-1.jpg").write_text("someone's own")
+    heart = run(home, "presets", "new", "heart", "--style", folder / "mine-1.jpg", "--no-sample")
+    assert heart.returncode == 0, heart.stderr
+    assert (folder / "heart-1.jpg").read_text() == "someone's own"
+    assert "heart-1-2.jpg" in (folder / "heart.yaml").read_text()
+    smile = run(home, "presets", "new", "\N{GRINNING FACE}", "--style", folder / "mine-1.jpg", "--no-sample")
+    assert smile.returncode == 0, smile.stderr
+    assert "\N{GRINNING FACE}, after" in run(home, "presets", "list").stdout
+    before = set(folder.iterdir())
+    assert run(home, "presets", "new", "styled", "--style", folder / "mine-1.jpg", "--no-sample").returncode == 2
+    assert set(folder.iterdir()) == before
+    hostile = folder / "hostile.yaml"
+    hostile.write_text(f"style: {folder / 'mine-1.jpg'}\n" + '"\\e[2J": 1\n')
+    refused = run(home, "presets", "check", hostile)
+    assert refused.returncode == 2
+    assert "\x1b" not in refused.stderr
+    hostile.write_text(f"style: {folder / 'mine-1.jpg'}\n" + 'description: "\\e]0;words\\a"\n')
+    assert "\x1b" not in run(home, "presets", "list").stdout
+    hostile.unlink()
     own = Path(home["HOME"]) / "Pictures" / "Stylefolder" / "garden"
     own.mkdir(parents=True)
     shutil.copyfile(REPOSITORY / "presets" / "styles" / "gouache.jpg", own / "Style.jpg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,9 @@ def test_there_are_classic_and_seven_others() -> None:
         ("name: other", 2, "name: there is no such key"),
         ("optimiser: !!python/object/apply:os.system [true]", 2, "could not determine a constructor"),
         ("strength: [", 3, "expected the node content"),
+        ("steps: 0x" + "f" * 5000, 2, "steps.0: must be"),
+        ("size: 0x" + "f" * 5000, 2, "size: must be a number from 32 to 16384, auto or full (not so long a number)"),
+        ("seed: '" + "9" * 500 + "'", 2, "9..."),
     ],
 )
 def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, line: int, says: str) -> None:
@@ -62,6 +66,20 @@ def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, line: int,
         load_preset(path)
     assert f"{path}:{line}: " in str(e.value)
     assert says in str(e.value)
+
+
+@pytest.mark.parametrize("value", ["!!bool maybe", '!!int ""', '!!float ""', "!!timestamp foo", "!!binary é"])
+def test_a_value_that_contradicts_its_tag(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"style: {STYLE}\nrecolour: {value}\n")
+    with pytest.raises(PresetError, match=r"mine\.yaml:"):
+        load_preset(path)
+
+
+def test_a_fifo_among_the_presets_is_none(tmp_path: Path) -> None:
+    """Opening it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert find_presets([tmp_path]) == {}
 
 
 def test_every_mistake_is_told(tmp_path: Path) -> None:
@@ -122,6 +140,9 @@ def test_steps_are_spread_over_the_scales(oil: object) -> None:
     assert sum(oil.with_steps(50).steps) == 50  # type: ignore[attr-defined]
     assert oil.with_steps(1).steps == (1,)  # type: ignore[attr-defined]
     assert oil.with_steps(2).steps == (1, 1)  # type: ignore[attr-defined]
+    assert oil.with_steps(sum(oil.steps)).steps == oil.steps  # type: ignore[attr-defined]
+    uneven = oil.model_copy(update={"steps": (1000, 1, 1, 1)})  # type: ignore[attr-defined]
+    assert [sum(uneven.with_steps(total).steps) for total in range(1, 20)] == list(range(1, 20))
 
 
 def test_the_json_schema_in_the_repository_is_this_one() -> None:

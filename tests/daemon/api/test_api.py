@@ -99,6 +99,16 @@ def test_one_shape_for_all_errors(shared: Daemon) -> None:
         assert status == expected, (method, path, body)
         assert body["error"]["status"] == expected
         assert body["error"]["message"]
+    assert headers_of(shared, "PUT", "/v1/status", bearer)["Allow"] == "GET"
+    assert headers_of(shared, "PUT", "/v1/jobs/1", bearer)["Allow"] == "DELETE, GET"
+
+
+def headers_of(daemon: Daemon, method: str, path: str, headers: dict[str, str]) -> http.client.HTTPMessage:
+    connection = http.client.HTTPConnection(urlsplit(daemon.client.address.url).netloc, timeout=HANG)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.headers
 
 
 def test_a_picture_there_and_back(shared: Daemon, inbox: Path, small: Image.Image) -> None:
@@ -109,6 +119,13 @@ def test_a_picture_there_and_back(shared: Daemon, inbox: Path, small: Image.Imag
     wait_for(lambda: shared.client.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
     with Image.open(io.BytesIO(shared.client.fetch(f"/v1/jobs/{job['id']}/result"))) as result:
         assert (result.format, result.size) == ("PNG", small.size)
+    bearer = {"Authorization": f"Bearer {shared.client.address.token}"}
+    whole = headers_of(shared, "GET", f"/v1/jobs/{job['id']}/result", {**bearer, "Range": "bytes=99999999-"})
+    assert whole["Content-Type"] == "image/png"
+    assert whole["Content-Length"] == str(Path(job["photo"]).with_name("result.png").stat().st_size)
+    cancelled = shared.run("cancel", job["id"])
+    assert cancelled.stdout == f"Job {job['id']} is already done: there is nothing to cancel.\n"
+    assert shared.client.fetch(f"/v1/jobs/{job['id']}/result"), "and its Result is still there"
     shared.client.ask("DELETE", f"/v1/jobs/{job['id']}")
     with pytest.raises(Refused, match="was removed"):
         shared.client.fetch(f"/v1/jobs/{job['id']}/result")
@@ -370,7 +387,7 @@ def test_an_unexpected_error_has_the_one_shape() -> None:
     def broken() -> None:
         raise ZeroDivisionError("division by zero")
 
-    errors_in_one_shape(app)
+    errors_in_one_shape(app, app.routes)
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
+import json
 import subprocess
 import threading
 from pathlib import Path
@@ -13,7 +15,9 @@ from PIL import Image
 
 from daemon.api import event_stream
 from daemon.api.event_stream import EventStream
-from daemon.events import Note
+from daemon.api.leases import Leases
+from daemon.events import JobPreview, Note
+from daemon.ledger.job import Job
 from tests.daemon.harness import STYLEFOLDER, Daemon
 from tests.harness import wait_for
 
@@ -37,6 +41,46 @@ def test_a_reader_that_falls_behind_is_dropped(monkeypatch: pytest.MonkeyPatch) 
             assert await deaf.next(0) is None
 
     asyncio.run(scene())
+
+
+def test_a_reader_gets_the_newest_preview_only() -> None:
+    """Previews are large: those that it has not read yet are not kept."""
+    job = Job(1, "folder", Path("/oil/a.jpg"), "oil", "running", 1, None, None, 0.0, 0.0, None)
+
+    async def scene() -> None:
+        stream = EventStream(lambda _: None)
+        stream.attach()
+        with stream.subscribed(True) as reader:
+            for i in range(300):
+                stream.publish(JobPreview(job, bytes([i % 256]) * 10))
+            stream.publish(Note("after them"))
+            await asyncio.sleep(0.1)
+            note, preview = await reader.next(5), await reader.next(5)
+            assert note is not None
+            assert preview is not None
+            assert note.event == "Note"
+            assert base64.b64decode(json.loads(preview.raw_data or "")["jpeg"]) == bytes([299 - 256]) * 10
+            assert await reader.next(0) is None
+
+    asyncio.run(scene())
+
+
+def test_a_lease_goes_on_when_its_reader_has_left() -> None:
+    lapsed: list[int] = []
+
+    async def scene() -> None:
+        leases = Leases(lapsed.append)
+        leases.grant(1, 0.05)
+        leases.hold(1)
+        await asyncio.sleep(0.3)
+        assert lapsed == [], "its events are being read"
+        leases.resume(1)
+        leases.resume(2)  # never had a lease
+        while not lapsed:
+            await asyncio.sleep(0.05)
+
+    asyncio.run(scene())
+    assert lapsed == [1]
 
 
 def publish_all(stream: EventStream, count: int) -> None:

@@ -89,6 +89,7 @@ def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Im
     assert process.wait(20) == 130
     wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["cancelled"])
     wait_for(lambda: daemon.status()["running"] == [])
+    wait_for(lambda: spool(daemon) == [], why="nothing stays of what was sent")
 
 
 def test_the_daemon_is_paused(daemon: Daemon, fast: str, small: Image.Image) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import threading
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from daemon.api.schema import StatusOut
 from daemon.events import Note
+from daemon.terminal.layout import UNICODE, Scene, lines
 from daemon.terminal.output import EARLY_WARNINGS, watch_view
-from daemon.terminal.status_view import Follower, Reader
+from daemon.terminal.status_view import KEPT, Follower, Reader
+
+if TYPE_CHECKING:
+    from daemon.api.client import Client
 
 STEPS = 5000
 JOB: dict[str, Any] = {
@@ -72,17 +78,44 @@ def test_no_step_is_lost_between_two_threads() -> None:
 
     def arrive() -> None:
         for i in range(1, STEPS + 1):
-            reader.events.put(stepped(i))
+            reader.events.append(stepped(i))
 
     arriving = threading.Thread(target=arrive)
     arriving.start()
-    while arriving.is_alive() or not reader.events.empty():
+    while arriving.is_alive() or reader.events:
         follower.refresh()
         assert follower.status is not None
         follower._take(follower.status)
     assert follower.status is not None
     assert follower.status.running[0].step == STEPS
     assert len(follower.curves[1]) == STEPS
+
+
+def test_a_terminal_that_is_stopped_costs_no_memory() -> None:
+    """Nobody draws (ctrl-S), and events keep coming: the newest are kept, and of the previews the last."""
+
+    class Stream:
+        def events(self, previews: bool) -> Iterator[dict[str, Any]]:
+            for i in range(KEPT + 500):
+                yield stepped(i + 1)
+                yield {"event": "JobPreview", "jpeg": base64.b64encode(b"%d" % i).decode()}
+
+    reader = Reader(lambda: cast("Client", Stream()))
+    reader._read()
+    assert len(reader.events) == KEPT
+    follower = Follower(reader)
+    follower.refresh()
+    assert follower.preview == b"%d" % (KEPT + 499)
+
+
+def test_the_view_counts_all_files_that_wait() -> None:
+    """The status lists a hundred of them, and the terminal has room for fewer."""
+    pending = [{"photo": f"/oil/{i}.jpg", "waits_for": "the copy to finish"} for i in range(100)]
+    status = StatusOut.model_validate({**STATUS, "running": [], "pending": pending, "pending_count": 20_000})
+    rows = [row.plain for row in lines(Scene(status, {}, (), "", 0.0), 80, 20, UNICODE)]
+    listed = sum("waits for" in row for row in rows)
+    assert 0 < listed < 20
+    assert f"  and {20_000 - listed} more" in rows
 
 
 def test_only_the_last_early_warnings_are_kept(

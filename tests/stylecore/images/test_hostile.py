@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from stylecore.errors import PhotoError
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.images.photo import Photo
+from stylecore.images.preview import small_picture
 from stylecore.preset import Output
 from tests.harness import HANG, REPOSITORY
 from tests.stylecore.images.photos import result_of
@@ -131,6 +133,37 @@ def test_no_permission_and_no_file(tmp_path: Path, small: Image.Image) -> None:
             os.seteuid(0)
     with pytest.raises(PhotoError, match="No such file"):
         load_photo(tmp_path / "gone.png")
+
+
+def test_damaged_pictures_are_refused_when_they_are_decoded_small(small: Image.Image) -> None:
+    """Whatever their decoder raises."""
+    chance = random.Random(7)
+    refused = 0
+    for kind in ("AVIF", "JPEG", "PNG", "TIFF", "WEBP", "GIF"):
+        out = io.BytesIO()
+        small.save(out, kind)
+        for _ in range(60):
+            data = bytearray(out.getvalue())
+            for _ in range(chance.randint(1, 20)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            try:
+                small_picture(bytes(data), 64, 64)
+            except PhotoError:
+                refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "CMYK"])
+def test_pillows_own_limit_on_pixels_does_not_apply(
+    tmp_path: Path, cat: Image.Image, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of its decoders check it a second time. It stays as it was for others."""
+    path = tmp_path / "a.tif"
+    cat.convert(mode).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert load_photo(path).size == cat.size
+    assert small_picture(path, 64, 64).size == (64, 43)
+    assert Image.MAX_IMAGE_PIXELS == 1000
 
 
 def test_a_tiff_whose_directories_go_round(tmp_path: Path, small: Image.Image) -> None:
