@@ -8,11 +8,11 @@ import sys
 
 
 def main() -> None:
-    """Errors for people: a sentence each on standard error, and the exit status; a traceback with --debug only."""
+    """Report each error as a sentence on standard error, and set the exit status. Only --debug shows tracebacks."""
     from daemon.commands.cli import app
     from stylecore.errors import StylefolderError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was sent to a daemon is taken back then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM, too, cancels what was sent to a daemon
     try:
         app()
     except StylefolderError as e:
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _harmless(e: Exception) -> str:
-    """Its lines, without what a file's name or a file's words could tell a terminal to do."""
+    """The error's lines, with control characters from file names and contents escaped."""
     from daemon.sentences import printable
 
     return "\n".join(map(printable, str(e).splitlines()))

@@ -1,4 +1,4 @@
-"""Everything that can go wrong in the daemon and its commands, beside what `stylecore.errors` lists."""
+"""Everything that can go wrong in the daemon and its commands, besides what `stylecore.errors` lists."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class UploadTooLarge(PhotoError):
 
 
 class UploadLength(PhotoError):
-    """The length of a request's body does not match the pixels that it announces."""
+    """The length of a request's body does not match the size of the pixels that it declares."""
 
 
 class LedgerError(StylefolderError):
@@ -65,7 +65,7 @@ class LedgerError(StylefolderError):
 
 
 class LedgerUnavailable(LedgerError):
-    """For now. Nothing was changed, and the same call may succeed later."""
+    """The Ledger cannot be used at the moment. Nothing was changed, and the same call may succeed later."""
 
 
 class LedgerFull(LedgerUnavailable):
@@ -73,7 +73,7 @@ class LedgerFull(LedgerUnavailable):
 
 
 class LedgerBusy(LedgerUnavailable):
-    """Another program locks the Ledger."""
+    """Another program has locked the Ledger."""
 
 
 class LedgerDamaged(LedgerError):

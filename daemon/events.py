@@ -42,7 +42,7 @@ class JobQueued:
 
 @dataclass(frozen=True)
 class JobStarted:
-    """``left``: seconds that such Jobs took, if there were any."""
+    """``left``: estimated seconds to the end, from earlier Jobs like this one; None if there were none."""
 
     job: Job
     left: float | None = None
@@ -59,7 +59,7 @@ class JobChosen:
 
 @dataclass(frozen=True)
 class JobStepped:
-    """``share``: of the whole work, 0 to 1. ``seconds``: since the start. ``left``: seconds to the end, as far as
+    """``share``: of all the work, 0 to 1. ``seconds``: since the start. ``left``: estimated seconds to the end, if
     known."""
 
     job: Job
@@ -84,7 +84,7 @@ class JobPreview:
 @dataclass(frozen=True)
 class JobDone:
     """``notes``: what could not be kept. ``curve``: the losses, 200 points at most. ``timings``: seconds for reading,
-    optimising, enlarging and writing. ``copied``: from the Result of the same bytes under the same recipe."""
+    optimising, enlarging and writing. ``copied``: the Result was copied from one of the same bytes and recipe."""
 
     job: Job
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""One daemon to a Root; how it is asked to stop; what systemd hears of it."""
+"""One daemon per Root, how it is stopped, and what it reports to systemd."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIGN_EVERY = WATCHDOG / 4
 
 @contextlib.contextmanager
 def only_one(root: Path, lock_file: Path) -> Iterator[None]:
-    """The lock dies with its holder. Raises RootInUse, which names the other daemon."""
+    """Hold the Root's lock, which is released if its holder dies. Raises RootInUse, which names the other daemon."""
     owner = lock_file.with_name("owner")
     try:
         lock_file.parent.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def only_one(root: Path, lock_file: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """ctrl-C and SIGTERM end the loop after its turn; a second one ends it at once."""
+    """Ctrl+C and SIGTERM end the loop after its current turn; a second one ends it immediately."""
     asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -60,7 +60,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         asked = True
 
     old: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    if hasattr(signal, "SIGIO"):  # a broken lease of `folders.completeness`; by default it would end the process
+    if hasattr(signal, "SIGIO"):  # sent when a lease of `folders.completeness` breaks; by default, it ends the process
         old[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
         yield lambda: asked
@@ -96,5 +96,5 @@ class Systemd:
                 notify.sendto(state.encode(), address)
             except OSError as e:
                 if not self._deaf:
-                    print(f"systemd does not listen at {address} ({e}).", file=sys.stderr)  # noqa: T201
+                    print(f"systemd is not listening on {address} ({e}).", file=sys.stderr)  # noqa: T201
                 self._deaf = True

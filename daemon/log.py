@@ -19,8 +19,8 @@ class _Handler(RotatingFileHandler):
 
 
 def logged(show: Callable[[Event], None], file: Path) -> Callable[[Event], None]:
-    """``show``, with a line in the file for every event that has a sentence. If there can be no file, ``show``
-    alone."""
+    """Wrap ``show`` so that every event with a sentence is also logged. If the file cannot be written, return
+    ``show`` itself."""
     log = logging.getLogger("stylefolder")
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -49,7 +49,7 @@ def free_name(path: Path, taken: Callable[[Path], bool]) -> Path:
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:
-    """At most so many bytes."""
+    """Cut the name to at most ``longest`` bytes."""
     while len(os.fsencode(name)) > longest:
         name = name[:-1]
     return name

@@ -23,7 +23,7 @@ class Settings(BaseModel):
 
     originals: Original = Field(
         "keep",
-        description="What happens to a photo that is done: keep leaves it, move puts it into `originals/` in its Inbox,"
+        description="What happens to a painted photo: keep leaves it, move puts it into `originals/` in its Inbox,"
         " trash puts it into the system's trash.",
     )
     results: str = Field(
@@ -50,17 +50,17 @@ class Settings(BaseModel):
             folder = Path(value).expanduser()
         except RuntimeError as e:
             user = value.partition("/")[0]
-            raise ValueError(f"there is no user of that name ({user}); ~/ is your own folder") from e
+            raise ValueError(f"there is no user named {user}; ~/ is your home folder") from e
         reserved = (FAILED, ORIGINALS, PRESETS, "..")
         plain = Path(value).name == value and value not in reserved and not value.startswith(".")
         if not (folder.is_absolute() or plain):
-            raise ValueError("give a plain folder name, or a whole path")
+            raise ValueError("give a plain folder name, or an absolute path")
         return value
 
 
 def load_settings(path: Path, root: Path | None = None) -> Settings:
-    """The defaults if there is no file. ``root``: the watched folder, in which the folder for all Results must not be,
-    for there they would be taken for photos. Raises SettingsError."""
+    """The defaults if there is no file. ``root``: the watched folder, which must not contain the folder for all
+    Results, because they would be mistaken for photos. Raises SettingsError."""
     if not os.path.lexists(path):
         return Settings()
     try:
@@ -82,8 +82,8 @@ def load_settings(path: Path, root: Path | None = None) -> Settings:
 
 
 class LiveSettings:
-    """The settings in force, read again when the file changes. If the file is broken, ``problem`` says so, and the last
-    good settings stay in force. Raises SettingsError if they are broken at the start."""
+    """The settings in effect, read again when the file changes. If the file is broken, ``problem`` says so, and the
+    last good settings stay in effect. Raises SettingsError if they are broken at the start."""
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path = path
@@ -100,7 +100,7 @@ class LiveSettings:
         try:
             self.current, self.problem = load_settings(self.path, self.root), None
         except SettingsError as e:
-            self.problem = f"{' '.join(str(e).splitlines())} The last good settings stay in force."
+            self.problem = f"{' '.join(str(e).splitlines())} The last good settings stay in effect."
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -26,7 +26,7 @@ Announce = Callable[[Event], None]
 
 
 def create_root(layout: Layout, announce: Announce) -> None:
-    """Raises UsageError if it is a file, and StylefolderError."""
+    """Raises UsageError if the Root is a file, and StylefolderError if it cannot be used."""
     root = layout.root
     try:
         if not root.exists():
@@ -43,7 +43,7 @@ def create_root(layout: Layout, announce: Announce) -> None:
 
 def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledger, bool]:
     """The Root's Ledger, and whether it is a new one: then Results that are there already belong to their photos.
-    ``damaged``: that it is broken showed in use."""
+    ``damaged``: it turned out to be damaged in use."""
     path, why = layout.ledger_file, "was damaged"
     if not damaged:
         try:
@@ -54,13 +54,13 @@ def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledg
         except LedgerDamaged:
             pass
     aside = set_aside(path)
-    sentence = f"The Ledger {why} and was set aside as {aside}. A new one is built from what is in the folders."
+    sentence = f"The Ledger {why} and was moved to {aside}. A new one is being built from the files in the folders."
     announce(Note(sentence, warning=True))
     return Ledger(path, layout.root), True
 
 
 def recover(ledger: Ledger, layout: Layout, presets: Presets, original: Original, announce: Announce) -> None:
-    """Bring what a crash interrupted to an end, and remove what it left behind."""
+    """Finish what a crash interrupted, and remove what it left behind."""
     for job in finish_interrupted(ledger, original):
         announce(JobDone(job, (), (), {}))
     clear_all_parts(layout)

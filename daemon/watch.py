@@ -62,9 +62,9 @@ def watch(
     """Style what is in the Inboxes and what is dropped there, until ctrl-C or SIGTERM; with ``once``, until all is
     done.
 
-    ``address_files``: where the API's address goes; None for no API. ``each_turn`` is asked after every turn whether to
-    end. Returns how many photos failed. A Root that is removed is waited for. A damaged Ledger is set aside and built
-    again from what is in the folders.
+    ``address_files``: where the API's address goes; None for no API. ``each_turn`` is called after every turn, and ends
+    the loop by returning True. Returns how many photos failed. If the Root is removed, waits for it. A damaged Ledger
+    is moved aside and rebuilt from the files in the folders.
     """
     layout = Layout(root)
     create_root(layout, show)
@@ -152,7 +152,7 @@ class _Watch:
             yield
             return
         where = f"Watching {self.layout.root}: drop photos into its folders, which are named after styles."
-        self.announce(Note(f"{where} Press ctrl-C to stop."))
+        self.announce(Note(f"{where} Press Ctrl+C to stop."))
         context = Context(self.layout, self)
         self._subscribers.append(context.hear)
         try:
@@ -191,10 +191,10 @@ class _Watch:
             self._wake.wait(wait)
             self._wake.clear()
         if left := self.ledger.history.count("queued", "running"):
-            self.announce(Note(f"Stopping. {photos(left)} will resume next time.", warning=True))
+            self.announce(Note(f"Stopping with {photos(left)} left. Work resumes next time.", warning=True))
 
     def announce(self, event: Event) -> None:
-        """To all subscribers. For the loop's thread alone."""
+        """Send the event to all subscribers. Call this only in the loop's thread."""
         for hear in list(self._subscribers):
             hear(event)
 
@@ -220,7 +220,7 @@ class _Watch:
     # One turn
 
     def _turn(self) -> bool:
-        """Each part's turn. Returns whether there may be more to do at once."""
+        """Give each part its turn. Returns whether there may be more to do right away."""
         self.ledger.check()
         self.settings.refresh()
         settings = self.settings.current
@@ -269,12 +269,12 @@ class _Watch:
         left = self.ledger.history.count("queued", "running", "cancelling")
         if left and self.ledger.queue.paused():
             raise StylefolderError(
-                f"Work is paused, and {photos(left)} left: run `stylefolder watch`, then `stylefolder resume`."
+                f"Work is paused with {photos(left)} left: run `stylefolder watch`, then `stylefolder resume`."
             )
         return not left
 
     def _beat(self) -> None:
-        """Those who read plain lines see that it is alive."""
+        """Show readers of plain lines that the daemon is alive."""
         if time.monotonic() - self._announced > BEAT_EVERY:
             counts = [self.ledger.history.count(state) for state in ("queued", "done", "failed")]
             self.announce(Heartbeat(*counts))

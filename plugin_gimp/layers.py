@@ -13,7 +13,7 @@ gi.require_version("Gegl", "0.4")
 from gi.repository import Gegl, Gimp  # noqa: E402
 from link import Daemon, Trouble  # noqa: E402
 
-ROWS = 256  # a strip's
+ROWS = 256  # in a strip
 SAMPLES = {1: "Y'", 2: "Y'A", 3: "R'G'B'", 4: "R'G'B'A"}
 SHALLOW = (Gimp.Precision.U8_LINEAR, Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
 
@@ -83,7 +83,7 @@ def check(drawables: list[Gimp.Drawable]) -> list[Gimp.Layer]:
 
 def insert(daemon: Daemon, job: int, source: Gimp.Layer, name: str, opacity: float) -> Gimp.Layer:
     """A new layer with the Job's Result, right above its source, in the same place; limited by the selection and the
-    source's mask. Raises Trouble where the source is gone."""
+    source's mask. Raises Trouble if the source is gone."""
     if not source.is_valid():
         raise Trouble("The layer was deleted in the meantime, so its painting cannot be inserted.")
     image = source.get_image()
@@ -114,7 +114,7 @@ def insert(daemon: Daemon, job: int, source: Gimp.Layer, name: str, opacity: flo
 
 
 def _limit(image: Gimp.Image, layer: Gimp.Layer, source: Gimp.Layer) -> None:
-    """By a mask: the selection with its soft edges, within the source's own mask."""
+    """Limit the layer by a mask: the selection with its soft edges, within the source's own mask."""
     selected = not Gimp.Selection.is_empty(image)
     mask = source.get_mask() if source.get_mask() is not None and source.get_apply_mask() else None
     if mask is None and not selected:

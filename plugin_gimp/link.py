@@ -40,7 +40,7 @@ class Daemon:
         self._token = token
 
     def presets(self) -> list[dict[str, Any]]:
-        """The presets in force, with name and description."""
+        """The presets that can be used, with name and description."""
         found: list[dict[str, Any]] = json.loads(self._ask("GET", "/v1/presets").read())["presets"]
         return [preset for preset in found if preset["size"] is not None]
 
@@ -55,7 +55,7 @@ class Daemon:
         return int(json.loads(answer.read())["id"])
 
     def follow(self, job: int) -> Iterator[dict[str, Any]]:
-        """What happens to the Job, until its end. If we are gone before, the daemon cancels it."""
+        """What happens to the Job, until its end. If the plug-in exits before that, the daemon cancels the Job."""
         stream = self._ask("GET", f"/v1/jobs/{job}/events?cancel_on_close=true", timeout=ALIVE_WITHIN)
         try:
             for line in stream:
@@ -67,7 +67,7 @@ class Daemon:
             stream.close()
 
     def result(self, job: int) -> tuple[dict[str, int], http.client.HTTPResponse]:
-        """Its shape (width, height, channels, bits), and the samples, to be read."""
+        """The Result's shape (width, height, channels, bits), and a response from which to read the samples."""
         answer = self._ask("GET", f"/v1/jobs/{job}/result")
         shape = {name: int(answer.headers[f"Stylefolder-{name}"]) for name in ("Width", "Height", "Channels", "Bits")}
         return {name.lower(): value for name, value in shape.items()}, answer
@@ -102,8 +102,8 @@ class Daemon:
 
 
 def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
-    """The daemon whose address lies in the plug-in's folder; where none answers, one is started, of which ``say`` is
-    told.
+    """Connect to the daemon whose address is in the plug-in's folder. If none answers, announce that with ``say`` and
+    start one.
 
     Raises Trouble.
     """
@@ -154,7 +154,7 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
     environment = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:  # in a session of its own, so that it survives GIMP's Cancel and exit
+        with log.open("wb") as output:  # in a separate session, so that it survives GIMP's Cancel and exit
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -59,7 +59,7 @@ class Stylefolder(Gimp.PlugIn):
         procedure.add_int_argument(
             "size",
             _("Si_ze (0: the style's own)"),
-            _("Long edge, in pixels, at which it is painted. Smaller is faster and gives larger strokes."),
+            _("Long edge, in pixels, at which to paint. Smaller values are faster and give larger strokes."),
             0,
             MAX_SIZE,
             0,
@@ -93,13 +93,13 @@ def run(
         return _error(procedure, _("Stylefolder stopped. Try again: it restarts on its own."))
     except Exception as e:
         log.exception("unexpected")
-        return _error(procedure, _("Unexpected error, {}: {}. For more, see {}.").format(type(e).__name__, e, LOG))
+        return _error(procedure, _("Unexpected error, {}: {}. For details, see {}.").format(type(e).__name__, e, LOG))
     return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
 
 def _style(daemon: Daemon, image: Gimp.Image, chosen: list[Gimp.Layer], config: Gimp.ProcedureConfig) -> None:
-    """All paintings first, then all layers: if one fails, nothing has changed, and nothing of ours stays with the
-    daemon."""
+    """Finish all paintings before inserting any layer: if one fails, nothing has changed, and nothing of ours is left
+    in the daemon."""
     preset, options = _options(daemon, config)
     jobs: list[int] = []
     try:
@@ -130,7 +130,7 @@ def _send(daemon: Daemon, layer: Gimp.Layer, options: dict[str, Any]) -> int:
 
 
 def _follow(daemon: Daemon, number: int, layer: int, layers: int) -> None:
-    """Until the Job is done. Raises Trouble if it fails."""
+    """Show progress until the Job is done. Raises Trouble if it fails."""
     job: dict[str, Any] = {"state": "queued"}
     for event in daemon.follow(number):
         _show(event, layer, layers)
@@ -151,7 +151,7 @@ def _options(daemon: Daemon, config: Gimp.ProcedureConfig) -> tuple[str, dict[st
 
 
 def _show(event: dict[str, Any], layer: int, layers: int) -> None:
-    """In GIMP's own progress bar; ``layer`` of so many ``layers``."""
+    """Show an event in GIMP's progress bar. ``layer``: which of the ``layers`` it is about."""
     if event["event"] == "Job" and event["job"]["state"] == "queued":
         ahead = event["job"]["ahead"]
         if event["paused"]:

@@ -50,7 +50,7 @@ def palette_of(pictures: Sequence[Floats], weights: Sequence[float]) -> Palette:
 def with_palette(pixels: Floats, palette: Palette) -> Floats:
     """Apply the linear map that gives the pixels the palette's mean and covariance and moves colours least: optimal
     transport between Gaussians (Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping"). In 0..1,
-    (height, width, 3); grey pictures, whose covariance is singular, are as good as others."""
+    (height, width, 3); grey pictures, whose covariance is singular, work too."""
     own = palette_of([pixels], [1])
     floor = np.eye(3) * 1e-4  # a hundredth of the range: chroma below it counts as grey and is not amplified
     root, inverse = _power(own.covariance + floor, 0.5), _power(own.covariance + floor, -0.5)
@@ -60,8 +60,8 @@ def with_palette(pixels: Floats, palette: Palette) -> Floats:
 
 
 def grading(colours: Colours, wanted: Colours) -> Floats:
-    """The colour look-up table that gives ``colours`` the distribution of ``wanted``, both (n, 3) in 0..1: by turns,
-    along rotated axes, each marginal is made the wanted one's (Pitie, Kokaram & Dahyot 2007, "Automated colour grading
+    """The colour look-up table that gives ``colours`` the distribution of ``wanted``, both (n, 3) in 0..1: repeatedly,
+    along rotated axes, the marginals are matched (Pitie, Kokaram & Dahyot 2007, "Automated colour grading
     using colour distribution transfer"). Shape (LATTICE, LATTICE, LATTICE, 3) by red, green, blue; coarse, so that it
     is smooth.
     """

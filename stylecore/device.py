@@ -57,8 +57,8 @@ def _word(dtype: torch.dtype) -> str:
 
 
 def _bf16_pays_on_cpu() -> bool:
-    """Only processors with AMX or AVX512-BF16 gain; others emulate it. Measures a convolution instead of knowing
-    names."""
+    """Only processors with AMX or AVX512-BF16 gain; others emulate it. Measures a convolution instead of relying
+    on names."""
     x = torch.randn(1, 64, 64, 64).contiguous(memory_format=torch.channels_last)
     w = torch.randn(64, 64, 3, 3)
 

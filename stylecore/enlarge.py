@@ -79,7 +79,7 @@ def _slopes(painting: Floats, guide: Floats) -> Floats:
 
 
 def _stretch(planes: Floats, length: int, axis: int, part: slice | None = None) -> Floats:
-    """Bicubic (Catmull-Rom) along one axis to ``length``, or only a part of the outcome."""
+    """Bicubic (Catmull-Rom) along one axis to ``length``, or only a part of the result."""
     index, weight = _cubic(planes.shape[axis], length, part or slice(0, length))
     shape = [1, 1, 1]
     shape[axis] = -1

@@ -58,7 +58,7 @@ class WeightsError(StylefolderError):
 
 
 class DeviceError(StylefolderError):
-    """The requested device is not there."""
+    """The requested device is not available."""
 
     exit_status = 2
 

@@ -6,7 +6,7 @@ features, P the photo's, G = F F^T the Gram matrix, A that of the style picture.
 (1, N, height, width), M = height * width, in float32 or bfloat16.
 
 All style is in the first two moments of a layer over its positions: S = F F^T / M, the Gram matrix per position, and
-the mean m. So a loss is a function L(S, m) of small matrices, and the gradient of the features is one product:
+the mean m. So a loss is a function L(S, m) of small matrices, and its gradient with respect to F is one product:
 
     dL/dF = (2 dL/dS F + dL/dm) / M
 
@@ -55,7 +55,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Pull:
-    """A layer's style loss, a scalar, with its gradients: by S, shape (N, N), symmetric, and by m, shape (N)."""
+    """A layer's style loss, a scalar, with its gradients with respect to S, (N, N), symmetric, and m, (N)."""
 
     value: Tensor
     second: Tensor
@@ -80,8 +80,8 @@ def moments(features: Tensor) -> Moments:
 
 
 def style_loss(statistic: Statistic, found: Moments, target: Moments) -> Pull:
-    """As a share of the target: 0 is the style itself, 1 about as far from it as features of 0. So it has the same
-    scale in all layers, for every picture size and source of weights. (In the paper's formula the deep layers
+    """The loss as a share of the target: 0 is the style itself, 1 about as far from it as all-zero features. So it has
+    the same scale in all layers, for every picture size and source of weights. (In the paper's formula the deep layers
     dominate.)"""
     if statistic == "gram":
         return gram_error(found, target).scaled(1 / target.sizes[0])
@@ -105,8 +105,8 @@ def covariance_loss(found: Moments, target: Moments) -> Pull:
 
 
 def wasserstein_loss(found: Moments, target: Moments) -> Pull:
-    """The squared 2-Wasserstein distance of two Gaussians, ||m - m*||^2 + tr(C + C* - 2 (R C R)^(1/2)) with R =
-    C*^(1/2) (Dowson & Landau 1982), over ||m*||^2 + tr C*. The gradient by C is 1 - R (R C R)^(-1/2) R."""
+    """The squared 2-Wasserstein distance between two Gaussians, ||m - m*||^2 + tr(C + C* - 2 (R C R)^(1/2)) with R =
+    C*^(1/2) (Dowson & Landau 1982), over ||m*||^2 + tr C*. The gradient dL/dC is 1 - R (R C R)^(-1/2) R."""
     wanted, covariance = target.covariance, found.covariance
     r, largest = target.root
     values, vectors = _eigh(r @ covariance @ r)
@@ -170,7 +170,7 @@ def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     there = matrix.cpu() if matrix.device.type == "mps" else matrix
     try:
         values, vectors = torch.linalg.eigh(there)
-    except LinAlgError:  # eigenvalues all alike, as of one colour
+    except LinAlgError:  # all eigenvalues are alike, as for a single colour
         values, vectors = torch.linalg.eigh(there.double().cpu())
     return values.to(matrix), vectors.to(matrix)
 

@@ -74,7 +74,7 @@ class Objective:
             self._divide()
 
     def _divide(self) -> None:
-        """Into tiles of this edge, or smaller ones if not even their content fits."""
+        """Divide the picture into tiles of this edge, or smaller ones if not even their content fits."""
         while True:
             self.tiles = tiles_of(self.height, self.width, self.edge, self.layers)
             try:
@@ -87,12 +87,12 @@ class Objective:
         self.content_factors = {name: self._content_factor(name, weight) for name, weight in layers}
 
     def _check_can_halve(self, error: RuntimeError) -> None:
-        """Raise the error again if it is another one, or if the tiles are the smallest."""
+        """Raise the error again if it is not about memory, or if the tiles are already the smallest."""
         if not is_out_of_memory(error) or self.edge // 2 < SMALLEST:
             raise error
 
     def _halve(self) -> None:
-        """Call this outside of ``except``: until then the traceback holds the tensors whose memory is to be freed."""
+        """Call this outside ``except``: inside it, the traceback holds the tensors whose memory is to be freed."""
         self.edge //= 2
         self.content = []
         release_memory(self.network.device)
@@ -141,7 +141,7 @@ class Objective:
         return whole
 
     def _pulls(self, found: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Pull]:
-        """The weighted style loss of each layer, with its gradient by the moments of the whole picture."""
+        """The weighted style loss of each layer, with its gradient with respect to the whole picture's moments."""
         pulls = {}
         for name, weight in self.preset.style_layers.items():
             count = self._positions(name)
@@ -178,7 +178,7 @@ class Objective:
         return {name: tile.own(features, block_of(name)).clone() for name, features in found.items()}
 
     def _content_factor(self, name: str, weight: float) -> float:
-        """By which the sum of squared errors is multiplied."""
+        """The factor by which the sum of squared errors is multiplied."""
         if self.preset.weighting == "relative":
             return weight / max(sum(float(part[name].float().square().sum()) for part in self.content), TINY)
         maps = self.content[0][name].shape[1]

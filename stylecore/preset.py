@@ -75,13 +75,13 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Stylefolder preset")
 
-    description: str = Field("", max_length=500, description="A line for people.")
+    description: str = Field("", max_length=500, description="One line that says what the style is.")
     style: Pictures = Field(min_length=1, max_length=16, description="The style picture, or several with weights.")
     style_size: float = Field(
         1.0,
         ge=0.1,
         le=4,
-        description="The style picture's long edge, as a multiple of the photo's. More gives larger strokes.",
+        description="The style picture's long edge, as a multiple of the photo's. Higher values give larger strokes.",
     )
     strokes: Literal["picture", "pixel"] = Field(
         "picture",
@@ -95,8 +95,8 @@ class Recipe(BaseModel):
     )
     statistic: Literal["gram", "covariance", "wasserstein"] = Field(
         "covariance",
-        description="What is matched in a style layer. gram: the Gram matrix, as in the article. covariance: mean "
-        "and covariance. wasserstein: both, by the distance of two Gaussians. `weighting: article` needs gram.",
+        description="What is matched in a style layer. gram: the Gram matrix, as in the paper. covariance: mean and "
+        "covariance. wasserstein: both, by the distance between two Gaussians. `weighting: article` needs gram.",
     )
     content_layers: dict[str, Weight] = Field(
         default={"relu2_2": 1.0}, description="The layers whose features hold the scene, with weights."
@@ -110,7 +110,7 @@ class Recipe(BaseModel):
     style_weight: Weight = Field(1.0, description="How much the style counts.")
     tv_weight: Weight = Field(0.0, description="Total variation: smooths noise, and strokes too.")
     optimiser: Literal["lbfgs", "adam"] = Field(
-        "lbfgs", description="lbfgs needs fewer steps; adam is the textbook's optimiser."
+        "lbfgs", description="lbfgs needs fewer steps; adam is the textbook optimiser."
     )
     rate: float | None = Field(
         None,
@@ -123,13 +123,13 @@ class Recipe(BaseModel):
         ge=0,
         lt=1,
         description="For adam: the Result is a running mean of the pictures after each step, with this decay. It is "
-        "calmer and has less noise. 0 turns it off.",
+        "smoother and has less noise. 0 turns it off.",
     )
     steps: StepsOfScales = Field(
         default=(60, 40, 25),
         min_length=1,
         max_length=8,
-        description="The steps at each scale, from coarse to fine. Each scale has twice the size of the one before.",
+        description="The steps at each scale, from coarse to fine. Each scale is twice the size of the previous one.",
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = Field(
         "auto",
@@ -141,8 +141,8 @@ class Recipe(BaseModel):
         None,
         ge=0,
         lt=2**32,
-        description="Each number gives another painting of the same photo, because the optimiser starts from some "
-        "noise. Without one it starts from the photo.",
+        description="Each number gives a different painting of the same photo, because the optimiser starts from "
+        "different noise. Without a seed, it starts from the photo.",
     )
     recolour: bool = Field(
         True,
@@ -202,7 +202,7 @@ class Preset(Recipe):
 
 
 def as_yaml(preset: Preset) -> str:
-    """Every key with its value, as a Preset's file has them."""
+    """Every key with its value, in the format of a Preset's file."""
     keys = preset.model_dump(mode="json", include=set(Recipe.model_fields))
     return yaml.safe_dump(keys, sort_keys=False, allow_unicode=True)
 

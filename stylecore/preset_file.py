@@ -53,7 +53,7 @@ def _checked(path: Path, name: str, data: dict[str, Any], lines: Lines) -> Prese
 
 
 def _with_files(recipe: Recipe, name: str, path: Path, lines: Lines) -> Preset:
-    """With whole paths, and a digest of everything."""
+    """The Preset with absolute paths, and a digest of everything."""
     keys = recipe.model_dump(mode="json", exclude={"style"})
     digest = hashlib.sha256(json.dumps({**keys, "digest": ""}, sort_keys=True).encode())
     pictures = []
@@ -94,7 +94,7 @@ def _style_picture(preset: Path, picture: Path, line: int) -> Path:
 
 
 def _causes(errors: Sequence[Any]) -> list[Any]:
-    """Without those that only follow from another: a list whose entries are wrong also counts as too short."""
+    """The errors that do not just follow from others: a list whose entries are wrong also counts as too short."""
     deep = {error["loc"][:-1] for error in errors if error["loc"] and isinstance(error["loc"][-1], int)}
     return [error for error in errors if not (error["type"] == "too_short" and error["loc"] in deep)]
 

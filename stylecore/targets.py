@@ -17,7 +17,7 @@ from stylecore.network import Network
 from stylecore.preset import StylePicture
 from stylecore.tiles import tiles_of
 
-COLOURS = 30_000  # of a style picture, that stand for all
+COLOURS = 30_000  # sampled from the style pictures, to represent all
 COLOUR_EDGE = 256  # pixels at which a style picture's colours are taken
 STYLE_TILE = 1024  # pixels: a style picture can be larger than memory, too
 
@@ -35,7 +35,7 @@ class StyleTargets:
 def style_targets(
     network: Network, pictures: tuple[StylePicture, ...], fingerprint: str, long_edge: int, layers: tuple[str, ...]
 ) -> StyleTargets:
-    """Computed once for a Preset and size. ``fingerprint``: of the pictures' bytes, so that an edit counts."""
+    """Computed once for a Preset and size. ``fingerprint``: of the pictures' bytes, so that edits are noticed."""
     return targets_of(network, pictures, long_edge, layers)
 
 
@@ -46,7 +46,7 @@ def targets_of(
     layers: tuple[str, ...],
     palette: Palette | None = None,
 ) -> StyleTargets:
-    """Of the style pictures at this size, which first get the colours of the ``palette``, if there is one."""
+    """The targets of the style pictures at this size, which first get the colours of the ``palette``, if any."""
     found: dict[str, Moments] = {}
     activations: dict[str, float] = {}
     whole = sum(p.weight for p in pictures)

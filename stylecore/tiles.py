@@ -1,4 +1,4 @@
-"""A picture in tiles, each with the margin that its features see, so that they are those of the whole picture."""
+"""A picture in tiles, each with the margin that its features see, so that they equal those of the whole picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Tile:
         return picture[:, :, self.outer[0], self.outer[1]]
 
     def own(self, features: Tensor, block: int) -> Tensor:
-        """Of the features of what it sees, after ``block`` poolings, those that belong to it alone."""
+        """The features that belong to this tile alone, from those of what it sees, after ``block`` poolings."""
         if self.inner == self.outer:
             return features  # without a node in autograd's graph
         rows, columns = (
@@ -37,7 +37,7 @@ class Tile:
 
 
 def tiles_of(height: int, width: int, edge: int | None, layers: Sequence[str]) -> list[Tile]:
-    """Tiles of about ``edge`` pixels, with the margin that these ``layers`` see: exact. None: one, the whole."""
+    """Tiles of about ``edge`` pixels, with the exact margin that these ``layers`` see. None: one for the whole."""
     margin, stride = margin_of(layers), stride_of(layers)
     return [
         Tile((rows[0], columns[0]), (rows[1], columns[1]))

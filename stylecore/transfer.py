@@ -115,8 +115,8 @@ def _at_scale(
 
 
 def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> list[tuple[int, int]]:
-    """(width, height) of each scale, from coarse to fine: halves of the Preset's size, which never exceeds the
-    photo's."""
+    """(width, height) of each scale, from coarse to fine: the Preset's size, halved for each coarser scale, and never
+    larger than the photo's."""
     long_edge = max(photo) if preset.size == "full" else device.auto_size if preset.size == "auto" else preset.size
     finest = min(1.0, long_edge / max(photo))
     scales = [finest / 2**i for i in reversed(range(len(preset.steps)))]
@@ -141,7 +141,7 @@ def _start(photo: Tensor, seed: int | None) -> Tensor:
 
 
 def _graded(picture: Tensor, wanted: Colours) -> Tensor:
-    """With the colours of the style. The feature statistics alone match only the first two moments."""
+    """Give the picture the colours of the style. The feature statistics alone match only the first two moments."""
     share = min(1.0, GRADED_EDGE / max(picture.shape[2:]))
     small = torch.nn.functional.interpolate(
         picture, [max(1, round(edge * share)) for edge in picture.shape[2:]], mode="nearest"

@@ -37,7 +37,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     except OSError as e:
         raise YamlFileError(f"{path}: cannot be read ({e.strerror}).") from e
     if len(raw) > MAX_BYTES:
-        raise YamlFileError(f"{path}: is larger than {MAX_BYTES // 1000} kB, which is too large.")
+        raise YamlFileError(f"{path}: is larger than the limit of {MAX_BYTES // 1000} kB.")
     try:
         text = raw.decode("utf-8-sig")
         loader = _Loader(text)

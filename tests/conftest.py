@@ -16,11 +16,11 @@ from tests.harness import REPOSITORY
 from tests.plugin_gimp.found import console
 
 NO_GIMP = (
-    "Without GIMP 3, the tests in a real GIMP were left out. To run them, set STYLEFOLDER_GIMP to a launcher of GIMP 3."
+    "The tests in a real GIMP were skipped: GIMP 3 was not found. To run them, set STYLEFOLDER_GIMP to its launcher."
 )
 
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # two tests at a time on two cores: torch's threads must not wait awake
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, as would what it starts
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # two tests at a time on two cores: torch's threads must not spin
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, as would its children
 collect_ignore_glob = [] if console() else ["plugin_gimp/test_*.py"]
 
 
@@ -60,5 +60,5 @@ def quick(oil: Preset) -> Preset:
 
 @pytest.fixture
 def quick_yaml() -> str:
-    """The same as a preset's file, from anywhere."""
+    """The same recipe as a preset's file, which works in any folder."""
     return f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 2\nsize: 64\n"

@@ -16,7 +16,7 @@ HANG = 540  # seconds after which something hangs, on any machine; no test measu
 def wait_for(condition: Callable[[], Any], seconds: float = HANG, why: str = "") -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, f"waited in vain {why}"
+        assert time.monotonic() < end, f"timed out waiting {why}"
         time.sleep(0.05)
     return found
 

@@ -1,4 +1,4 @@
-"""Imports run downwards, without circles, as ARCHITECTURE.md draws them."""
+"""Imports run downwards, without cycles, as ARCHITECTURE.md draws them."""
 
 from __future__ import annotations
 

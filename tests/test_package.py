@@ -1,4 +1,4 @@
-"""The package as its users install it: built, installed with nothing else beside it, and put to work."""
+"""The package as its users install it: built, installed with nothing else, and used."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHIPPED = [
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """With nothing of this environment or this folder in reach."""
+    """Run the command without access to this environment or this folder."""
     home = {"HOME": str(cwd), "PATH": "/usr/bin:/bin"}
     return subprocess.run(list(map(str, command)), cwd=cwd, env=home, capture_output=True, text=True)
 
@@ -65,7 +65,7 @@ def test_what_is_in_the_package(built: Path) -> None:
 
 @pytest.fixture
 def clean(built: Path, tmp_path: Path) -> Iterator[Path]:
-    """The programs of an environment in which only the wheel is installed, with what it asks for."""
+    """The programs of an environment with only the wheel and its dependencies."""
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=True)
     (wheel,) = built.glob("*.whl")

@@ -14,7 +14,7 @@ from daemon.errors import NoDaemon, Refused
 
 ANSWER_WITHIN = 60.0  # seconds
 ALIVE_WITHIN = 40.0  # an event stream says something every 15 seconds
-ENDED = "The daemon has ended: run `stylefolder watch` to start it again."
+ENDED = "The daemon has stopped: run `stylefolder watch` to start it again."
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Client:
         return self._read("GET", path, None, {})
 
     def events(self, **query: Any) -> Iterator[dict[str, Any]]:
-        """As they happen. The first is empty: the stream is open. Ends when the daemon does."""
+        """Events as they happen. The first is empty, and shows that the stream is open. Ends when the daemon stops."""
         stream = self.send("GET", "/v1/events", None, query, ALIVE_WITHIN)
         try:
             for line in stream:

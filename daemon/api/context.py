@@ -24,7 +24,7 @@ from stylecore.preset import Preset
 @dataclass(frozen=True)
 class Snapshot:
     """The loop as it was after its last turn. ``pending``: the first of ``pending_count``. ``device``: as requested
-    (auto, cuda:1, ...). ``device_words``: what the worker said that it works on. ``worker``: its process ID.
+    (auto, cuda:1, ...). ``device_words``: the device that the worker reported. ``worker``: its process ID.
     ``upload_limit``: in bytes."""
 
     presets: Mapping[str, Preset]
@@ -70,8 +70,8 @@ class _Shared:
 
 
 class Context:
-    """Shared by all routes, which run in several threads: a Ledger is for one at a time. Those that only read have a
-    Ledger of their own, so that they do not wait for one that writes, which another program may hold up."""
+    """Shared by all routes, which run in several threads: a Ledger is for one at a time. Routes that only read share a
+    separate Ledger, so that they do not wait for a writer that another program may hold up."""
 
     def __init__(self, layout: Layout, loop: Loop) -> None:
         self.layout = layout
@@ -86,7 +86,7 @@ class Context:
         return self.loop.snapshot
 
     def ledger(self) -> AbstractContextManager[Ledger]:
-        """To write."""
+        """The Ledger for routes that write."""
         return self._writing.ledger()
 
     def reading(self) -> AbstractContextManager[Ledger]:
@@ -116,7 +116,7 @@ class Context:
             return ledger.queue.paused()
 
     def hear(self, event: Event) -> None:
-        """What the loop announces. For the loop's thread alone."""
+        """Receives what the loop announces. Call this only in the loop's thread."""
         self.stream.publish(event)
         if isinstance(event, (JobDone, JobFailed, JobCancelled)) and event.job.id in self._unwanted:
             self._unwanted.discard(event.job.id)
@@ -125,7 +125,7 @@ class Context:
     def forget(self, job: Job) -> None:
         """Remove an upload and its Result, once its Job is finished."""
         self._unwanted.add(job.id)
-        if self.job(job.id).state in FINISHED:  # nothing more will be announced of it
+        if self.job(job.id).state in FINISHED:  # nothing more will be announced about it
             self._unwanted.discard(job.id)
             uploads.forget(job.photo)
 

@@ -20,7 +20,7 @@ SECURITY = "bearer"
 Responses = dict[int | str, dict[str, Any]]
 
 ANY_ROUTE: Responses = {
-    403: {"model": ErrorOut, "description": "Token, Host or Origin is missing or foreign."},
+    403: {"model": ErrorOut, "description": "The token is missing or wrong, or the Host or Origin is foreign."},
     422: {"model": ErrorOut, "description": "A parameter is wrong."},
     500: {"model": ErrorOut, "description": "An unexpected error."},
     503: {"model": ErrorOut, "description": "The Ledger cannot be used at the moment."},
@@ -60,7 +60,7 @@ def errors_in_one_shape(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, e: Exception) -> JSONResponse:
-        return answer(500, f"Unexpected error, {type(e).__name__}: {e}. Please report it.")
+        return answer(500, f"Unexpected error, {type(e).__name__}: {e}. Report it as a bug.")
 
 
 def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:

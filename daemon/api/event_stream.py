@@ -62,7 +62,7 @@ class Subscriber:
 
 class EventStream:
     """``publish`` and ``close`` may be called by any thread, everything else by the event loop's. ``want_previews``
-    hears whether any reader wants them."""
+    receives whether any reader wants them."""
 
     def __init__(self, want_previews: Callable[[bool], None]) -> None:
         self.want_previews = want_previews

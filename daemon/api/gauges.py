@@ -13,8 +13,8 @@ from daemon.api.schema import DeviceOut
 
 
 def gauges(device: str, words: str | None, worker: int | None) -> DeviceOut:
-    """``device``: as requested (auto, cuda:1, ...). ``words``: what the worker said that it works on. ``worker``: its
-    process ID. What cannot be found out is None."""
+    """``device``: as requested (auto, cuda:1, ...). ``words``: the device that the worker reported. ``worker``: its
+    process ID. Figures that cannot be determined are None."""
     if (
         words
         and not words.startswith(("CPU", "Apple"))

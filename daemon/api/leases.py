@@ -13,8 +13,8 @@ TRY_AGAIN = 10.0  # seconds
 
 
 class Leases:
-    """For the event loop's thread alone. ``lapsed`` gets the number of a Job whose lease ran out, in a thread of its
-    own."""
+    """Use it only in the event loop's thread. ``lapsed`` is called in a separate thread with the number of a Job whose
+    lease ran out."""
 
     def __init__(self, lapsed: Callable[[int], object]) -> None:
         self.lapsed = lapsed
@@ -23,7 +23,7 @@ class Leases:
         self._lapsing: set[asyncio.Task[None]] = set()
 
     def grant(self, job: int, seconds: float) -> None:
-        """From now on, until someone reads the Job's events. With 0 the lease runs out at once."""
+        """The lease runs from now on, until someone reads the Job's events. With 0, it runs out immediately."""
         self.hold(job)
         self._seconds[job] = seconds
         self._timers[job] = asyncio.get_running_loop().call_later(seconds, self._start, job)
@@ -34,7 +34,7 @@ class Leases:
             timer.cancel()
 
     def resume(self, job: int) -> None:
-        """Nobody reads them any more."""
+        """Nobody reads the Job's events any more: its lease runs again."""
         if job in self._seconds:
             self.grant(job, self._seconds[job])
 

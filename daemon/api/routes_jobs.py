@@ -35,7 +35,7 @@ PICTURES = ("application/octet-stream", "image/*")
 
 
 class JobQuery(BaseModel):
-    """What can be asked of a picture that is sent. None leaves what the preset says."""
+    """The options for a picture that is sent. None keeps the preset's value."""
 
     preset: str = Field(min_length=1, max_length=200, description="A preset's name.")
     name: str = Field("picture", min_length=1, max_length=200, description="The picture's name, for people.")
@@ -43,15 +43,15 @@ class JobQuery(BaseModel):
     size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] | Literal["full"] | None = Field(
         None, description="The long edge, in pixels, at which the optimiser works; full: the picture's own."
     )
-    steps: int | None = Field(None, ge=1, le=MAX_STEPS, description="In all.")
-    seed: int | None = Field(None, ge=0, lt=2**32, description="Another number gives another painting of the picture.")
-    colour: Colour | None = Field(None, description="Whose colours.")
+    steps: int | None = Field(None, ge=1, le=MAX_STEPS, description="The total number of steps.")
+    seed: int | None = Field(None, ge=0, lt=2**32, description="Each number gives a different painting.")
+    colour: Colour | None = Field(None, description="Whose colours the Result gets.")
     format: OutputFormat | None = Field(None, description="The Result's format.")
     quality: int | None = Field(None, ge=1, le=100)
     width: int | None = Field(None, ge=1, le=MAX_EDGE, description="For bare samples, with height, channels and bits.")
     height: int | None = Field(None, ge=1, le=MAX_EDGE)
     channels: Literal["1", "2", "3", "4"] | None = Field(None, description="Grey, grey + alpha, RGB, RGB + alpha.")
-    bits: Literal["8", "16"] | None = Field(None, description="Per sample; 16 are little-endian.")
+    bits: Literal["8", "16"] | None = Field(None, description="Bits per sample; 16 means little-endian.")
     lease: float | None = Field(
         None, gt=0, le=3600, description="Seconds after which the Job is cancelled, unless its events are being read."
     )
@@ -90,7 +90,7 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
             404: {"model": ErrorOut, "description": "There is no such preset."},
             409: {
                 "model": ErrorOut,
-                "description": "Some of width, height, channels and bits are missing, or the body's length differs.",
+                "description": "Some of width, height, channels and bits are missing, or the body's length is wrong.",
             },
             413: {"model": ErrorOut, "description": "The picture is larger than the settings allow."},
             507: {"model": ErrorOut, "description": "The disk is full."},
@@ -168,7 +168,7 @@ def _reading_routes(routes: APIRouter, context: Context) -> None:
 
 
 def _sent(file: BinaryIO, kind: str, headers: dict[str, str]) -> Response:
-    """The rest of the file, a megabyte at a time. (A FileResponse would answer a wrong Range in a shape of its own.)"""
+    """The rest of the file, a megabyte at a time. (A FileResponse would answer a wrong Range in a different shape.)"""
 
     def chunks() -> Iterator[bytes]:
         with file:
@@ -182,8 +182,8 @@ def _sent(file: BinaryIO, kind: str, headers: dict[str, str]) -> Response:
 def _changing_routes(routes: APIRouter, context: Context) -> None:
     @routes.delete("/v1/jobs/{number}", responses=NO_JOB)
     def delete_job(number: JobId) -> JobOut:
-        """Cancel it; the worker leaves it before its next step. If it was sent, and is finished or cancelled already,
-        forget the picture and its Result: at once, or as soon as the worker has left it."""
+        """Cancel the Job; the worker stops before its next step. If its picture was sent, and it is already finished
+        or cancelled, delete the picture and its Result, immediately or once the worker has stopped."""
         job = context.job(number)
         if job.source == "upload" and job.state in ("cancelling", *FINISHED):
             context.forget(job)
@@ -229,12 +229,12 @@ def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
     )
     async def job_events(
         number: JobId,
-        previews: Annotated[bool, Query(description="Include small pictures of it.")] = False,
+        previews: Annotated[bool, Query(description="Include small pictures of the painting.")] = False,
         cancel_on_close: Annotated[
             bool, Query(description="Cancel the Job if this stream is closed before the Job's end.")
         ] = False,
     ) -> AsyncIterator[ServerSentEvent]:
-        """What happens to one Job, until its end. After every second of silence, an event `Job` says how it is, how
+        """What happens to one Job, until its end. After every second of silence, an event `Job` gives its state, how
         many are ahead of it, and whether work is paused."""
         leases.hold(number)
         try:

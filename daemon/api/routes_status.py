@@ -25,7 +25,7 @@ def status_routes(context: Context) -> APIRouter:
 
     @routes.get("/v1/status")
     def get_status() -> StatusOut:
-        """How the daemon is, what it works on, and what waits."""
+        """The daemon's state, what it is working on, and what is waiting."""
         return status(context)
 
     @routes.post("/v1/pause", status_code=204)
@@ -58,7 +58,7 @@ def status_routes(context: Context) -> APIRouter:
 def _preset_routes(routes: APIRouter, context: Context) -> None:
     @routes.get("/v1/presets")
     def presets() -> PresetsOut:
-        """All presets in force, and what is wrong with others."""
+        """All presets that can be used, and what is wrong with others."""
         known, errors = context.snapshot.presets, context.snapshot.preset_errors
         names = sorted({*known, *errors})
         return PresetsOut(presets=[_preset_out(name, known.get(name), errors.get(name)) for name in names])
@@ -72,7 +72,7 @@ def _preset_routes(routes: APIRouter, context: Context) -> None:
         },
     )
     def thumbnail(name: Annotated[str, InPath(min_length=1, max_length=200)]) -> Response:
-        """To choose a style by looking."""
+        """A small picture, to help choose a style."""
         preset = context.snapshot.presets.get(name)
         if preset is None:
             raise HTTPException(404, f"There is no preset {name!r}.")

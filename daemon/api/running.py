@@ -7,7 +7,7 @@ from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, Jo
 
 
 class Running:
-    """For the loop's thread alone."""
+    """Use it only in the loop's thread."""
 
     def __init__(self) -> None:
         self.device: str | None = None  # in words, once a worker has said so

@@ -1,4 +1,4 @@
-"""What the API and ``--json`` say, as JSON: Jobs, Presets, events and the status. The one way out, and in again."""
+"""What the API and ``--json`` say, as JSON: Jobs, Presets, events and the status, and back."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RetriedOut(BaseModel):
 
 
 class PresetOut(BaseModel):
-    """``problem``: what is wrong with its file. An earlier version may be in force all the same."""
+    """``problem``: what is wrong with its file. An earlier version may still be in effect."""
 
     name: str
     description: str
@@ -64,7 +64,7 @@ class PresetsOut(BaseModel):
 
 class RunningOut(BaseModel):
     """A running Job. ``size``: (width, height) of the finest scale. ``share``: of the whole work, 0 to 1. ``seconds``:
-    since the start. ``left``: seconds to the end, as far as known."""
+    since the start. ``left``: estimated seconds to the end, if known."""
 
     job: JobOut
     device: str | None = None
@@ -99,7 +99,7 @@ class DeviceOut(BaseModel):
 
 
 class ThroughputOut(BaseModel):
-    """The last hour: photos done, and the median and 95th percentile of their seconds."""
+    """The last hour: photos done, and the median and 95th percentile of their duration in seconds."""
 
     done: int
     median: float | None
@@ -196,5 +196,5 @@ def event_in(fields: dict[str, Any]) -> Event:
 
 
 def utf8(text: str | Path) -> str:
-    """JSON holds no broken UTF-8: such bytes of a file name become escapes."""
+    """JSON cannot hold invalid UTF-8: invalid bytes in a file name become escapes."""
     return os.fsencode(text).decode("utf-8", "backslashreplace")

@@ -88,7 +88,7 @@ def _started(
 def _address_in_files(
     address: Address, file: Path, copies: Sequence[Path], announce: Callable[[Event], None]
 ) -> Iterator[None]:
-    """Another daemon, for another Root, may have been there first, and may come in the meantime."""
+    """Another daemon, for another Root, may have written its address before, or may do so in the meantime."""
     data, before = json.dumps(asdict(address)).encode(), read_address(file)
     write_whole(file, data, private=True)
     for copy in copies:

@@ -1,4 +1,4 @@
-"""The status: how the daemon is, what it works on, what waits, what was done. One answer for the API and all views."""
+"""The daemon's state, its current work, what is waiting, and what was done. One answer for the API and all views."""
 
 from __future__ import annotations
 

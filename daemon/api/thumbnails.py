@@ -1,4 +1,4 @@
-"""Small pictures of the Presets' styles, for those who choose by looking."""
+"""Small pictures of the Presets' styles, to help choose one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures sent to the API, each in a folder of its own with its Result, until their Job is deleted or old."""
+"""Pictures sent to the API, each in its own folder with its Result, until its Job is deleted or old."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Pixels:
         return self.width * self.height * self.channels * self.bits // 8
 
     def header(self) -> bytes:
-        """With this before the samples, a file is in NumPy's format."""
+        """The header that turns a file of samples into NumPy's format."""
         import numpy as np
 
         kind = np.dtype("u1" if self.bits == 8 else "<u2")
@@ -108,7 +108,7 @@ async def _stream(path: Path, body: AsyncIterator[bytes], start: bytes, limit: i
             total += len(chunk)
             if total > limit:
                 raise UploadTooLarge(
-                    f"The picture has more than {limit >> 20} MB: send a smaller one, or raise `upload_limit` in the "
+                    f"The picture is larger than {limit >> 20} MB: send a smaller one, or raise `upload_limit` in the "
                     "settings."
                 )
             waiting += chunk

@@ -1,5 +1,4 @@
-"""``stylefolder apply``: photos named on the command line, painted by the running daemon or by an Engine of their
-own."""
+"""``stylefolder apply``: photos named on the command line, painted by the running daemon or by a private Engine."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ EXTENSION_LIST = ", ".join(EXTENSIONS.values())
 
 @dataclass(frozen=True)
 class Request:
-    """``preset``: a name or a .yaml file. None leaves what it says."""
+    """``preset``: a name or a .yaml file. Options that are None leave the preset as it is."""
 
     preset: str
     size: int | Literal["full"] | None = None
@@ -39,7 +38,7 @@ class Request:
     seed: int | None = None
 
     def load(self, root: Path) -> Preset:
-        """With this Root's own Presets. Raises PresetError."""
+        """The Preset, which can also be one of this Root's own. Raises PresetError."""
         preset = get_preset(self.preset, Layout(root))
         if self.steps is not None:
             preset = preset.with_steps(self.steps)
@@ -67,7 +66,7 @@ class Out:
 
 
 def _stem(photo: Path, preset: str) -> str:
-    """So short that the Preset's name fits behind it."""
+    """The photo's stem, cut so that the Preset's name fits after it."""
     return paths.shortened(photo.stem, max(40, paths.LONGEST_NAME - 2 - len(os.fsencode(preset))))
 
 
@@ -82,8 +81,8 @@ def apply(
 ) -> int:
     """Returns how many failed.
 
-    ``out``: a file for one photo, a folder for several, None for beside each photo. ``client``: to a running daemon,
-    which paints the photos if it has a Preset of that name. ``curve``: where to plot the losses of one photo.
+    ``out``: a file for one photo, a folder for several, or None to write beside each photo. ``client``: for a running
+    daemon, which paints the photos if it has a Preset of that name. ``curve``: where to plot the losses of one photo.
 
     Raises UsageError if ``out`` or ``curve`` does not fit, PresetError, SettingsError.
     """
@@ -135,10 +134,10 @@ def _place(photos: Sequence[Path], out: Path | None) -> Out:
     is_folder = os.path.isdir(out) or len(photos) > 1
     there = os.path.exists(out)
     if is_folder and there and not os.path.isdir(out):
-        raise UsageError(f"{out} is a file, and there are {len(photos)} photos: name a folder after -o.")
+        raise UsageError(f"{out} is a file, and there are {len(photos)} photos: name a folder with -o.")
     if is_folder and not there and out.suffix.lower() in EXTENSIONS.values():
         raise UsageError(
-            f"{out} is the name of one picture, and there are {len(photos)} photos: name a folder after -o."
+            f"{out} is the name of one picture, and there are {len(photos)} photos: name a folder with -o."
         )
     if not is_folder and one_suffix(out.suffix) not in EXTENSIONS.values():
         raise UsageError(
@@ -146,15 +145,15 @@ def _place(photos: Sequence[Path], out: Path | None) -> Out:
         )
     folder = next(path for path in (out, *out.absolute().parents) if os.path.isdir(path))
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"The folder {folder} is not writable: check its permissions, or name another after -o.")
+        raise UsageError(f"The folder {folder} is not writable: check its permissions, or name another with -o.")
     if there and not is_folder and any(os.path.exists(photo) and out.samefile(photo) for photo in photos):
-        raise UsageError(f"{out} is the photo itself, which is never changed: give another name after -o.")
+        raise UsageError(f"{out} is the photo itself, which is never changed: give another name with -o.")
     return Out(None, out.absolute()) if is_folder else Out(out.absolute(), None)
 
 
 def _check_curve(photos: Sequence[Path], curve: Path) -> None:
     if len(photos) > 1 or curve.suffix.lower() not in PLOTS:
-        raise UsageError(f"--curve needs one photo, and a file name that ends in {', '.join(PLOTS)}.")
+        raise UsageError(f"--curve needs a single photo, and a file name that ends in one of {', '.join(PLOTS)}.")
     if not can_plot():
         raise UsageError("--curve needs matplotlib: run `pip install 'stylefolder[curve]'`.")
 

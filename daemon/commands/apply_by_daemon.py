@@ -22,7 +22,7 @@ from stylecore.images.atomic_write import write_whole
 AT_ONCE = 3  # photos sent before the first is done: the worker never waits, and the disk holds few copies
 
 ResultPath = Callable[[Path, str, str], Path]
-"""Of a photo, a Preset's name and an extension."""
+"""Takes a photo, a Preset's name and an extension."""
 
 
 def send(
@@ -34,7 +34,7 @@ def send(
     ended = set[Path]()
     if client.ask("GET", "/v1/status")["state"] == "paused":
         sentence = (
-            "The daemon is paused: run `stylefolder resume` to continue, or press ctrl-C to take the photos back."
+            "The daemon is paused: run `stylefolder resume` to continue, or press Ctrl+C to cancel the sent photos."
         )
         show(Note(sentence, warning=True))
     try:
@@ -61,7 +61,7 @@ def send(
         for number in sent:
             _forget(client, number)
     if sent or waiting:
-        show(Note("The daemon has ended. Continuing without it.", warning=True))
+        show(Note("The daemon has stopped. Continuing without it.", warning=True))
     return [photo for photo in photos if photo not in ended]
 
 
@@ -73,12 +73,12 @@ def _events(client: Client) -> Iterator[dict[str, Any]]:
 
 def _ahead(photo: Path, count: int) -> str:
     if count == 1:
-        return f"{photo.name} waits for the photo that the daemon is painting."
+        return f"{photo.name} is waiting for the photo that the daemon is painting."
     return f"{photo.name}: {count} photos are ahead of it."
 
 
 def _post(client: Client, photo: Path, query: Mapping[str, Any]) -> dict[str, Any] | None:
-    """None if the daemon does not take it. Painting it without the daemon then works, or tells why not."""
+    """None if the daemon does not accept it. Painting it without the daemon then works, or reports why not."""
     try:
         with photo.open("rb") as file:
             found: dict[str, Any] = client.ask("POST", "/v1/jobs", file, name=photo.name, **query)
@@ -88,7 +88,7 @@ def _post(client: Client, photo: Path, query: Mapping[str, Any]) -> dict[str, An
 
 
 def _forget(client: Client, number: int) -> None:
-    """Twice: the first cancels what runs, the second removes what is finished."""
+    """Delete the Job twice: the first request cancels it if it is running, the second removes it once finished."""
     for _ in range(2):
         with contextlib.suppress(StylefolderError):
             client.ask("DELETE", f"/v1/jobs/{number}")

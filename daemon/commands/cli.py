@@ -36,7 +36,7 @@ Size = Annotated[
     ),
 ]
 Steps = Annotated[
-    int | None, typer.Option(min=1, max=MAX_STEPS, help="Steps in all, over the preset's scales.", metavar="N")
+    int | None, typer.Option(min=1, max=MAX_STEPS, help="Total steps over the preset's scales.", metavar="N")
 ]
 
 
@@ -68,7 +68,7 @@ def demo(
     device: Device = "auto",
     plain: Plain = False,
 ) -> None:
-    """Send a real photo through the whole path, in a temporary folder."""
+    """Paint a real photo from start to finish, in a temporary folder."""
     from daemon.commands.demo import demo as run_demo
     from daemon.terminal.output import view
 
@@ -91,7 +91,7 @@ def apply(
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, max=2**32 - 1, help="Another number gives another painting of the same photo.", metavar="N"
+            min=0, max=2**32 - 1, help="Each number gives a different painting of the same photo.", metavar="N"
         ),
     ] = None,
     curve: Annotated[
@@ -101,7 +101,7 @@ def apply(
     plain: Plain = False,
     as_json: Json = False,
 ) -> None:
-    """Style photos now: with the running daemon, ahead of its folders' photos, or without one."""
+    """Style photos now. If a daemon is running, it paints them ahead of its folders' photos."""
     from daemon.api.client import running_daemon
     from daemon.commands.apply import Request
     from daemon.commands.apply import apply as run_apply
@@ -152,7 +152,7 @@ def _pixels(size: str | None) -> int | Literal["full"] | None:
     if size is None or size == "full":
         return size  # type: ignore[return-value]
     if not (size.isdecimal() and MIN_SIZE <= int(size) <= MAX_SIZE):
-        raise typer.BadParameter(f"--size is {SIZES}, not {size!r}.")
+        raise typer.BadParameter(f"--size must be {SIZES}, not {size!r}.")
     return int(size)
 
 
@@ -164,7 +164,7 @@ def watch(
     plain: Plain = False,
     as_json: Json = False,
 ) -> None:
-    """Run the daemon in the foreground: style each photo dropped into an Inbox, until you press ctrl-C."""
+    """Run the daemon in the foreground: style each photo dropped into an Inbox, until you press Ctrl+C."""
     from daemon.commands.install_gimp import address_files
     from daemon.log import logged
     from daemon.terminal.output import is_terminal, view, watch_view
@@ -184,7 +184,7 @@ def status(
     as_json: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Show what the running daemon does, until you press ctrl-C. The daemon keeps running."""
+    """Show what the running daemon is doing, until you press Ctrl+C. The daemon keeps running."""
     from daemon.api.client import ENDED, connect
     from daemon.api.schema import StatusOut, event_in
     from daemon.errors import NoDaemon

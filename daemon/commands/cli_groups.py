@@ -15,7 +15,7 @@ from stylecore.errors import PhotoError, PresetError
 
 presets_app = typer.Typer(help="The styles: list, show, check or create presets.", rich_markup_mode=None)
 gimp_app = typer.Typer(help="The plug-in for GIMP 3.", rich_markup_mode=None, no_args_is_help=True)
-service_app = typer.Typer(help="Start with your session.", rich_markup_mode=None, no_args_is_help=True)
+service_app = typer.Typer(help="Start Stylefolder when you log in.", rich_markup_mode=None, no_args_is_help=True)
 config_app = typer.Typer(help="The settings.", rich_markup_mode=None, no_args_is_help=True)
 
 
@@ -27,7 +27,7 @@ def presets(context: typer.Context) -> None:
 
 @presets_app.command("list")
 def list_presets() -> None:
-    """List all presets in force, and what is wrong with broken ones."""
+    """List all presets, and what is wrong with broken ones."""
     from daemon.folders.presets import Presets
 
     found = Presets(Layout(paths.default_root()))
@@ -59,7 +59,7 @@ def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml 
 
 @presets_app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="The preset's name, which is also its Inbox's.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="The name of the preset and its Inbox.", metavar="NAME")],
     style: Annotated[
         list[Path], typer.Option("--style", help="A style picture. You can repeat this option.", metavar="PICTURE")
     ],
@@ -80,7 +80,7 @@ def new(
             photo = packaged_photograph()
         except PhotoError:
             photo = paths.SHIPPED_PRESETS / "styles" / "gouache.jpg"
-        typer.echo("Painting a sample. To skip it, press ctrl-C.")
+        typer.echo("Painting a sample. To skip it, press Ctrl+C.")
         with view(plain=False, as_json=False) as show:
             painted = paint_sample(path, photo, device, show)
         typer.echo(f"The sample is {painted}")
@@ -107,7 +107,7 @@ def remove() -> None:
 
 @gimp_app.command()
 def where() -> None:
-    """Show the plug-in folders, and whether the plug-in in them is fine."""
+    """Show the plug-in folders, and check the plug-in in each of them."""
     from daemon.commands import install_gimp
 
     if not (folders := install_gimp.plug_in_folders()):
@@ -122,7 +122,7 @@ def where() -> None:
 def install_service(
     root: RootFolder = None,
 ) -> None:
-    """Start the daemon now and with each session (systemd --user, launchd)."""
+    """Start the daemon now and whenever you log in (systemd --user, launchd)."""
     from daemon.commands import install_service
 
     typer.echo(f"Installed and started: {install_service.install(root and root.absolute())}")
@@ -130,7 +130,7 @@ def install_service(
 
 @service_app.command("remove")
 def remove_service() -> None:
-    """Stop the daemon, and no longer start it with your session."""
+    """Stop the daemon, and no longer start it when you log in."""
     from daemon.commands import install_service
 
     path = install_service.remove()
@@ -154,7 +154,7 @@ def config_path() -> None:
 
 @config_app.command("show")
 def show_config() -> None:
-    """Show the settings in force."""
+    """Show the current settings."""
     from daemon.commands import config
 
     typer.echo(config.shown(paths.settings_file()), nl=False)

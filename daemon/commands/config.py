@@ -36,7 +36,7 @@ def edit(file: Path) -> None:
 
 
 def shown(file: Path) -> str:
-    """The settings in force, as YAML. Raises SettingsError."""
+    """The current settings, as YAML. Raises SettingsError."""
     found = load_settings(file).model_dump(mode="json")
     whole = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in found.items()}
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)

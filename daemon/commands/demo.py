@@ -1,4 +1,4 @@
-"""``stylefolder demo``: a real photo through the whole path."""
+"""``stylefolder demo``: paint a real photo from start to finish."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def demo(photo: Path | None, preset: str, device: str, show: Show) -> Path | Non
     if not photo.is_file():
         raise PhotoError(f"There is no photo {photo}: check its name.")
     if ignored(photo.name):
-        raise PhotoError(f"In an Inbox, a file with the name {photo.name} is no photo: give it another name.")
+        raise PhotoError(f"In an Inbox, a file named {photo.name} is not treated as a photo: give it another name.")
     root = Path(tempfile.mkdtemp(prefix="stylefolder-demo-"))
     inbox = root / recipe.name
     (root / PRESETS).mkdir()  # so that any preset has an Inbox there

@@ -31,7 +31,7 @@ class Finding:
 
 
 def examine(layout: Layout, device: str) -> Iterator[Finding]:
-    """Looks only, and changes nothing."""
+    """Only looks, and changes nothing."""
     yield Finding("python", True, f"{sys.version.split()[0]} in {sys.prefix}")
     yield _device(device)
     yield _weights()

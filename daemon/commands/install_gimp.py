@@ -1,4 +1,4 @@
-"""``stylefolder gimp``: where GIMP 3 looks for plug-ins, and our plug-in in there."""
+"""``stylefolder gimp``: where GIMP 3 looks for plug-ins, and our plug-in there."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Installed:
 
 
 def install() -> list[Path]:
-    """For every GIMP 3 that is found. Returns our folders. Raises NoGimp, ResultError."""
+    """Install the plug-in for every GIMP 3 that is found. Returns our folders. Raises NoGimp, ResultError."""
     folders = [plug_ins / NAME for plug_ins in plug_in_folders()]
     if not folders:
         raise NoGimp("GIMP 3 was not found: install it and start it once, then try again.")
@@ -64,12 +64,12 @@ def installed() -> list[Installed]:
 
 
 def address_files() -> list[Path]:
-    """Where a daemon leaves copies of its address. Starts no GIMP: a daemon must be ready soon."""
+    """Where a daemon leaves copies of its address. Does not start GIMP, because a daemon must be ready soon."""
     return [folder / ADDRESS for folder in _own_folders()]
 
 
 def plug_in_folders() -> list[Path]:
-    """Of every GIMP 3 of this user: versions that were started once, or whose program is on the path."""
+    """For every GIMP 3 that this user has: versions that were started once, or whose program is on the path."""
     found = {*_version_folders()}
     if not os.environ.get("GIMP3_DIRECTORY") and (version := _version_on_path()):
         found.add(_bases()[0] / version / "plug-ins")
@@ -101,7 +101,7 @@ def _bases() -> list[Path]:
 
 
 def _version_on_path() -> str | None:
-    """``3.0`` if a program on the path says so: its profile may not exist yet."""
+    """The version that a program on the path reports, such as ``3.0``: its profile may not exist yet."""
     for program in PROGRAMS:
         if path := shutil.which(program):
             try:
@@ -125,10 +125,10 @@ def _fault(folder: Path) -> str | None:
 
 
 def _command() -> list[str]:
-    """Starts a daemon from anywhere, with this very Python."""
+    """The command that starts a daemon from anywhere, with this same Python."""
     return [sys.executable, "-P", "-m", "daemon", "watch", "--plain"]
 
 
 def _log_file() -> Path:
-    """Of a daemon that the plug-in started."""
+    """The log of a daemon that the plug-in started."""
     return paths.address_file().with_name("daemon.log")

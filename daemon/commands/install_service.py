@@ -1,4 +1,4 @@
-"""``stylefolder service``: start the daemon with the session, through systemd on Linux and launchd on macOS."""
+"""``stylefolder service``: start the daemon when the user logs in, with systemd on Linux and launchd on macOS."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def state() -> tuple[bool, str]:
     except NoService as e:
         return True, str(e)
     if not path.exists():
-        return True, "does not start with your session; to change that, run `stylefolder service install`"
+        return True, "does not start when you log in; to change that, run `stylefolder service install`"
     if sys.platform == "darwin":
-        return True, f"starts with your session, from {path}"
+        return True, f"starts when you log in, from {path}"
     done = subprocess.run(["systemctl", "--user", "is-active", UNIT], capture_output=True, text=True)
     said = done.stdout.strip() or "systemd does not answer"
     return said == "active", f"{path}: {said}" + (

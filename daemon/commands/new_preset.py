@@ -1,4 +1,4 @@
-"""``stylefolder presets new``: a Preset's file with every key explained, checked before it is in force, and a
+"""``stylefolder presets new``: a Preset's file with every key explained, checked before it takes effect, and a
 sample."""
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     PhotoError."""
     path = folder / f"{name}.yaml"
     if path.parent != folder:
-        raise PresetError(f"{name!r} cannot be a preset's name, because it is also a folder's: choose another.")
+        raise PresetError(f"{name!r} cannot be a preset's name, because it contains a folder: choose another.")
     if path.exists() or (path.with_suffix(".yml")).exists():
         raise PresetError(f"There is already a preset {name!r}, in {path}: choose another name, or edit that file.")
     for picture in pictures:
@@ -68,7 +68,7 @@ def paint_sample(preset: Path, photo: Path, device: str, show: Show) -> Path:
 
 
 def _quoted(text: str) -> str:
-    """As YAML reads it: JSON, but every character beyond its basic plane as it is."""
+    """The text as YAML reads it: JSON, but with characters beyond the basic plane unescaped."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""``stylefolder sheet``: one photo under many Presets, small and fast, to choose a style by looking."""
+"""``stylefolder sheet``: one photo under many Presets, small and fast, to help choose a style."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
     """
     kind = out.suffix.lower()
     if kind not in (*SHEETS, ".html"):
-        raise UsageError(f"{out}: a sheet is a picture ({', '.join(SHEETS)}) or a page (.html): give it such a name.")
+        raise UsageError(f"{out}: a sheet is a picture ({', '.join(SHEETS)}) or a page (.html): use one of these.")
     if out.exists() and photo.exists() and out.samefile(photo):
-        raise UsageError(f"{out} is the photo itself, which is never changed: give another name after -o.")
+        raise UsageError(f"{out} is the photo itself, which is never changed: give another name with -o.")
     small = _small(photo)
     with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:
         paintings = _paint(photo, small, presets, Path(folder), device, show)
@@ -65,7 +65,7 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
 
 
 def contact_sheet(pictures: Sequence[Named], columns: int | None = None) -> Image.Image:
-    """Pictures of one size, in rows, each with its name beneath. By default about as wide as high."""
+    """Pictures of one size, in rows, each with its name beneath. By default, about as wide as it is high."""
     width, height = pictures[0][1].size
     if columns is None:
         square = (len(pictures) * (height + LABEL) / width) ** 0.5 * 1.15

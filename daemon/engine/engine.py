@@ -1,4 +1,4 @@
-"""The Engine: feeds a Slot from the Ledger, one Job at a time. ``turn`` does once what there is to do."""
+"""The Engine: feeds a Slot from the Ledger, one Job at a time. ``turn`` does what there is to do, once."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ SLOWER = 20  # times: a scale's first step is two evaluations of four times the 
 
 class Engine:
     """``result_path(job, extension)`` is where a Job's Result should go if nothing else is there. If it is replaced, a
-    Job that runs keeps the one that it was started with. ``announce`` receives the events.
+    running Job keeps the one that it started with. ``announce`` receives the events.
 
-    How the Job ended is kept until the Ledger has it: a turn that raises LedgerUnavailable can be made again.
+    How the Job ended is kept until the Ledger has recorded it, so a turn that raises LedgerUnavailable can be repeated.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Engine:
         self.ready = False  # a worker is ready for Jobs
         self._settings = Settings()
         self._order: Order | None = None
-        self._path_of_result = result_path  # of the Job
+        self._path_of_result = result_path  # for the current Job
         self._starts = 0  # since a worker was ready
         self._heard = 0.0  # when the worker last said something
-        self._phase: Phase | None = None  # that the worker is in
+        self._phase: Phase | None = None  # the worker's current phase
         self._slowest = 0.0  # seconds between two steps of this Job
-        self._typical: float | None = None  # seconds that such Jobs take
+        self._typical: float | None = None  # seconds that similar Jobs take
         self._finished: Finished | None = None
         self._placed = False  # the Result has its name; only the Ledger does not know yet
         self._device_lost = False  # since the worker was last released: `auto` means the CPU until then
 
     @property
     def idle(self) -> bool:
-        """Neither a Job nor a worker that is about to be ready for one."""
+        """Whether there is no Job, and no worker that is about to be ready for one."""
         return self.job is None and (self.ready or not self.slot.alive)
 
     def turn(self, wait: float, settings: Settings) -> bool:
         """Give the worker a Job if it has none, then listen for at most ``wait`` seconds. Returns whether there may be
-        more to do at once. Raises WorkerError, LedgerError."""
+        more to do right away. Raises WorkerError, LedgerError."""
         self._settings = settings
         self._settle()
         fed = False
@@ -97,12 +97,12 @@ class Engine:
         return fed
 
     def warm(self) -> None:
-        """Start a worker: a photo is about to come. Raises WorkerError if it died at its start again and again."""
+        """Start a worker, because a photo is about to arrive. Raises WorkerError if it keeps dying while starting."""
         if self.slot.alive:
             return
         if self._starts >= MAX_STARTS:
             self._starts = 0
-            raise WorkerError(f"The worker died {MAX_STARTS} times at its start: run `stylefolder doctor`.")
+            raise WorkerError(f"The worker died {MAX_STARTS} times while starting: run `stylefolder doctor`.")
         self._starts += 1
         self._heard = time.monotonic()
         self.slot.start("cpu" if self._on_cpu_instead else self.device)
@@ -116,7 +116,7 @@ class Engine:
         self.slot.controls.previews.value = wanted
 
     def stop(self) -> None:
-        """End the worker. A Job that it had is queued again, unless it is just being written."""
+        """Stop the worker. Its Job, if any, is queued again, unless the Result is being written."""
         writing = self._phase is not None and self._phase.name == "writing"
         self._listen(STOP_WITHIN if writing else 0)
         self._settle()
@@ -127,7 +127,7 @@ class Engine:
             self.job = None
 
     def abandon(self) -> None:
-        """Kill the worker, if there still is one, without a word to the Ledger. The next start recovers."""
+        """Kill the worker, if it is still there, without telling the Ledger. The next start recovers."""
         self.job = self._finished = None
         self.slot.kill()
         self.ready = False
@@ -243,7 +243,7 @@ class Engine:
 
     def _put_in_place(self, job: Job, finished: Finished) -> Event | None:
         """Give the Result its name. The Ledger knows the name and the bytes before the file has them, so that a crash
-        in between loses nothing and takes nobody else's file for ours."""
+        in between loses nothing, and no other file is mistaken for ours."""
         assert finished.part is not None and self._order is not None
         queue, photos, named = self.ledger.queue, self.ledger.photos, self._order.target
         while not self._placed:
@@ -280,7 +280,7 @@ class Engine:
             self._died(f"no sign of life for {silent:.0f} s")
 
     def _died(self, cause: str) -> None:
-        """The worker's Job is queued again or, after so many deaths, has failed."""
+        """The worker's Job is queued again or, after MAX_ATTEMPTS deaths, fails."""
         self._dismiss()
         if self.job is not None and self._order is not None:
             self._clear_parts(self.job, self._order)
@@ -295,8 +295,8 @@ class Engine:
 
 
 def time_left(spent: float, share: float, typical: float | None) -> float | None:
-    """Seconds to the end of a Job, from its ``share`` of the work done: at first by what such Jobs typically take,
-    later more and more by its own pace."""
+    """Seconds to the end of a Job, from its ``share`` of the work done: at first from what similar Jobs typically
+    take, later more and more from its own pace."""
     by_pace = spent / share - spent if share > 0 else None
     by_others = None if typical is None else max(0.0, typical - spent)
     if by_others is None or by_pace is None:

@@ -1,7 +1,7 @@
 """What the Engine and a worker say to each other, over one pipe.
 
 The worker says Ready once. Then, for each Assignment that it gets: Phase, Chosen, Stepped, Preview and Waiting as they
-apply, and Finished at last. A closed pipe means that the daemon is gone.
+apply, and finally Finished. A closed pipe means that the daemon is gone.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Finished:
     """How a Job ended.
 
     ``outcome``: done; failed; cancelled, by a person or because the photo changed; again, because the worker or its
-    device died of it. A Result is in the temporary file ``part``, has this ``extension`` and sha256 ``digest``.
+    device failed. A Result is in the temporary file ``part``, has this ``extension`` and sha256 ``digest``.
     ``ends``: this worker process takes no other Job. ``curve``, ``timings``, ``copied``: as in ``events.JobDone``.
     """
 

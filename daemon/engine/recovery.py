@@ -1,4 +1,4 @@
-"""At the start: put in order what a crash, or the loss of the Ledger, left behind."""
+"""At startup: clean up what a crash, or the loss of the Ledger, left behind."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from stylecore.preset import Preset
 
 
 def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
-    """The Jobs that were killed between their Result and the Ledger's word for it. A file counts as the Result only if
-    its bytes are those that the worker reported."""
+    """The Jobs that were interrupted after their Result was written and before the Ledger recorded it. A file counts as
+    the Result only if its bytes are those that the worker reported."""
     for job, part, result, digest in ledger.queue.interrupted():
         if not has_bytes(result, digest):
             claim = ledger.photos.may_write(result, job)
@@ -42,7 +42,7 @@ def has_bytes(path: Path, digest: str) -> bool:
 
 
 def clear_all_parts(layout: Layout) -> None:
-    """Remove what a kill during a write left in the Root."""
+    """Remove partial files that were left in the Root when a writer was killed."""
     one = layout.one_results_folder
     results = [one] if one is not None else list(layout.root.glob(f"*/{layout.results}"))
     for ours in (*results, *layout.root.glob(f"*/{FAILED}"), layout.own_folder):
@@ -61,7 +61,7 @@ def clear_styles(store: Path, presets: Iterable[Preset]) -> None:
 
 class Adoption:
     """After the loss of the Ledger: which Result belongs to a photo. It has the name that the photo's Result would
-    have, and is younger than the photo. No Result is given to two photos."""
+    have, and is newer than the photo. No Result is given to two photos."""
 
     def __init__(self, layout: Layout, ledger: Ledger) -> None:
         self.layout = layout

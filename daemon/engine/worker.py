@@ -1,6 +1,6 @@
 """The worker: a process that styles one Photo after another and keeps the network and style targets between them.
 
-Only here is torch imported.
+In the daemon, torch is imported only here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ REPORT_EVERY = 0.1  # seconds between two Stepped
 PREVIEW_EVERY = 1.0
 CURVE_POINTS = 200
 PREVIEW_EDGE = 384
-SPIN = "3000"  # turns that an OpenMP thread waits awake; the default slows a busy machine down tenfold
+SPIN = "3000"  # iterations that a waiting OpenMP thread spins; the default slows a busy machine down tenfold
 ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 
 # How long each phase may take on a slow machine. A shorter limit would kill work that is still going on.
@@ -168,7 +168,7 @@ def _output_kind(assignment: Assignment, photo: Photo) -> str:
     kind = output_format(photo.format, assignment.order.recipe.output, assignment.order.target)
     if (edge := max(photo.size)) > LARGEST_EDGE.get(kind, edge):
         raise PhotoError(
-            f"{kind} holds {LARGEST_EDGE[kind]} pixels a side, and the photo has {edge}: "
+            f"{kind} can hold {LARGEST_EDGE[kind]} pixels per side, but the photo has {edge}: "
             "choose tiff or png as the preset's output format."
         )
     return kind
@@ -209,7 +209,7 @@ def _write(
     curve: tuple[LossPoint, ...],
     timings: dict[str, float],
 ) -> Finished:
-    """Into a temporary file."""
+    """Write the Result to a temporary file."""
     from stylecore.images.encode import Result, encode
 
     assert isinstance(result, Result)
@@ -242,7 +242,7 @@ def _write_when_there_is_room(path: Path, data: bytes, assignment: Assignment, d
         except NoRoom as e:
             if not assignment.waits:  # someone is there to be told
                 raise
-            daemon.pipe.send(Waiting(job, f"{e} Then this Result is written."))
+            daemon.pipe.send(Waiting(job, f"{e} The Result is written as soon as there is space."))
             until = time.monotonic() + ROOM_EVERY
             while time.monotonic() < until:
                 daemon.check(job)
@@ -282,4 +282,4 @@ def _unexpected(e: Exception) -> str:
         return "The device has too little memory for this size: choose a smaller `size` in the preset or with --size."
     where = traceback.extract_tb(e.__traceback__)[-1]
     place = f"{Path(where.filename).name}:{where.lineno}"
-    return f"Unexpected error, {type(e).__name__}: {e} ({place}). Please report it."
+    return f"Unexpected error, {type(e).__name__}: {e} ({place}). Report it as a bug."

@@ -10,13 +10,13 @@ from pathlib import Path
 
 SETTLE = 1.0  # seconds without any change
 CHUNK = 1 << 20
-# O_NONBLOCK: opening a FIFO would wait for its writer.
+# O_NONBLOCK: without it, opening a FIFO would wait for a writer.
 READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def digest_if_complete(path: Path, after_chunk: Callable[[], None]) -> str | None:
-    """The sha256 of a file's bytes, or None while someone has it open for writing. If the system cannot tell who
-    writes, nobody does. Raises OSError if the file cannot be read."""
+    """The sha256 of a file's bytes, or None while someone has it open for writing. If the system cannot
+    tell, assume that nobody has. Raises OSError if the file cannot be read."""
     fd = os.open(path, READ)
     try:
         if _has_writer(fd):

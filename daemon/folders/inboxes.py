@@ -20,16 +20,16 @@ IGNORED = (
     "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "*.xmp", "*.aae", "*.thm", "*.pp3", "*.lnk", "*.url",
     "*.txt", "*.dop", "*.mov", "*.mp4", "*.m4v", "*.avi",
 )  # fmt: skip
-"""Names that are no photos: hidden files, unfinished downloads, sidecar files, the videos that cameras put beside
-photos, and what systems leave in folders."""
+"""Names of files that are not photos: hidden files, unfinished downloads, sidecar files, the videos that cameras put
+beside photos, and files that operating systems leave in folders."""
 
 _is_ignored = re.compile("|".join(map(fnmatch.translate, IGNORED)), re.DOTALL | re.IGNORECASE).match
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file, by its path as a string: a ``Path`` for each of 10,000 costs more than all the rest. ``refusal``: why a
-    file of its kind is never styled."""
+    """A file. Its path is a string, because creating a ``Path`` for each of 10,000 files costs more than everything
+    else. ``refusal``: why a file of its kind is never styled."""
 
     name: str
     signature: Signature
@@ -41,7 +41,7 @@ class Found:
 
 
 class Inboxes:
-    """Adds what it cannot look at to the ``problems``."""
+    """Reports what it cannot read to ``problems``."""
 
     def __init__(self, root: Path, problems: Problems) -> None:
         self.root = root
@@ -62,8 +62,8 @@ class Inboxes:
         ]
 
     def files(self, inbox: Path, layout: Layout) -> Iterator[Found | None]:
-        """Every file in an Inbox and its folders that may be a photo, except what we put there. None after each folder
-        is read, which can take long."""
+        """Every file in an Inbox and its folders that may be a photo, except what we put there. Yields None after
+        reading each folder, which can take a long time."""
         stack = [str(inbox)]
         while stack:
             folder = stack.pop()
@@ -90,7 +90,7 @@ class Inboxes:
                 yield Found(entry.path, signature_of(seen), refusal(seen.st_mode))
 
     def _entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
-        """What is in a folder, which may vanish or be closed to us at any moment."""
+        """The entries of a folder, which may vanish or become unreadable at any moment."""
         try:
             with os.scandir(folder) as entries:
                 return sorted(entries, key=lambda entry: entry.name)
@@ -109,8 +109,8 @@ def ignored(name: str) -> bool:
 
 
 def refusal(mode: int) -> str | None:
-    """Why a file of this kind is not styled, or None for a regular file. Nothing is opened: a FIFO would wait for
-    ever."""
+    """Why a file of this kind is not styled, or None for a regular file. The file is not opened: a FIFO would
+    block forever."""
     if stat.S_ISREG(mode):
         return None
     kinds = (

@@ -67,8 +67,8 @@ class Layout:
         return self.inbox(preset) / self.results if folder is None else folder / preset
 
     def result_path(self, job: Job, extension: str) -> Path:
-        """The Result has its photo's name, mirrored, with another extension only for another format. The Result of an
-        upload lies beside it."""
+        """The Result mirrors its photo's path. Its extension differs only if its format does. The Result of an upload
+        is beside the upload."""
         if job.source != "folder":
             return job.photo.with_name(f"result{extension}")
         within = job.photo.relative_to(self.inbox(job.preset))
@@ -89,6 +89,6 @@ class Layout:
         return inbox / ORIGINALS / job.photo.relative_to(inbox)
 
     def is_ours(self, path: Path) -> bool:
-        """Whether we made this path in the Root, so that it is no photo."""
+        """Whether we created this path in the Root, so that it is not a photo."""
         parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ()
         return parts[:1] == (OWN,) or (len(parts) > 1 and parts[1] in self.not_photos)

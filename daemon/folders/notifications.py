@@ -14,7 +14,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from daemon.sentences import printable
 
 USED_UP = (errno.ENOSPC, errno.EMFILE)
-QUIET = (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE)  # our own reading is no news
+QUIET = (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE)  # our own reads are not changes
 
 
 class Notifications(FileSystemEventHandler):
@@ -56,7 +56,7 @@ class Notifications(FileSystemEventHandler):
             self.wake.set()
 
     def watch(self, folders: Mapping[Path, bool]) -> None:
-        """From now on these, and no others; each with whether its own folders are watched too."""
+        """Watch these folders, and no others, from now on. The values say whether to watch their subfolders too."""
         for folder in self._watches.keys() - folders.keys():
             self._started().unschedule(self._watches.pop(folder)[0])
         self._refused = {folder: e for folder, e in self._refused.items() if folder in folders}
@@ -94,7 +94,7 @@ class Notifications(FileSystemEventHandler):
         return any(emitter.watch == watch and emitter.is_alive() for emitter in emitters)
 
     def _started(self) -> BaseObserver:
-        """Raises OSError if the system has none left."""
+        """Raises OSError if the system has no more to give."""
         if self._observer is None:
             observer = Observer()
             observer.start()

@@ -1,4 +1,4 @@
-"""The Presets in force: found in their folders, loaded, and loaded again when their files change."""
+"""The Presets in effect: found in their folders, loaded, and reloaded when their files change."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Presets:
     def refresh(self) -> None:
         try:
             found = find(self.layout)
-        except OSError:  # a mount that is dead for the moment: what is in force stays
+        except OSError:  # a mount that is dead for the moment: keep what is loaded
             return
         presets = {name: preset for name, preset in self.in_force.items() if name in found}
         errors = {name: error for name, error in self.errors.items() if name in found}
@@ -54,7 +54,7 @@ class Presets:
             if name in presets and name not in errors and self._seen.get(name) == self._stamps(name, path):
                 continue
             try:
-                file = self._stamps("", path)  # before it is read: what is written meanwhile is read again
+                file = self._stamps("", path)  # taken before it is read, so that a change in the meantime is noticed
                 preset = _load(name, path)
                 self._pictures[name] = [p.picture for p in preset.style]
                 pictures = self._stamps(name, path)[len(file) :]
@@ -64,7 +64,7 @@ class Presets:
             except _Unsettled:
                 self.unsettled.add(name)
             except (PresetError, PhotoError, ResultError, OSError) as e:
-                stays = " Its last good version stays in force." if name in presets else ""
+                stays = " Its last good version stays in effect." if name in presets else ""
                 errors[name] = " ".join(str(e).splitlines()) + stays
         pictures_of_all = {picture for pictures in self._pictures.values() for picture in pictures}
         in_folders = {str(path) for path in found.values() if path.suffix not in YAML}
@@ -72,7 +72,7 @@ class Presets:
         self.in_force, self.errors = dict(sorted(presets.items())), errors
 
     def why_not(self, name: str) -> str:
-        """The sentence for a name that is not in force."""
+        """The sentence that explains why there is no usable Preset of this name."""
         if name in self.errors or _near(name, self.in_force):
             return self.errors.get(name) or _unknown(name, self.in_force)
         return (
@@ -118,9 +118,9 @@ class _Unsettled(Exception):
 
 
 def _check_whole(picture: Path) -> None:
-    """Raises PresetError if the picture is cut off: once, by name, instead of in each Job."""
+    """Raises PresetError if the picture is cut off, so that the error appears once, by name, and not in each Job."""
     if picture.suffix.lower() not in READ_BY_PILLOW:
-        return  # the worker's decoders will tell
+        return  # the worker's decoders will report it
     try:
         small_picture(picture, DECODED, DECODED)
     except PhotoError as e:
@@ -128,8 +128,8 @@ def _check_whole(picture: Path) -> None:
 
 
 def find(layout: Layout) -> dict[str, Path]:
-    """The file of each Preset in force, by name: a YAML file in a folder of Presets, or else a picture named
-    ``style.*`` in a folder of the Root, which is a Preset with the defaults."""
+    """The file of each Preset, by name: a YAML file in a folder of Presets, or else a picture named ``style.*`` in a
+    folder in the Root, which is a Preset with the defaults."""
     found: dict[str, Path] = {}
     for picture in layout.root.glob("*/[sS]tyle.*"):
         folder = picture.parent.name

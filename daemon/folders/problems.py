@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 
 class Problems:
-    """``announce`` receives each sentence once. For the loop's thread alone."""
+    """``announce`` receives each sentence once. Use it only in the loop's thread."""
 
     def __init__(self, announce: Callable[[str], None]) -> None:
         self.announce = announce

@@ -47,8 +47,8 @@ class Pending:
 
 
 class Watcher:
-    """``announce`` receives the events, once the Ledger has what they tell. ``keep_alive`` is called again and again
-    during long work. ``adopt`` finds the Result that a photo already has, after the loss of a Ledger."""
+    """``announce`` receives each event once the Ledger has recorded it. ``keep_alive`` is called repeatedly during long
+    work. ``adopt`` finds the Result that a photo already has, after the loss of a Ledger."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Watcher:
         return bool(self.pending or self.presets.unsettled or self.notifications.arrived())
 
     def turn(self, layout: Layout, original: Original) -> None:
-        """Look, if it is time to. ``original``: what the settings say about photos that are done."""
+        """Scan, if it is time to. ``original``: what the settings say about photos that are done."""
         self.layout = layout
         now = time.monotonic()
         if now >= self._next_scan or (self.unfinished and now >= self._next_look):
@@ -171,7 +171,7 @@ class Watcher:
             )
 
     def _look_at(self, found: Found, preset: str) -> bool:
-        """Whether it has been still for long enough to be read now."""
+        """Whether the file has been unchanged for long enough to be read now."""
         before, now = self.pending.get(found.name), time.monotonic()
         if before is None or before.signature != found.signature:
             self.pending[found.name] = Pending(found.signature, now, WRITING)
@@ -182,8 +182,8 @@ class Watcher:
         return now - before.since >= SETTLE
 
     def _read(self, found: Found, preset: str) -> list[str | None]:
-        """The digest of a file that is complete, None if it cannot be read; nothing while it is not complete, or is
-        gone. Outside of any transaction: it can take long."""
+        """A list with the digest of a complete file, or with None if it cannot be read; empty while it is incomplete,
+        or if it is gone. Call this outside any transaction, because it can take a long time."""
         if time.monotonic() >= self._enter_until:
             return []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it vanished between two looks
@@ -213,13 +213,13 @@ class Watcher:
         events: list[Event],
         dropped_again: list[OriginalDue],
     ) -> None:
-        """Into the Ledger, if it is news."""
+        """Enter the file into the Ledger, if it is new or changed."""
         queue, path, recipe = self.ledger.queue, found.path, self.presets.in_force.get(preset)
         failure = Failure("kind", found.refusal) if found.refusal else self._failure(digest, preset)
         job = queue.add(path, preset, recipe, digest, found.signature, failure=failure)
         known = None if job is not None else queue.find(path, digest)
         if known is not None and known.state == "cancelling":
-            return  # look again when the worker has left it
+            return  # look again when the worker has stopped
         if known is not None and known.state == "done" and known.result is not None:
             if _is_gone(known.result):
                 job = queue.add(path, preset, recipe, digest, found.signature, failure=failure, again=True)
@@ -238,7 +238,7 @@ class Watcher:
         if preset not in self.presets.in_force:
             return Failure("preset", self.presets.why_not(preset))
         if digest is not None and self.ledger.photos.is_own_result(digest, preset):
-            sentence = f"It is a Result of {preset!r} itself: drop it, or the photo that it shows, into another Inbox."
+            sentence = f"It is a Result of {preset!r} itself: drop it, or the original photo, into another Inbox."
             return Failure("photo", sentence)
         return None
 
@@ -254,7 +254,7 @@ def _stray(names: list[str]) -> str | None:
 
 
 def _is_gone(path: Path) -> bool:
-    """No, if its folder is closed to us or its disk fails."""
+    """False if its folder is unreadable or its disk fails."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -19,7 +19,7 @@ says why.
 To make a style of your own, create a folder here and put a picture named
 style.jpg into it.
 
-See all styles on a photo of yours:  stylefolder sheet PHOTO
+See all styles on your own photo:    stylefolder sheet PHOTO
 See what is going on:                stylefolder status
 Find out what is wrong:              stylefolder doctor
 
@@ -31,5 +31,5 @@ def welcome(layout: Layout) -> None:
     """Once: a Root that has a Ledger is not new."""
     readme = layout.root / README
     if not layout.ledger_file.exists() and not readme.exists():
-        with contextlib.suppress(ResultError):  # a full or closed Root is reported by what matters more
+        with contextlib.suppress(ResultError):  # a full or read-only Root is reported elsewhere
             write_whole(readme, TEXT.encode())

@@ -47,7 +47,7 @@ class Database:
             return
         version = self.sql("PRAGMA user_version")[0][0]
         if version > VERSION:
-            raise LedgerNewer(f"A newer version of Stylefolder wrote the Ledger {self.path}: update this one.")
+            raise LedgerNewer(f"A newer version of Stylefolder wrote the Ledger {self.path}: update Stylefolder.")
         if 0 < version < FIRST_VERSION:
             raise LedgerOutdated(f"The Ledger {self.path} is from a version of Stylefolder that is too old to convert.")
         if version == 0 or self.sql("PRAGMA quick_check(1)")[0][0] != "ok":
@@ -70,11 +70,11 @@ class Database:
 
     def _error(self, e: sqlite3.Error) -> LedgerError:
         code = getattr(e, "sqlite_errorcode", 0)
-        # os.path.exists answers no for a dead mount, where Path.exists raises.
+        # os.path.exists returns False for a dead mount, where Path.exists raises.
         if isinstance(self.path, Path) and not os.path.exists(self.path):
             return LedgerGone(f"The Ledger {self.path} is gone.")
         if code & 0xFF in BUSY:
-            return LedgerBusy(f"Another program locks the Ledger {self.path}: close it, and work continues.")
+            return LedgerBusy(f"Another program locks the Ledger {self.path}: close that program, and work continues.")
         if code in FULL:
             return LedgerFull(f"The disk of the Ledger {self.path} is full: free some space, and work continues.")
         if code & 0xFF in DAMAGED:

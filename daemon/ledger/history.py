@@ -1,4 +1,4 @@
-"""What the Ledger tells: Jobs by number and state, how many there are, how long they took. Reads only."""
+"""Read-only queries of the Ledger: Jobs by number and state, how many there are, how long they took."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COPIED = 0.1  # seconds; a shorter Job was copied from a twin, and says nothing 
 
 @dataclass(frozen=True)
 class Throughput:
-    """The photos done in the last hour: how many, and the median and the 95th percentile of their seconds."""
+    """The photos done in the last hour: how many, and the median and 95th percentile of their durations in seconds."""
 
     done: int
     median: float | None
@@ -48,7 +48,7 @@ class History:
         return (job_of(row, self._paths) for row in rows)
 
     def ended_last(self, state: State, limit: int) -> list[Job]:
-        """The newest first. Of failures, the folders' only: whoever sent a photo knows."""
+        """The newest first. Failures are those of the folders only: whoever sent a photo already knows."""
         rows = self._sql(
             "SELECT * FROM jobs WHERE state = ? AND finished_at > 0 AND (state <> 'failed' OR source = 'folder')"
             " ORDER BY finished_at DESC LIMIT ?",
@@ -85,7 +85,7 @@ class History:
         return int(self._sql(f"SELECT count(*) FROM jobs WHERE state IN ({marks})", states)[0][0])
 
     def counts(self) -> dict[str, dict[State, int]]:
-        """How many Jobs of each Preset are in each state: the folders', and others while they wait and run."""
+        """How many Jobs of each Preset are in each state: all from folders, and others only while they wait or run."""
         found: dict[str, dict[State, int]] = {}
         for preset, state, n in self._sql(
             "SELECT preset, state, count(*) FROM jobs WHERE source = 'folder'"
@@ -95,7 +95,7 @@ class History:
         return found
 
     def done_since(self, midnight: float) -> dict[str, int]:
-        """How many of each Preset."""
+        """How many photos are done with each Preset."""
         rows = self._sql(
             "SELECT preset, count(*) FROM jobs WHERE finished_at > ? AND state = 'done' GROUP BY preset", (midnight,)
         )
@@ -104,7 +104,7 @@ class History:
     # Durations
 
     def typical_seconds(self, job: Job) -> float | None:
-        """The median of the last Jobs with the same recipe, size included. None if there are none."""
+        """The median duration of the last Jobs with the same recipe, size included. None if there are none."""
         rows = self._sql(
             "SELECT finished_at - started_at FROM jobs WHERE preset = ? AND state = 'done'"
             " AND recipe = (SELECT recipe FROM jobs WHERE id = ?) AND finished_at - started_at > ?"
@@ -114,7 +114,7 @@ class History:
         return statistics.median(row[0] for row in rows) if rows else None
 
     def seconds_by_preset(self) -> dict[str, float]:
-        """The mean of the last Jobs of each Preset that has Jobs in the queue."""
+        """The mean duration of the last Jobs of each Preset that has Jobs in the queue."""
         rows = self._sql(
             "SELECT preset, (SELECT avg(seconds) FROM (SELECT finished_at - started_at AS seconds FROM jobs"
             " WHERE preset = queued.preset AND state = 'done' ORDER BY id DESC LIMIT ?))"

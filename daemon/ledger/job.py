@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker needs to do a Job. ``signature``: the photo as it must still be when its turn comes. ``target``:
+    """What a worker needs to do a Job. ``signature``: the photo must still have it when its turn comes. ``target``:
     the Result's file if someone named one; it replaces whatever is there."""
 
     job: int
@@ -63,7 +63,7 @@ class Failure(NamedTuple):
 
 
 class OriginalDue(NamedTuple):
-    """A photo whose Result is done and that the settings say to move or trash. ``signature``: as it was when
+    """A photo whose Result is done and which the settings say to move or trash. ``signature``: the photo's when it was
     painted."""
 
     job: Job

@@ -16,7 +16,7 @@ from daemon.ledger.rows import StoredPaths
 
 
 class Ledger:
-    """``photos``: what is in the folders. ``queue``: the work to do. ``history``: reads for those who look on.
+    """``photos``: what is in the folders. ``queue``: the work to do. ``history``: read-only queries.
 
     For one thread at a time. ``path`` can be ``:memory:`` for Jobs that need not survive. Paths inside ``root`` are
     stored relative to it. ``new``: it was created just now. Opening it, and every call, raises a LedgerError if SQLite

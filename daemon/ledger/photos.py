@@ -1,4 +1,4 @@
-"""What is in the folders, as last seen, and whose Results have which names."""
+"""What is in the folders, as last seen, and which photo's Result has which name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Photos:
         self._paths = paths
 
     def signatures(self, preset: str) -> dict[str, Signature]:
-        """The photos that are present under a Preset, by whole path."""
+        """The photos that are present under a Preset, by absolute path."""
         rows = self._sql(
             "SELECT path, size, mtime_ns, ctime_ns, inode FROM photos WHERE preset = ? AND presence = 'present'",
             (os.fsencode(preset),),
@@ -37,7 +37,7 @@ class Photos:
         return {os.fsdecode(row[0]) for row in rows}
 
     def see(self, photo: Path, preset: str, signature: Signature, digest: str | None) -> None:
-        """The photo is there, and these are its bytes. A Result of the same bytes may be replaced again."""
+        """Record that the photo is there with these bytes. A Result of the same bytes may be replaced again."""
         key = self._paths.key(photo)
         self._sql(
             "INSERT INTO photos VALUES (?, ?, 'present', ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
@@ -51,7 +51,7 @@ class Photos:
         )
 
     def gone(self, photos: Iterable[str]) -> None:
-        """They were removed. If they come back, they are looked at again. The Results of what was there are kept:
+        """Record that the photos were removed. If they come back, they are checked again. Their Results are kept:
         another photo of the same name never replaces them."""
         with self._database.transaction():
             for photo in photos:
@@ -64,7 +64,7 @@ class Photos:
                 )
 
     def look_again(self, photo: Path) -> None:
-        """It changed, or vanished, before its Job's turn."""
+        """Check the photo again at the next scan: it changed, or vanished, before its Job's turn."""
         self._sql(
             "UPDATE photos SET presence = 'changed' WHERE path = ? AND presence = 'present'", (self._paths.key(photo),)
         )

@@ -46,8 +46,8 @@ class Queue:
     ) -> Job | None:
         """Queue a photo from a folder, or, with a ``failure``, record that it has failed.
 
-        Returns None if the same bytes under that name are known. What failed, was cancelled, or whose Result another
-        version of the photo replaced is queued again, so a touch is another try; with ``again``, what is done is as
+        Returns None if the same bytes under that name are known. A photo that failed, was cancelled, or whose Result
+        another version has replaced is queued again, so touching it retries it; with ``again``, one that is done is as
         well.
         """
         key = self._paths.key(photo)
@@ -60,7 +60,7 @@ class Queue:
                 (key, digest),
             )
             if known and known[0]["state"] == "cancelling":
-                return None  # the next scan sees it again, when the worker has left it
+                return None  # a later scan sees it again, once the worker has stopped
             self._photos.see(photo, preset, signature, digest)
             if known and not _is_worth_another_try(known[0], again):
                 self._sql(
@@ -146,7 +146,7 @@ class Queue:
     # Presets come and go
 
     def release(self, preset: Preset) -> None:
-        """A Preset of this name is in force: queue the Jobs that failed without one, and those that waited for it."""
+        """A Preset of this name is available: queue the Jobs that failed without one, and those that waited for it."""
         name = os.fsencode(preset.name)
         wanting = "preset = ? AND state = 'failed' AND blame = 'preset' AND source = 'folder'"
         if self._sql(f"SELECT 1 FROM jobs WHERE {wanting} LIMIT 1", (name,)):
@@ -175,11 +175,11 @@ class Queue:
     # Jobs run
 
     def has_queued(self) -> bool:
-        """Whether there is one to take. Not while paused."""
+        """Whether there is a Job to take. Always False while paused."""
         return bool(self._sql(f"SELECT 1 FROM jobs WHERE state = 'queued' AND {NOT_PAUSED} LIMIT 1"))
 
     def take(self) -> tuple[Job, Order] | None:
-        """The next queued Job, which is now running: what someone waits for, then the folders' oldest."""
+        """The next queued Job, which is now running: first what someone is waiting for, then the folders' oldest."""
         if not self.has_queued():
             return None  # without the cost of a write
         rows = self._sql(
@@ -211,7 +211,7 @@ class Queue:
     # Jobs end
 
     def finishing(self, job: Job, part: Path, result: Path, digest: str) -> None:
-        """Its Result is in the temporary file ``part`` and is about to be renamed to ``result``."""
+        """Record that the Job's Result is in the temporary file ``part`` and is about to be renamed to ``result``."""
         self._sql(
             "UPDATE jobs SET part = ?, result = ?, result_digest = ? WHERE id = ?",
             (self._paths.key(part), self._paths.key(result), digest, job.id),
@@ -226,8 +226,8 @@ class Queue:
         ]
 
     def done(self, job: Job, original: Original = "keep") -> Job:
-        """Its Result is in place, as ``finishing`` announced it, even if it was cancelled, or cancelled and queued
-        again, in the meantime. ``original``: what is still to be done with the photo."""
+        """Record that the Job's Result is in place, as ``finishing`` announced, even if the Job was cancelled, or
+        cancelled and queued again, in the meantime. ``original``: what is still to be done with the photo."""
         rows = self._sql(
             "UPDATE jobs SET state = 'done', part = NULL, blame = NULL, reason = NULL, original = ?, finished_at = ?,"
             " started_at = coalesce(started_at, ?) WHERE id = ? RETURNING *",
@@ -240,14 +240,14 @@ class Queue:
         return self._end(job, "failed", failure.blame, as_text(failure.reason))
 
     def dropped(self, job: Job, reason: str | None) -> Job | None:
-        """Cancelled by a person or, with a ``reason``, because the photo changed: then it is looked at again. Returns
-        None if the Job was queued again in the meantime."""
+        """Cancel a Job, for a person or, with a ``reason``, because the photo changed: then it is checked again.
+        Returns None if the Job was queued again in the meantime."""
         if reason is not None:
             self._photos.look_again(job.photo)
         return self._end(job, "cancelled", None, reason and as_text(reason))
 
     def _end(self, job: Job, state: str, blame: Blame | None, reason: str | None) -> Job | None:
-        """Without a Result."""
+        """End a Job without a Result."""
         rows = self._sql(
             "UPDATE jobs SET state = ?, blame = ?, reason = ?, part = NULL, result = NULL, result_digest = NULL,"
             " original = NULL, finished_at = ? WHERE id = ? AND state IN ('running', 'cancelling') RETURNING *",
@@ -256,8 +256,8 @@ class Queue:
         return self._job(rows[0]) if rows else None
 
     def put_back(self, job: Job, *, counts: bool = False) -> Job | None:
-        """Queue a running Job again, or cancel it if someone has asked for that. ``counts``: this start was an attempt,
-        not stopped by us. Returns None if the Job was queued again in the meantime."""
+        """Queue a running Job again, or cancel it if someone has asked for that. ``counts``: count this start as an
+        attempt, because we did not stop it. Returns None if the Job was queued again in the meantime."""
         rows = self._sql(
             "UPDATE jobs SET state = CASE state WHEN 'running' THEN 'queued' ELSE 'cancelled' END,"
             " finished_at = CASE state WHEN 'running' THEN NULL ELSE ? END, attempts = attempts - ?, started_at = NULL,"
@@ -268,8 +268,8 @@ class Queue:
         return self._job(rows[0]) if rows else None
 
     def recover(self) -> list[Job]:
-        """At the start. What was running at a crash is queued again, or has failed after MAX_ATTEMPTS crashes. What the
-        system was to blame for is queued again. What was leased is cancelled. Returns the Jobs that failed."""
+        """Call this at startup. A Job that was running at a crash is queued again, or fails after MAX_ATTEMPTS crashes.
+        Failures caused by the system are queued again. Leased Jobs are cancelled. Returns the Jobs that failed."""
         reason = f"It crashed Stylefolder {MAX_ATTEMPTS} times: try this photo alone with `stylefolder apply`."
         now = time.time()
         with self._database.transaction():

@@ -53,5 +53,5 @@ def order_of(row: Any, recipe: Preset, paths: StoredPaths) -> Order:
 
 
 def as_text(reason: str) -> str:
-    """SQLite's text is UTF-8. What a file name has besides becomes escapes."""
+    """SQLite's text is UTF-8. Bytes of a file name that are not UTF-8 become escapes."""
     return reason.encode("utf-8", "backslashreplace").decode()

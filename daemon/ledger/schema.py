@@ -1,7 +1,7 @@
 """The Ledger's tables, and the numbered migrations that bring an older Ledger to this version.
 
 Statements end in ``;`` and a newline. A migration runs in one transaction. To change a table: raise VERSION, change
-SCHEMA, and add ``MIGRATIONS[VERSION]``; `tests/daemon/ledger/test_migrations.py` holds both to the same outcome.
+SCHEMA, and add ``MIGRATIONS[VERSION]``; `tests/daemon/ledger/test_migrations.py` checks that both give the same tables.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ MAX_SQLITE_INTEGER = 2**63 - 1
 
 
 class Signature(NamedTuple):
-    """What shows, without reading a file, that it is still the one that was seen."""
+    """Shows, without reading a file, whether it is still the one that was seen."""
 
     size: int
     mtime_ns: int
@@ -20,7 +20,7 @@ class Signature(NamedTuple):
 
 
 def signature_of(stat: os.stat_result) -> Signature:
-    """Cut each number to SQLite's 63 bits: times can lie after the year 2262, and inodes can be hashes."""
+    """Cut each number to SQLite's 63 bits: times can be after the year 2262, and inodes can be hashes."""
     numbers = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     return Signature(*(number & MAX_SQLITE_INTEGER for number in numbers))
 

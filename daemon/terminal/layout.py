@@ -92,7 +92,7 @@ def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
     if not status.running:
         queued = sum(counts.get("queued", 0) for counts in status.inboxes.values())
         words = (
-            f"{queued} queued." if queued else f"Nothing to do: drop a photo into a folder of {printable(status.root)}."
+            f"{queued} queued." if queued else f"Nothing to do: drop a photo into a folder in {printable(status.root)}."
         )
         return [
             Text(row.plain.strip(), "dim")
@@ -125,14 +125,14 @@ def _one_running(
     if curve:
         best = min(
             loss for scale, loss in curve if scale == curve[-1][0]
-        )  # of this scale: the losses of two cannot be compared
+        )  # of this scale: losses of different scales cannot be compared
         sparks = sparkline([loss for _, loss in curve], max(8, min(40, width - 40)), glyphs)
         loss = Text.assemble("loss ", (sparks, "green"), f" {curve[-1][1]:.4g}, best {best:.4g}")
     return [first, bar, step, loss]
 
 
 def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> str:
-    """The values, thinned to the width, on a logarithmic scale: losses fall by powers."""
+    """The values, thinned to the width, on a logarithmic scale: losses fall by orders of magnitude."""
     many = -(-len(values) // width)
     logs = [math.log(max(v, 1e-30)) for v in values[::many]]
     low, high = min(logs), max(logs)
@@ -141,7 +141,7 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> 
 
 
 def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
-    """Its figures, and its name as far as there is space."""
+    """The device's figures, and as much of its name as fits."""
     device, gigabyte = status.device, 1e9
     ours, others, whole = (
         memory / gigabyte for memory in (device.memory_ours, device.memory_others, device.memory_total)

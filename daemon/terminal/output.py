@@ -46,8 +46,8 @@ def is_terminal(plain: bool, as_json: bool) -> bool:
 
 @contextlib.contextmanager
 def watch_view() -> Iterator[Show]:
-    """`watch`'s own: the status view in a thread, attached to this process's API as to any other daemon's. The last
-    warnings, which a view that is not attached yet cannot show, are printed when the terminal is free again."""
+    """The view for `watch`: the status view in a thread, attached to this process's API as to any other daemon's. The
+    last warnings, which a view that is not attached yet cannot show, are printed when the terminal is free again."""
     from daemon.api.client import Client, read_address
     from daemon.terminal.status_view import run_view
 
@@ -82,7 +82,7 @@ def watch_view() -> Iterator[Show]:
 
 
 def attached_view(client: Client) -> bool:
-    """`status`'s: until q or ctrl-C. Returns whether the daemon ended before."""
+    """The view for `status`, until the user presses q or Ctrl+C. Returns whether the daemon stopped first."""
     from daemon.terminal.status_view import run_view
 
     with stoppable() as stopped:
@@ -90,8 +90,7 @@ def attached_view(client: Client) -> bool:
 
 
 class _Plain:
-    """A line per event; failures and warnings go to standard error. A Job that is done shows its total loss on the
-    way."""
+    """A line per event; failures and warnings go to standard error. A finished Job shows how its total loss fell."""
 
     def __init__(self) -> None:
         self.device: str | None = None
@@ -116,7 +115,7 @@ class _Plain:
 
 
 def _losses(curve: Sequence[LossPoint]) -> str:
-    """Ten points. The losses of two scales cannot be compared, so they are set apart."""
+    """Ten points. Losses of different scales cannot be compared, so semicolons separate the scales."""
     points = dict.fromkeys([*curve[:: -(-len(curve) // 10)], curve[-1]])
     scales = dict.fromkeys(point.scale for point in points)
     parts = [

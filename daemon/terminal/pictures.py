@@ -1,5 +1,5 @@
 """A picture in a terminal: half blocks everywhere, two pixels to a character (its colour and its background's); finer
-with kitty's graphics protocol in terminals that know it (kitty, Ghostty, WezTerm, Konsole).
+with kitty's graphics protocol in terminals that support it (kitty, Ghostty, WezTerm, Konsole).
 
 https://sw.kovidgoyal.net/kitty/graphics-protocol/
 """
@@ -34,7 +34,7 @@ NO_PICTURE = f"\x1b_Ga=d,d=I,i={NUMBER},q=2\x1b\\"
 
 
 def half_blocks(picture: bytes | Path, columns: int, rows: int) -> list[Text]:
-    """As large as fits. Empty if the picture cannot be read: nothing is lost that is only shown."""
+    """As large as fits. Empty if the picture cannot be read, which does no harm: it is only for display."""
     small = _small(picture, columns, rows * 2)
     if small is None:
         return []
@@ -52,7 +52,7 @@ def half_blocks(picture: bytes | Path, columns: int, rows: int) -> list[Text]:
 
 
 def speaks_kitty(environ: Mapping[str, str]) -> bool:
-    """By the names of those terminals. A multiplexer in between does not pass pictures on."""
+    """Whether the terminal is one of those by name. A multiplexer in between does not pass pictures through."""
     if "TMUX" in environ or "STY" in environ:
         return False
     konsole = environ.get("KONSOLE_VERSION", "")
@@ -64,8 +64,8 @@ def speaks_kitty(environ: Mapping[str, str]) -> bool:
 
 
 def kitty_picture(picture: bytes | Path, columns: int, rows: int) -> tuple[list[Text], str]:
-    """The blank lines beneath it, and what draws it at the cursor. As large as fits; empty if the picture cannot be
-    read."""
+    """The blank lines to reserve for the picture, and the sequence that draws it at the cursor. As large as fits;
+    empty if the picture cannot be read."""
     small = _small(picture, columns * CELL, rows * 2 * CELL)
     if small is None:
         return [], ""
@@ -80,7 +80,7 @@ def kitty_picture(picture: bytes | Path, columns: int, rows: int) -> tuple[list[
 
 
 def open_picture(path: Path) -> bool:
-    """In the user's program for pictures, whose output stays out of our terminal. False if there is none."""
+    """Open it in the user's picture viewer, whose output stays out of our terminal. False if there is none."""
     if sys.platform == "win32":
         os.startfile(path)
         return True

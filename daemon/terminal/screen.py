@@ -98,7 +98,7 @@ def opened() -> Iterator[Screen]:
 
 @contextlib.contextmanager
 def keyboard() -> Iterator[Callable[[float], str]]:
-    """A function that waits at most so many seconds and returns the keys pressed, if any."""
+    """Yields a function that waits at most the given number of seconds and returns the keys pressed, if any."""
     try:
         import termios
         import tty

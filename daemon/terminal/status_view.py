@@ -26,7 +26,7 @@ from daemon.terminal.screen import Screen, keyboard, opened
 from stylecore.errors import StylefolderError
 
 DRAW_EVERY = 0.25  # seconds: 4 Hz at most
-ASK_EVERY = 2.0  # for what no event tells: the device's gauges, files that are not complete yet
+ASK_EVERY = 2.0  # for what no event reports: the device's gauges, files that are not complete yet
 SAID_FOR = 6.0
 PICTURE_EVERY = 3.0  # seconds: up to 60 kB each over ssh
 KEPT = 10_000  # events that wait to be drawn
@@ -63,7 +63,7 @@ class Reader:
 
 
 class Follower:
-    """What the view shows, from the Reader's events and the API's status. For the drawing thread alone."""
+    """What the view shows, from the Reader's events and the API's status. Use it only in the drawing thread."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -72,7 +72,7 @@ class Follower:
         self.curves: dict[int, list[tuple[int, float]]] = {}
         self.preview: bytes | Path | None = None
         self._asked = 0.0
-        self.stale = True  # something happened that only the status tells
+        self.stale = True  # something happened that only the status shows
 
     def refresh(self) -> None:
         """Take in what has happened, and ask for the status if it is stale or old."""
@@ -119,7 +119,8 @@ class Follower:
 
 
 def run_view(connect: Callable[[], Client], stopped: Callable[[], bool], leave: Callable[[], None]) -> bool:
-    """Until ``stopped``, the key q, which calls ``leave``, or the daemon's end. Returns whether the daemon ended."""
+    """Run until ``stopped``, until q is pressed, which calls ``leave``, or until the daemon stops. Returns whether it
+    did."""
     reader = Reader(connect)
     reader.start()
     reader.connected.wait(DRAW_EVERY)
@@ -143,7 +144,7 @@ class _View:
         self.kitty = speaks_kitty(os.environ)
         self._said, self._said_at = "", 0.0
         self._picture: Sequence[Text] = ()
-        self._graphic = ""  # draws the picture, if the terminal draws finer than by lines
+        self._graphic = ""  # draws the picture, if the terminal can draw finer than half blocks
         self._pictured: tuple[object, tuple[int, int]] = (None, (0, 0))  # what the picture shows, and how large
         self._pictured_at = 0.0
 
@@ -174,7 +175,7 @@ class _View:
             client.ask("POST", "/v1/resume")
             return "Resumed."
         client.ask("POST", "/v1/pause")
-        return "Paused. The running photo will finish, and no other starts. Press p to resume."
+        return "Paused. The running photo will finish, but no other will start. Press p to resume."
 
     def _cancel(self, client: Client, status: StatusOut) -> str:
         if not status.running:
@@ -193,7 +194,7 @@ class _View:
             return "Nothing is done yet."
         if open_picture(newest):
             return f"Opening {name_of(str(newest))}."
-        return f"No program here opens pictures. The Result is {printable(newest)}."
+        return f"No picture viewer was found. The Result is {printable(newest)}."
 
     def _scene(self, width: int, height: int) -> Scene:
         follower, now = self.follower, time.monotonic()

@@ -1,1 +1,1 @@
-"""A file to a Photo, a Result to a file: formats, colour, metadata."""
+"""Turns files into Photos and Results into files: formats, colour, metadata."""

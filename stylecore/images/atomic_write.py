@@ -80,7 +80,7 @@ def clear_parts(folder: Path) -> None:
 
 
 def _has_a_writer(part: Path) -> bool:
-    """Whether the process that its name tells still lives. A younger process has only inherited the number."""
+    """Whether the process that its name gives is still running. A newer process has only reused the number."""
     number = part.name.removeprefix(PART_PREFIX).partition("-")[0]
     try:
         return number.isdecimal() and psutil.Process(int(number)).create_time() <= part.stat().st_mtime + CLOCKS
@@ -111,7 +111,7 @@ def _rename_to_nothing(part: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """If the system can: it may refuse to open a folder, or to sync one, and the file has its name already."""
+    """Sync the folder if the system can. It may refuse to open or sync one, but the file already has its name."""
     with contextlib.suppress(OSError):
         fd = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Image files to Photos: with Pillow, with tifffile for TIFF of 8 and 16 bits, with rawpy for cameras' RAW."""
+"""Image files to Photos: with Pillow, with tifffile for TIFF of 8 and 16 bits, with rawpy for camera RAW."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _split(path: Path, image: Image.Image) -> tuple[Pixels, Pixels | None]:
     if image.mode == "CMYK":
         return np.asarray(image), None
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise PhotoError(f"{path.name} has pixels of the kind {image.mode!r}, which cannot be read: save it as RGB.")
+        raise PhotoError(f"{path.name} has the pixel mode {image.mode!r}, which is not supported: save it as RGB.")
     return split_samples(np.asarray(image))
 
 
@@ -207,8 +207,7 @@ def _check_end(path: Path) -> None:
             if tail:
                 if not (tail.endswith(b"\xff\xd9") or (len(tail) == 1 and tail == b"\xd9")):
                     raise PhotoError(
-                        f"{path.name} was not copied to its end (the last part is empty): copy it again from where it "
-                        "came."
+                        f"{path.name} was not copied completely (the end is empty): copy it again from the original."
                     )
                 return
             end = start
@@ -221,8 +220,8 @@ def _load_samples(path: Path, max_pixels: int) -> Photo:
         raise PhotoError(f"{path.name} holds no samples that can be read ({e}).") from e
     if samples.dtype not in (np.uint8, np.uint16) or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
         raise PhotoError(
-            f"{path.name} holds {samples.dtype} of the shape {samples.shape}, where (height, width, 1 to 4) of 8 or "
-            "16 bits is read."
+            f"{path.name} holds {samples.dtype} of the shape {samples.shape}; it must hold (height, width, 1 to 4) "
+            "of 8 or 16 bits."
         )
     _check_size(path, samples.shape[1], samples.shape[0], max_pixels)
     raw, alpha = split_samples(np.array(samples))  # (height, width, 1 or 3), (height, width) or None
@@ -265,7 +264,7 @@ def _check_still(path: Path, image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format in ("GIF", "PNG", "WEBP", "AVIF"):
         raise PhotoError(
-            f"{path.name} is animated ({frames} frames): save the frame that you want as a picture of its own."
+            f"{path.name} is animated ({frames} frames): save the frame that you want as a separate picture."
         )
 
 

@@ -79,14 +79,14 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
     width, height = result.size
     if max(width, height) > LARGEST_EDGE.get(kind, 1 << 30):
         raise EncodeError(
-            f"{kind} holds {LARGEST_EDGE[kind]} pixels a side, not {width} x {height}: choose tiff or png."
+            f"{kind} can hold {LARGEST_EDGE[kind]} pixels per side, not {width} x {height}: choose tiff or png."
         )
     photo, notes = result.photo, []
     pixels, alpha = result.pixels, photo.alpha
     if photo.profile:
         pixels = icc.from_srgb(pixels, photo.profile)
     if pixels.dtype == np.uint16 and kind not in SIXTEEN_BITS:
-        notes.append(f"{kind} holds 8 bits a channel, so 16 bits were reduced to 8.")
+        notes.append(f"{kind} holds 8 bits per channel, so 16 bits were reduced to 8.")
         pixels, alpha = _to_8_bits(pixels), None if alpha is None else _to_8_bits(alpha)
     if alpha is not None and kind == "jpeg":
         notes.append("jpeg has no transparency, so transparent areas became white.")
@@ -114,9 +114,9 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
 
 
 def _fitting_jpeg(block: bytes | None, xmp: bytes | None, notes: list[str]) -> tuple[bytes | None, bytes | None]:
-    """EXIF and XMP as far as a JPEG's segments hold them. Adds to the ``notes`` what was left out."""
+    """As much of the EXIF and XMP as a JPEG's segments can hold. Adds what was left out to ``notes``."""
     if block and len(block) > JPEG_SEGMENT:
-        notes.append("Its maker's notes are larger than a JPEG can hold and were left out.")
+        notes.append("Its maker notes are larger than a JPEG can hold and were left out.")
         block = exif.from_tiff(io.BytesIO(block), makers_notes=False)
     if block and len(block) > JPEG_SEGMENT:
         notes.append("Its EXIF is larger than a JPEG can hold and was left out.")
@@ -141,7 +141,7 @@ def _thumbnail(result: Result) -> Callable[[], Image.Image]:
 
 
 def _corrected_xmp(packet: bytes, width: int, height: int) -> bytes:
-    """Correct orientation and dimensions in an XMP packet, be they attributes or elements, and remove a thumbnail."""
+    """Correct orientation and dimensions in an XMP packet, as attributes or elements, and remove a thumbnail."""
     for name, value in (
         ("tiff:Orientation", 1), ("tiff:ImageWidth", width), ("tiff:ImageLength", height),
         ("exif:PixelXDimension", width), ("exif:PixelYDimension", height),

@@ -1,7 +1,7 @@
 """EXIF as it is in a file: a small TIFF structure (CIPA DC-008, TIFF 6.0), and what a Result must change in it.
 
 A block begins with ``II*\\0`` or ``MM\\0*``. ``corrected`` patches values in place, so that every offset stays right,
-even those inside a maker's notes. ``from_tiff`` and ``append_to_tiff`` carry EXIF between a block and a TIFF file,
+even those inside maker notes. ``from_tiff`` and ``append_to_tiff`` carry EXIF between a block and a TIFF file,
 whose directories must be rewritten.
 """
 

@@ -1,4 +1,4 @@
-"""File formats: by which suffixes we know them, and what each can hold."""
+"""File formats: the suffixes by which we recognise them, and what each can hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXTENSIONS = {
 """The formats of Results. npy: bare samples, for those who sent bare samples."""
 
 PICTURE_SUFFIXES = tuple(sorted({*EXTENSIONS.values(), *ONE_SUFFIX, ".gif", ".bmp", *RAW_SUFFIXES} - {".npy"}))
-"""Of all pictures that are read, lower case."""
+"""The suffixes of all pictures that can be read, in lower case."""
 
 READ_ONLY = {"raw": "jpeg", "gif": "png", "bmp": "png"}
 """Formats that are read but not written, each with the format of its Results."""

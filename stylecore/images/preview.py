@@ -1,4 +1,4 @@
-"""A picture decoded small, to look at. Needs Pillow alone, so that a view starts fast."""
+"""A small version of a picture, for display. Needs only Pillow, so that a view starts fast."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 400_000_000  # as large as a Photo may be
 DECODER_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError, struct.error)
-"""What Pillow and its plug-ins raise for damaged files, beside OSError."""
+"""What Pillow and its plug-ins raise for damaged files, besides OSError."""
 
 _pillows_limit = threading.RLock()
 
 
 def small_picture(source: bytes | Path, width: int, height: int) -> PillowImage:
-    """The picture within ``width`` x ``height`` pixels, RGB. Raises PhotoError if Pillow cannot read it to its end."""
+    """The picture within ``width`` x ``height`` pixels, RGB. Raises PhotoError if Pillow cannot read all of it."""
     from PIL import Image
 
     try:

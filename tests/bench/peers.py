@@ -1,4 +1,4 @@
-"""What the optimiser is measured against: the package pastiche, and the textbook's loop. Same pictures, same sizes."""
+"""What the optimiser is measured against: the package pastiche, and a textbook loop. Same pictures, same sizes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Pastiche:
 
 
 def as_pastiche(preset: Preset, device: Device, long_edge: int) -> Preset:
-    """Its objective in our words: 0.01 mean (F - P)^2 + sum over layers of 10 / N^2 mean (G / M - A / M)^2."""
+    """Pastiche's objective in our terms: 0.01 mean (F - P)^2 + sum over layers of 10 / N^2 mean (G / M - A / M)^2."""
     network = load_network("oxford", device)
     layers = ("relu4_2", *LAYERS)
     found = style_targets(network, preset.style, preset.digest, long_edge, layers)
@@ -75,7 +75,7 @@ def as_pastiche(preset: Preset, device: Device, long_edge: int) -> Preset:
 
 
 class Textbook:
-    """The article's loop: float32, eager, autograd through everything, Adam or torch's L-BFGS."""
+    """The paper's loop: float32, eager, autograd through everything, Adam or torch's L-BFGS."""
 
     def __init__(self, photo: Path, style: Path, size: tuple[int, int], optimiser: str, device: Device) -> None:
         exact = Device(device.torch, torch.float32, device.words)
@@ -120,7 +120,7 @@ def ours(preset: Preset, photo: Path, size: tuple[int, int], optimiser: str, dev
 
 
 def scores(picture: Tensor, photo: Tensor, style: Tensor, device: Device) -> tuple[float, float, float]:
-    """colour: sliced Wasserstein distance of the RGB clouds, 64 directions, of 255; rel: mean over layers of
+    """colour: sliced Wasserstein distance between the RGB clouds, 64 directions, of 255; rel: mean over layers of
     |G - Gs|^2 / |Gs|^2; edges: correlation of the luminance gradients' magnitude. All pictures (1, 3, h, w) in 0..1."""
     exact = Device(device.torch, torch.float32, device.words)
     network = load_network("oxford", exact)

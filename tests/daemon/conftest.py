@@ -1,4 +1,4 @@
-"""Fixtures: a daemon of one's own, or one that many tests share."""
+"""Fixtures: a separate daemon for one test, or one that many tests share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One that runs for many tests; each has a preset, and so an Inbox, of its own."""
+    """A daemon that many tests share. Each test has its own preset, and so its own Inbox."""
     folder = tmp_path_factory.mktemp("shared")
     (folder / "home").mkdir()
     made = Daemon(folder / "Root", folder / "home")
@@ -43,7 +43,7 @@ def fast() -> str:
 
 @pytest.fixture
 def slow(fast: str) -> str:
-    """So many steps that a test may interfere."""
+    """Enough steps for a test to interfere."""
     return fast.replace("steps: 1", "steps: 5000")
 
 

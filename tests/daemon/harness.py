@@ -1,4 +1,4 @@
-"""A daemon as its users run it: a process over a real Root, with a home of its own."""
+"""A daemon as its users run it: a process over a real Root, with its own home folder."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ STYLEFOLDER = [sys.executable, "-m", "daemon"]
 
 
 NAMESPACES = subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True).returncode == 0
-namespaces = pytest.mark.skipif(not NAMESPACES, reason="this machine gives its users no namespaces (unshare)")
+namespaces = pytest.mark.skipif(not NAMESPACES, reason="this machine does not allow user namespaces (unshare)")
 
 
 @dataclass
 class Daemon:
-    """``stylefolder watch`` over ``root``, perhaps in a shell of its own (``before``: what wraps the command)."""
+    """``stylefolder watch`` over ``root``. ``before``: a command that wraps it, such as a shell."""
 
     root: Path
     home: Path
@@ -53,11 +53,11 @@ class Daemon:
         }
 
     def preset(self, name: str, text: str) -> Path:
-        """A preset of the Root's own, with its Inbox, which is returned."""
+        """Create a preset in the Root, with its Inbox. Returns the Inbox."""
         (self.root / "presets").mkdir(parents=True, exist_ok=True)
         part = self.home / f"{name}.yaml"
         part.write_text(text)
-        part.rename(self.root / "presets" / part.name)  # at once: a running daemon reads it whole
+        part.rename(self.root / "presets" / part.name)  # atomic: a running daemon never reads half of it
         (self.root / name).mkdir(exist_ok=True)
         return self.root / name
 
@@ -67,7 +67,7 @@ class Daemon:
         path.write_text(text)
 
     def start(self, *more: str) -> Daemon:
-        """And wait until its API answers."""
+        """Start the daemon, and wait until its API answers."""
         self.output = (self.home / "output").open("ab")
         command = [*self.before, *STYLEFOLDER, "watch", str(self.root), "--json", *more]
         self.process = subprocess.Popen(command, env=self.environment, stdout=self.output, stderr=self.output)
@@ -104,7 +104,7 @@ class Daemon:
         return (self.home / "output").read_text()
 
     def jobs(self, where: str = "1") -> list[sqlite3.Row]:
-        """Rows of the Ledger, read by another process's eyes."""
+        """Rows of the Ledger, read from another process."""
         return self._rows(f"SELECT * FROM jobs WHERE {where} ORDER BY id")
 
     def _rows(self, statement: str) -> list[sqlite3.Row]:

@@ -1,4 +1,4 @@
-"""The documents tell the truth: tests that they name exist, and all fault tests are named; so are their tiers."""
+"""The documents tell the truth: the tests that they name exist, and every fault test is named with its tier."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_reliability_names_each_fault_test() -> None:
 
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-FILL = {"PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml"}  # words in capitals stand for something
-LASTING = ("watch", "status", "status --json")  # until they are asked to end
+FILL = {"PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml"}  # placeholders
+LASTING = ("watch", "status", "status --json")  # these run until they are stopped
 
 
 def commands() -> dict[str, Path]:
-    """Each with a document that has it: in a block, at a line's beginning, or between backquotes."""
+    """Each command, with a document that has it: in a block, at the start of a line, or between backticks."""
     found: dict[str, Path] = {}
     for document in DOCUMENTS:
         text = document.read_text()
@@ -84,8 +84,8 @@ def test_the_settings_in_the_readme_are_the_defaults() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_every_command_in_the_documents_runs(daemon: Daemon, fast: str, cat: Image.Image) -> None:
-    """In a home of its own; quick presets stand for those that ship. A daemon runs meanwhile, but for the commands that
-    are one."""
+    """In a separate home folder, with quick presets in place of the shipped ones. A daemon runs in the meantime, except
+    for the commands that start one."""
     home = daemon.home
     daemon.root = home / "Pictures" / "Stylefolder"
     inbox = daemon.preset("oil", fast)
@@ -94,7 +94,7 @@ def test_every_command_in_the_documents_runs(daemon: Daemon, fast: str, cat: Ima
     for name in ("photo.jpg", "picture.jpg"):
         cat.resize((150, 100)).save(home / name)
     (home / "mine.yaml").write_text(fast)
-    (home / "config" / "GIMP" / "3.0").mkdir(parents=True)  # of a GIMP started once
+    (home / "config" / "GIMP" / "3.0").mkdir(parents=True)  # as if GIMP had been started once
     tools = home / "bin"
     tools.mkdir()
     for tool in ("systemctl", "editor"):

@@ -21,7 +21,7 @@ from tests.harness import HANG, REPOSITORY, wait_for
 
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
-    """An environment in which nothing of the real user is touched."""
+    """An environment that touches nothing of the real user's."""
     folder = tmp_path / "home"
     folder.mkdir()
     return {
@@ -35,7 +35,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def root(tmp_path: Path, quick_yaml: str) -> Path:
-    """A Root with a preset `quick` of its own."""
+    """A Root with its own preset, `quick`."""
     folder = tmp_path / "Root"
     (folder / "presets").mkdir(parents=True)
     (folder / "quick").mkdir()
@@ -95,19 +95,19 @@ def test_once_over_good_and_bad_files(root: Path, home: dict[str, str], small: I
     for name in ("words.jpg", "empty.png", "cut.jpg", "lost.png", "styleless.png"):
         assert f"{name}: failed." in done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stdout.count("Painting on ") == 1, "what was chosen is said once"
+    assert done.stdout.count("Painting on ") == 1, "the chosen device is named once"
     assert {p: p.read_bytes() for p in before} == before, "photos are never changed"
     assert left_over(root) == []
 
     again = run(home, "watch", root, "--once", "--plain")
     assert again.returncode == 0
-    assert "begun" not in again.stdout, "nothing is computed twice"
+    assert "started with" not in again.stdout, "nothing is computed twice"
 
 
 def test_a_folder_with_a_style_picture_is_a_preset(
     root: Path, home: dict[str, str], small: Image.Image, tmp_path: Path
 ) -> None:
-    """With the defaults; the picture itself is no photo."""
+    """With the defaults; the picture itself is not taken for a photo."""
     mine = root / "Grandma's garden"
     mine.mkdir()
     shutil.copyfile(REPOSITORY / "presets" / "styles" / "gouache.jpg", mine / "style.JPG")
@@ -256,7 +256,7 @@ def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Im
         home, "apply", tmp_path / "other" / "a.png", "--preset", tmp_path / "quick.yaml", "-o", tmp_path / "out"
     )
     assert second.returncode == 0
-    assert (tmp_path / "out" / "a-quick-2.png").exists(), "nothing that is there is overwritten"
+    assert (tmp_path / "out" / "a-quick-2.png").exists(), "no existing file is overwritten"
     results = [json.loads(line)["job"]["result"] for line in done.stdout.splitlines() if '"JobDone"' in line]
     assert [Path(r).name for r in results] == ["a-quick.png", "b-quick.jpg"]
     one = run(
@@ -365,7 +365,7 @@ def test_help_needs_no_torch(home: dict[str, str]) -> None:
 def test_24_megapixels_upright_with_gps_and_profile_in_3_gb(
     home: dict[str, str], tmp_path: Path, cat: Image.Image, quick_yaml: str
 ) -> None:
-    """A camera's JPEG on its side, with GPS and Adobe RGB, through `apply`; the memory is the worker's largest."""
+    """A camera's JPEG on its side, with GPS and Adobe RGB, through `apply`; the memory is the worker's peak."""
     from PIL import ExifTags
 
     from tests.stylecore.images.photos import adobe_rgb, rich_exif

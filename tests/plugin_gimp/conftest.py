@@ -13,7 +13,7 @@ from tests.plugin_gimp.harness import FAST, Gimp, make
 
 @pytest.fixture(scope="session")
 def gimp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gimp]:
-    """With a daemon: presets `one` (a step), `nothing` (strength 0), `long`."""
+    """With a daemon: presets `one` (one step), `nothing` (strength 0), `long`."""
     made = make(tmp_path_factory.mktemp("gimp"))
     made.daemon.preset("one", FAST)
     made.daemon.preset("nothing", FAST + "strength: 0\n")
@@ -27,7 +27,7 @@ def gimp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gimp]:
 
 @pytest.fixture
 def lonely(tmp_path: Path) -> Gimp:
-    """One of its own, without a daemon."""
+    """A separate GIMP, without a daemon."""
     return make(tmp_path)
 
 

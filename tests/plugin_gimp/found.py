@@ -12,7 +12,7 @@ PROGRAMS = ("gimp-console-3.0", "gimp-console-3.2", "gimp-console-3", "gimp-cons
 
 @functools.lru_cache
 def console() -> list[str] | None:
-    """How GIMP 3 is started here, without a window; STYLEFOLDER_GIMP names a launcher. None where there is none."""
+    """The command for GIMP 3 without a window; STYLEFOLDER_GIMP can name a launcher. None if there is no GIMP 3."""
     launcher = [os.environ["STYLEFOLDER_GIMP"]] if os.environ.get("STYLEFOLDER_GIMP") else []
     for program in PROGRAMS:
         if launcher or shutil.which(program):

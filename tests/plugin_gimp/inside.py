@@ -1,4 +1,4 @@
-"""Runs within GIMP, before each scenario: images to try on, the call of our procedure, and what came of it."""
+"""Runs inside GIMP before each scenario: makes test images, calls our procedure, and records the outcome."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def add_layer(
 
 
 def style(image: Gimp.Image, layers: list[Gimp.Layer], preset: str, **wanted: Any) -> tuple[str, str]:
-    """The status and the error's sentence."""
+    """Returns the status and the error message."""
     config = PROCEDURE.create_config()
     config.set_property("image", image)
     config.set_core_object_array("drawables", layers)
@@ -75,7 +75,7 @@ def samples(layer: Gimp.Layer, kind: str = "R'G'B'A u16") -> array.array[int]:
 
 
 def difference(a: Gimp.Layer, b: Gimp.Layer, kind: str = "R'G'B'A u16") -> float:
-    """The largest, of all samples, 0..255; what is wholly transparent has no colour."""
+    """The largest difference of any sample, 0..255; the colour of fully transparent pixels does not count."""
     x, y = samples(a, kind), samples(b, kind)
     if len(x) != len(y):
         return 999

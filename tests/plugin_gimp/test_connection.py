@@ -24,7 +24,7 @@ LONG = """
 
 
 def plug_ins(gimp: Gimp) -> list[psutil.Process]:
-    """The processes of our plug-in, of this GIMP."""
+    """The processes of our plug-in in this GIMP."""
     return [p for p in psutil.process_iter() if str(gimp.plug_in / "stylefolder.py") in _words(p)]
 
 
@@ -46,7 +46,7 @@ def _words(process: psutil.Process) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["plug-in", "GIMP"])
 def test_cancel_stops_this_job_and_no_other(gimp: Gimp, who: str, small: Image.Image) -> None:
-    """GIMP's Cancel kills the plug-in; GIMP's own end leaves it without anyone to speak to."""
+    """GIMP's Cancel kills the plug-in; if GIMP itself dies, the plug-in has nobody left to talk to."""
     process = gimp.start(LONG)
     job = wait_for(gimp.daemon.running)["job"]["id"]
     small.rotate(1 if who == "GIMP" else 2).save(gimp.daemon.home / "other.png")
@@ -83,7 +83,7 @@ def test_the_daemon_is_killed_in_mid_job(lonely: Gimp) -> None:
     }
     lonely.daemon.start()
     wait_for(
-        lambda: [row["state"] for row in lonely.daemon.jobs()] == ["cancelled"], why="nobody waits for it any more"
+        lambda: [row["state"] for row in lonely.daemon.jobs()] == ["cancelled"], why="for the stale Job to be cancelled"
     )
     lonely.daemon.stop()
 
@@ -97,11 +97,11 @@ ONE = """
 
 @pytest.fixture
 def with_preset(lonely: Gimp) -> Iterator[Gimp]:
-    """The preset `one` in the user's own folder; what was started is ended."""
+    """The preset `one` is in the user's own folder; a daemon that was started is stopped at the end."""
     folder = lonely.daemon.home / "config" / "stylefolder" / "presets"
     folder.mkdir(parents=True)
     (folder / "one.yaml").write_text(FAST)
-    if os.environ.get("STYLEFOLDER_GIMP"):  # in a root of its own, where this machine's files are under /host
+    if os.environ.get("STYLEFOLDER_GIMP"):  # GIMP runs in a separate root, where this machine's files are under /host
         path = lonely.plug_in / "command.json"
         found = json.loads(path.read_text())
         path.write_text(json.dumps({**found, "command": ["/usr/sbin/chroot", "/host", *found["command"]]}))
@@ -119,7 +119,7 @@ def test_no_daemon_runs_so_one_is_started(with_preset: Gimp) -> None:
     assert address is not None
     assert psutil.pid_exists(address.pid), "it stays"
     assert Path(address.root) == gimp.daemon.home / "Pictures" / "Stylefolder"
-    os.kill(address.pid, signal.SIGKILL)  # and what it leaves does not mislead
+    os.kill(address.pid, signal.SIGKILL)  # and its leftover address file does not mislead the plug-in
     assert gimp.run(ONE) == {"status": ["success", ""], "layers": 2}
 
 
@@ -247,7 +247,7 @@ def test_a_second_layer_that_fails_leaves_nothing_of_the_first(lonely: Gimp) -> 
             OUTCOME["layers"] = len(image.get_layers())
         """)
         assert found["status"][0] == "execution-error"
-        assert "more than 1 MB" in found["status"][1]
+        assert "larger than 1 MB" in found["status"][1]
         assert found["layers"] == 2
         assert [row["state"] for row in daemon.jobs()] == ["done"], "the first was painted"
         wait_for(lambda: not list((daemon.root / ".stylefolder" / "spool").iterdir()))

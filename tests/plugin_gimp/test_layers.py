@@ -12,7 +12,7 @@ from tests.plugin_gimp.harness import Gimp
 @pytest.mark.parametrize("kind", ["RGB", "GRAY"])
 @pytest.mark.parametrize("precision", ["U8_NON_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR"])
 def test_every_type_comes_back_as_it_was(gimp: Gimp, kind: str, precision: str) -> None:
-    """Through a preset of strength 0: the same to 1/255."""
+    """With a preset of strength 0, the same to within 1/255."""
     found = gimp.run(f"""
         for alpha in (False, True):
             image = new_image(kind={kind!r}, precision={precision!r})
@@ -154,7 +154,7 @@ def test_filters_that_are_not_applied_yet(gimp: Gimp) -> None:
     assert found["difference"] <= 1
     assert found["inverted"] > 100
     assert found["filters"] == 1
-    assert found["images"] == 1, "no other image stays"
+    assert found["images"] == 1, "no other image is left behind"
 
 
 def test_several_layers_and_one_undo(gimp: Gimp) -> None:

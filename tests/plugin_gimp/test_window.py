@@ -1,4 +1,4 @@
-"""GIMP with its window, on a virtual screen: the dialog opened, looked at (`build/gimp-*.png`), confirmed, left."""
+"""GIMP with its window, on a virtual screen: open, capture (`build/gimp-*.png`), confirm and cancel the dialog."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Screen:
 
 @contextlib.contextmanager
 def a_screen(gimp: Gimp, folder: Path) -> Iterator[Screen]:
-    """An X server of its own while the context lasts, and the GIMP on it."""
+    """A separate X server while the context lasts, with GIMP on it."""
     launcher = gimp.command[:-1]
     number = f":{20 + os.getpid() % 1000}"
     xvfb = subprocess.Popen(
@@ -128,7 +128,7 @@ def a_screen(gimp: Gimp, folder: Path) -> Iterator[Screen]:
 @pytest.fixture
 def screen(gimp: Gimp, tmp_path: Path) -> Iterator[Screen]:
     if len(gimp.command) == 1 and not all(map(shutil.which, ("Xvfb", "xdotool"))):
-        pytest.skip("there is no Xvfb and xdotool here")
+        pytest.skip("Xvfb or xdotool is not installed")
     with a_screen(gimp, tmp_path) as made:
         yield made
 
@@ -141,7 +141,7 @@ def test_the_dialog(screen: Screen, photographs: Path, key: str) -> None:
     screen.dialog()
     picture = screen.keep_picture(REPOSITORY / "build" / "gimp-dialog.png")
     assert len(picture.resize((200, 130)).getcolors(30_000) or []) > 500, (
-        "something is drawn, the style's picture among it"
+        "something is drawn, including the style's picture"
     )
     screen.xdotool("key", key)
     wait_for((screen.gimp.directory / "outcome.json").exists)

@@ -27,7 +27,7 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_photo_itself_comes_back_sharper_than_by_bicubic(cat: Image.Image) -> None:
-    """Painting = the small photo: what guided enlarging gives must be far nearer to the photo than plain enlarging."""
+    """If the painting is the small photo, guided enlarging must come much closer to the photo than plain enlarging."""
     photo = Photo(Path("cat.png"), np.asarray(cat), "png")
     small = photo.resized(90, 60)
     assert error(enlarged(small, photo), photo.pixels) < 0.25 * error(enlarged(small, photo, detail=0), photo.pixels)
@@ -76,7 +76,7 @@ def test_bands_join_without_a_seam(photo: Photo, monkeypatch: pytest.MonkeyPatch
 
 
 def test_memory_of_24_megapixels() -> None:
-    """Beside photo and Result, under 60 bytes a pixel; NumPy tells tracemalloc of its arrays."""
+    """Besides photo and Result, less than 60 bytes per pixel; NumPy reports its arrays to tracemalloc."""
     photo = Photo(Path("large.png"), np.zeros((4000, 6000, 3), np.uint8), "png")
     tracemalloc.start()
     enlarged(photo.resized(384, 256), photo)
@@ -100,7 +100,7 @@ def test_soft_transparent_edges_keep_their_colour(detail: float) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 300_000), (300_000, 1)])
 def test_a_very_thin_picture_takes_no_more_memory(shape: tuple[int, int]) -> None:
-    """Its painting is thicker than it is: 32 pixels at least."""
+    """Its painting is thicker than the photo itself: at least 32 pixels."""
     photo = Photo(Path("thin.png"), np.zeros((*shape, 3), np.uint8), "png")
     painting = np.zeros((max(32, shape[0] // 1000), max(32, shape[1] // 1000), 3))
     tracemalloc.start()

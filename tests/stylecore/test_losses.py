@@ -83,7 +83,7 @@ def test_the_gradient_is_the_numerical_one(features: Tensor, other: Tensor, stat
 
 
 def test_wasserstein_of_maps_that_are_silent(features: Tensor) -> None:
-    """Matrices without full rank, as a grey picture has them, or a dead map: no NaN, in float32."""
+    """Matrices without full rank, as for a grey picture or a dead map, give no NaN in float32."""
     dead = features.clone()
     dead[:, 3:] = 0
     for a, b in ((dead, features), (features, dead), (dead, dead)):
@@ -114,7 +114,7 @@ def test_channels_last_gives_the_same(features: Tensor) -> None:
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 def test_wasserstein_of_a_single_colour(kind: torch.dtype) -> None:
-    """The network's own features of it, whose eigenvalues are all alike: for these float32 may find none."""
+    """The network's features of one colour, whose eigenvalues are all alike: float32 may not find any."""
     device = Device(torch.device("cpu"), kind, "CPU")
     picture = torch.tensor([0.8, 0.3, 0.1]).reshape(1, 3, 1, 1).expand(1, 3, 72, 96).contiguous()
     found = load_network("oxford", device)(picture, ("relu3_1", "relu4_1", "relu5_1"))

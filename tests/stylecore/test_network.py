@@ -60,8 +60,8 @@ def test_oxford_weights_expect_bgr_less_the_mean(network: Network, picture: torc
 
 
 def test_the_network_sees_a_cat(network: Network, cat: Image.Image) -> None:
-    """Features of a photograph and of its mirror image are nearer than those of noise: the weights are the real
-    ones."""
+    """Features of a photograph and of its mirror image are closer to each other than to those of noise: the
+    weights are the real ones."""
     import numpy as np
 
     def features(pixels: np.ndarray) -> torch.Tensor:

@@ -50,7 +50,7 @@ def test_pixels_stay_in_range_after_every_step(kind: type[Lbfgs | Adam]) -> None
 @pytest.mark.parametrize("kind", [Lbfgs, Adam])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 1e9])
 def test_a_bad_step_is_taken_back(kind: type[Lbfgs | Adam], bad: float) -> None:
-    """Every fourth evaluation goes wrong; the picture stays one whose loss is known, and the way goes on down."""
+    """Every fourth evaluation goes wrong; the picture is always one whose loss is known, and the loss keeps falling."""
     calls = 0
 
     def faulty(x: torch.Tensor) -> tuple[Losses, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Presets: what is right loads, and each mistake is named with file, line and key."""
+"""Presets: valid ones load, and each mistake is reported with file, line and key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gradient by tiles is the gradient of the whole."""
+"""The gradient computed in tiles equals that of the whole picture."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_tiles_cover_the_picture_once(height: int, width: int, edge: int, layer:
 def test_the_gradient_is_that_of_the_whole(
     cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str, deepest: str
 ) -> None:
-    """In float32, at borders and seams too; the sides are no multiples of anything."""
+    """In float32, at borders and seams too; the sides are not multiples of anything."""
     cat.save(tmp_path / "cat.png")
     photo = to_tensor(load_photo(tmp_path / "cat.png").resized(275, 261), EXACT.torch)
     layers = {**oil.style_layers, deepest: 0.2}
@@ -101,7 +101,7 @@ print(len(objective.tiles), losses.total)
 
 @pytest.mark.slow
 def test_out_of_memory_halves_the_tiles_and_goes_on() -> None:
-    """The process's memory, really limited: the same loss, by tiles."""
+    """With the process's memory really limited: the same loss, in tiles."""
 
     def run(more: int) -> tuple[int, float]:
         command = [sys.executable, "-c", SHORT, str(REPOSITORY / "presets" / "oil.yaml"), str(more)]
@@ -118,7 +118,7 @@ def test_out_of_memory_halves_the_tiles_and_goes_on() -> None:
 
 
 def test_what_fits(oil: Preset) -> None:
-    """As a whole, by tiles, with few pairs, not at all: said with a size that would fit."""
+    """As a whole, in tiles, with few pairs, or not at all: then the message names a size that would fit."""
     assert tile_and_pairs(EXACT, oil, 512, 384, 8 << 30) == (None, 20)
     tile, pairs = tile_and_pairs(EXACT, oil, 6000, 4000, 16 << 30)
     assert tile is not None

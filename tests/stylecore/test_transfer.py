@@ -55,7 +55,7 @@ def test_classic_lowers_the_total_loss_tenfold_and_keeps_the_scene(photo: Photo)
 
 
 def test_the_gradient_of_the_whole_objective_is_the_numerical_one(photo: Photo, oil: Preset) -> None:
-    """In float64, along the gradient and half of it noise: network, both losses and total variation together."""
+    """In float64, along a direction that is half gradient, half noise: network, both losses and total variation."""
     preset = oil.model_copy(update={"tv_weight": 0.3})
     network = load_network("oxford", Device(torch.device("cpu"), torch.float64, "CPU, float64"))
     target = to_tensor(photo.resized(48, 32), torch.device("cpu")).double()
@@ -87,7 +87,7 @@ def test_progress_tells_the_whole_way(photo: Photo, oil: Preset) -> None:
 
 
 def test_a_seed_gives_another_painting_and_always_the_same(photo: Photo, quick: Preset) -> None:
-    """And none, the photo's own, to the last bit."""
+    """Without a seed, the painting is the same each time, too, to the last bit."""
     recipes = [quick.model_copy(update={"seed": seed, "steps": (3, 2)}) for seed in (None, None, 1, 1, 2)]
     plain, again, one, one_again, two = (run(photo, recipe)[1].pixels for recipe in recipes)
     assert np.array_equal(plain, again)
@@ -166,7 +166,7 @@ def test_several_style_pictures_are_weighted(photo: Photo, quick: Preset, tmp_pa
 
 
 def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp_path: Path) -> None:
-    """Activations twice as large in the first layer, and so in all after it: the same picture, classic's too."""
+    """Activations twice as large in the first layer, and so in all after it: the same picture, also with classic."""
     from stylecore.weights import load_weights
 
     std = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
@@ -186,7 +186,7 @@ def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp
 
 
 def test_bf16_is_harmless(photo: Photo, oil: Preset) -> None:
-    """The same steps in bf16 and in float32 end at losses within a tenth, both judged in float32."""
+    """The same steps in bf16 and in float32 end at losses within a tenth of each other, both judged in float32."""
     preset = oil.model_copy(update={"steps": (25,), "size": 96})
     target = to_tensor(photo.resized(96, 64), CPU32.torch)
     judge = Objective(load_network("oxford", CPU32), preset, target, preset.digest)
@@ -222,8 +222,8 @@ def test_devices() -> None:
 
 
 def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Preset) -> None:
-    """Beforehand the style's colours are exchanged for the photo's: mean and covariance stay near them; of a grey
-    photo, grey."""
+    """The style picture first gets the photo's colours, so mean and covariance stay close to them. A grey photo stays
+    grey."""
     _, other = run(photo, quick.model_copy(update={"steps": (20, 10)}))
     _, kept = run(photo, quick.model_copy(update={"steps": (20, 10), "colour": "palette"}))
 
@@ -241,7 +241,7 @@ def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Preset) ->
 
 
 def test_a_photo_that_is_the_style_already(quick: Preset) -> None:
-    """Nothing is left to do: no step is better, and none is worse."""
+    """There is nothing left to do: no step makes it better, and none makes it worse."""
     style = load_photo(quick.style[0].picture)
     progress, _ = run(style, quick.model_copy(update={"recolour": False, "steps": (15,), "style_size": 1.0}), CPU32)
     assert len(progress) == 15
@@ -249,7 +249,7 @@ def test_a_photo_that_is_the_style_already(quick: Preset) -> None:
 
 
 def test_adam_with_an_average_is_calmer(photo: Photo) -> None:
-    """Steps that are too long: the mean of them has less noise than the last."""
+    """With steps that are too long, their mean has less noise than the last one."""
     classic = load_preset(REPOSITORY / "presets" / "classic.yaml").model_copy(
         update={"size": 96, "steps": (25,), "rate": 0.1}
     )

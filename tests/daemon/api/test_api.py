@@ -163,7 +163,7 @@ def test_pixels_at_strength_0_come_back_as_they_were(shared: Daemon, inbox: Path
 def test_too_large_a_body_is_refused_and_not_kept(daemon: Daemon) -> None:
     daemon.settings("upload_limit: 2\n")
     daemon.start()
-    with pytest.raises(Refused, match="more than 2 MB") as refused:
+    with pytest.raises(Refused, match="larger than 2 MB") as refused:
         daemon.client.ask("POST", "/v1/jobs", b"x" * 3_000_000, preset="oil")
     assert refused.value.status == 413
     spool = daemon.root / ".stylefolder" / "spool"
@@ -171,7 +171,7 @@ def test_too_large_a_body_is_refused_and_not_kept(daemon: Daemon) -> None:
 
 
 def test_a_hundred_clients_and_one_that_never_reads(shared: Daemon, inbox: Path, small: Image.Image) -> None:
-    """The daemon's memory stays, its answers come, and all who read have the same events."""
+    """The daemon's memory does not grow, it keeps answering, and all who read get the same events."""
     import psutil
 
     address = shared.client.address
@@ -220,7 +220,7 @@ def names(stream: http.client.HTTPResponse) -> list[str]:
 
 
 def test_the_events_of_one_job(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> None:
-    """How many are ahead while it waits; its steps; its end ends the stream. Of a finished one: how it ended."""
+    """How many are ahead while it waits, then its steps, until it ends. For a finished Job, how it ended."""
     daemon.preset("one", fast)
     daemon.preset("long", slow)
     daemon.start()
@@ -241,7 +241,7 @@ def test_the_events_of_one_job(daemon: Daemon, fast: str, slow: str, small: Imag
 
 
 def test_who_asked_is_gone(daemon: Daemon, slow: str, small: Image.Image) -> None:
-    """The Job is cancelled: when its stream is closed by the other side; when its lease runs out; at a restart."""
+    """The Job is cancelled when the client closes its stream, when its lease runs out, or at a restart."""
     daemon.preset("long", slow)
     daemon.start()
     wait_for(lambda: any(p["name"] == "long" for p in daemon.client.ask("GET", "/v1/presets")["presets"]))
@@ -256,7 +256,7 @@ def test_who_asked_is_gone(daemon: Daemon, slow: str, small: Image.Image) -> Non
     stream = events_of(daemon, held, "?cancel_on_close=true")
     wait_for(lambda: state(lapsed) == "cancelled")
     wait_for(daemon.running)
-    assert state(held) == "running", "longer than its lease, for someone listens"
+    assert state(held) == "running", "past its lease, because someone is listening"
     stream.close()
     wait_for(lambda: state(held) == "cancelled")
     plain = daemon.client.ask("POST", "/v1/jobs", png(small.rotate(3)), preset="long")["id"]
@@ -266,14 +266,14 @@ def test_who_asked_is_gone(daemon: Daemon, slow: str, small: Image.Image) -> Non
     wait_for(daemon.running)
     daemon.kill()
     daemon.start()
-    assert state(plain) in ("queued", "running"), "who did not ask for it is not served so"
+    assert state(plain) in ("queued", "running"), "a Job without a lease is not cancelled"
     assert state(leased) == "cancelled"
 
 
 @pytest.mark.slow
 def test_schemathesis_finds_nothing(shared: Daemon, tmp_path: Path) -> None:
-    """The OpenAPI document is right. Left out: the event streams, which last, and the check that
-    wants 401 for a missing token, where 403 is meant (and tested above)."""
+    """The OpenAPI document is right. Excluded: the event streams, which do not end, and the check that
+    expects 401 for a missing token, where 403 is intended (and tested above)."""
     address = shared.client.address
     shared.preset("none-lasts", "style: gone.jpg\n")
     done = subprocess.run(
@@ -308,7 +308,7 @@ def test_schemathesis_finds_nothing(shared: Daemon, tmp_path: Path) -> None:
 
 
 def test_the_example_in_the_documents(daemon: Daemon, fast: str, small: Image.Image, tmp_path: Path) -> None:
-    """docs/api.md's program, as it stands, but for where this test's daemon keeps its address."""
+    """The program in docs/api.md, unchanged except for the path of this daemon's address file."""
     import re
 
     example = re.search(
@@ -328,12 +328,12 @@ def test_the_example_in_the_documents(daemon: Daemon, fast: str, small: Image.Im
 
 
 def test_the_status_is_bounded(daemon: Daemon, small: Image.Image, cat: Image.Image) -> None:
-    """However many photos wait, it lists the first and counts them all."""
+    """However many photos are waiting, the status lists the first ones and counts them all."""
     daemon.start()
     folder = daemon.root / "mine"
     folder.mkdir()
     cat.save(daemon.home / "style.jpg")
-    with (folder / "style.jpg").open("wb") as writer:  # photos wait for the end of their style picture's writing
+    with (folder / "style.jpg").open("wb") as writer:  # photos wait until their style picture is complete
         writer.write((daemon.home / "style.jpg").read_bytes())
         small.save(folder / "0.png")
         for i in range(1, 300):

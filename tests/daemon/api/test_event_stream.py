@@ -25,7 +25,7 @@ PHOTOS = 1000
 
 
 def test_a_reader_that_falls_behind_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader that reads has all events, and the one that does not is out."""
+    """The reader that reads gets all events, and the one that does not is dropped."""
     monkeypatch.setattr(event_stream, "BEHIND", 500)
 
     async def scene() -> None:
@@ -106,7 +106,7 @@ def test_a_burst_reaches_every_reader_in_order() -> None:
 
 
 def test_a_thousand_photos_dropped_while_status_runs(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """`status` sees all of them, and does not take the burst for the daemon's end."""
+    """`status` sees all of them, and does not mistake the burst for the daemon's end."""
     inbox = daemon.preset("one", fast)
     daemon.start()
     assert daemon.run("pause").returncode == 0
@@ -118,7 +118,7 @@ def test_a_thousand_photos_dropped_while_status_runs(daemon: Daemon, fast: str, 
     strays = itertools.count()
 
     def attached() -> bool:
-        """It reads of a new stray photo."""
+        """Whether `status` reports a new stray photo."""
         (daemon.root / f"astray-{next(strays)}.jpg").touch()
         return b"astray" in seen.read_bytes()
 
@@ -137,7 +137,7 @@ def test_a_thousand_photos_dropped_while_status_runs(daemon: Daemon, fast: str, 
 
 
 def test_status_while_photos_come_and_go(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """Many readers of the status, while the loop changes what is pending: every answer is whole."""
+    """Many readers of the status, while the loop changes what is pending: every answer is complete."""
     inbox = daemon.preset("one", fast)
     daemon.start()
     daemon.run("pause")

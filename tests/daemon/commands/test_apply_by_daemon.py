@@ -1,4 +1,4 @@
-"""`stylefolder apply` where a daemon runs: sent to it, ahead of its folders', and done without it where it ends."""
+"""`stylefolder apply` with a running daemon, which paints the photos first, and without it once it has stopped."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small
     wrong = daemon.run("apply", *photos, "--preset", "one", "--curve", daemon.home / "loss.png")
     assert (wrong.returncode, wrong.stderr) == (
         2,
-        "stylefolder: --curve needs one photo, and a file name that ends in .png, .svg, .pdf.\n",
+        "stylefolder: --curve needs a single photo, and a file name that ends in one of .png, .svg, .pdf.\n",
     )
     with Image.open(daemon.home / "x.webp") as image:
         assert (image.format, image.size) == ("WEBP", small.size)
@@ -89,11 +89,11 @@ def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Im
     assert process.wait(20) == 130
     wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["cancelled"])
     wait_for(lambda: daemon.status()["running"] == [])
-    wait_for(lambda: spool(daemon) == [], why="nothing stays of what was sent")
+    wait_for(lambda: spool(daemon) == [], why="for the uploads to be removed")
 
 
 def test_the_daemon_is_paused(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """It says so, waits, and goes on."""
+    """`apply` says so, waits, and then continues."""
     daemon.preset("one", fast)
     daemon.start()
     knows(daemon, "one")
@@ -129,6 +129,6 @@ def test_the_daemon_ends_meanwhile(daemon: Daemon, slow: str, small: Image.Image
     )
     wait_for(daemon.running)
     daemon.kill()
-    assert "The daemon has ended. Continuing without it." in process.communicate(timeout=HANG)[1]
+    assert "The daemon has stopped. Continuing without it." in process.communicate(timeout=HANG)[1]
     assert process.returncode == 0
     assert is_picture(daemon.home / "out.png")

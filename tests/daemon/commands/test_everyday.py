@@ -1,4 +1,4 @@
-"""Settings, the service, the first start, the log: what people meet beside the photos."""
+"""Settings, the service, the first start, the log: what users deal with besides their photos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.harness import wait_for
 
 
 def test_config(daemon: Daemon) -> None:
-    """The commented file holds every default; what the editor leaves is checked."""
+    """The commented file holds every default; what the editor saves is checked."""
     path = Path(daemon.run("config", "path").stdout.strip())
     assert yaml.safe_load(daemon.run("config", "show").stdout) == Settings().model_dump()
     editor = daemon.home / "editor"
@@ -58,7 +58,7 @@ def test_the_first_start_says_where_to_drop_photos(daemon: Daemon) -> None:
 
 
 def test_photos_in_the_wrong_place(daemon: Daemon, small: Image.Image) -> None:
-    """Beside the Inboxes; in a folder that is none. Sidecars are passed over."""
+    """Beside the Inboxes, or in a folder that is not an Inbox. Sidecar files are ignored."""
     for folder in ("holiday", "oli"):
         (daemon.root / folder).mkdir()
         small.save(daemon.root / folder / "a.jpg")
@@ -95,7 +95,7 @@ def test_the_log_has_what_happened(daemon: Daemon, fast: str, small: Image.Image
 
 
 def test_systemd_is_told(daemon: Daemon) -> None:
-    """By the socket that it gives its services: ready, and alive."""
+    """Through the socket that systemd gives its services: ready, then alive."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(daemon.home / "notify"))
         listener.settimeout(60)
@@ -105,7 +105,7 @@ def test_systemd_is_told(daemon: Daemon) -> None:
 
 
 def test_ready_does_not_wait_for_gimp(daemon: Daemon) -> None:
-    """A GIMP that takes its time to say its version is not asked at the start."""
+    """GIMP, which can take long to report its version, is not asked at startup."""
     folder = daemon.home / "bin"
     folder.mkdir()
     for program in ("gimp", "gimp-3.0", "gimp-console-3.0"):
@@ -126,7 +126,7 @@ def test_ready_does_not_wait_for_gimp(daemon: Daemon) -> None:
 
 @pytest.fixture
 def systemctl(daemon: Daemon) -> Path:
-    """A stand-in that keeps what it was asked: no container has a session's systemd. Returns its notes."""
+    """A stand-in that records its arguments, because containers have no systemd session. Returns the record."""
     folder = daemon.home / "bin"
     folder.mkdir()
     (folder / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {daemon.home}/asked\n')
@@ -169,7 +169,7 @@ def test_no_systemd(daemon: Daemon) -> None:
 
 
 def test_a_systemd_without_a_session(daemon: Daemon, systemctl: Path) -> None:
-    """It says no: nothing is left behind; and what was installed before can be taken away."""
+    """If systemd refuses, nothing is left behind, and an earlier installation can still be removed."""
     tool = daemon.home / "bin" / "systemctl"
     unit = daemon.home / "config" / "systemd" / "user" / "stylefolder.service"
     daemon.run("service", "install")

@@ -49,10 +49,10 @@ def test_wrong_wishes(two: tuple[Daemon, Path, str]) -> None:
     daemon, photo, _ = two
     for given, says in (
         (["--presets", "oli"], "There is no preset 'oli': did you mean 'oil'?"),
-        (["-o", photo], f"{photo} is the photo itself, which is never changed: give another name after -o."),
+        (["-o", photo], f"{photo} is the photo itself, which is never changed: give another name with -o."),
         (
             ["-o", "sheet.doc"],
-            "sheet.doc: a sheet is a picture (.jpg, .jpeg, .png, .webp) or a page (.html): give it such a name.",
+            "sheet.doc: a sheet is a picture (.jpg, .jpeg, .png, .webp) or a page (.html): use one of these.",
         ),
     ):
         done = daemon.run("sheet", photo, *given)
@@ -60,9 +60,9 @@ def test_wrong_wishes(two: tuple[Daemon, Path, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (STYLEFOLDER_CHROMIUM names one)")
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (set STYLEFOLDER_CHROMIUM)")
 def test_the_page_in_chromium(two: tuple[Daemon, Path, str], tmp_path: Path) -> None:
-    """Dragged to the right the photo is seen, to the left the painting."""
+    """Dragging to the right shows the photo; dragging to the left shows the painting."""
     from playwright.sync_api import sync_playwright
 
     daemon, photo, presets = two

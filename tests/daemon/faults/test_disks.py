@@ -1,4 +1,4 @@
-"""Faults of disks and rights: small real file systems that run full, folders closed to a real non-root user."""
+"""Faults of disks and permissions: small real file systems that fill up, folders closed to a real non-root user."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = namespaces
 
 
 class SmallDisk:
-    """A tmpfs that only the daemon sees; the test reaches it by the daemon's own eyes."""
+    """A tmpfs that only the daemon sees; the test reaches it through the daemon's /proc entry."""
 
     def __init__(self, daemon: Daemon, mounted_at: Path, megabytes: int) -> None:
         mounted_at.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def test_full_for_the_ledger(daemon: Daemon, fast: str, small: Image.Image) -> N
     wait_for(lambda: "The disk of the Ledger" in problems(daemon))
     time.sleep(2)
     assert daemon.process is not None
-    assert daemon.process.poll() is None, "it holds"
+    assert daemon.process.poll() is None, "the daemon keeps running"
     disk.make_room()
     wait_for(lambda: all((inbox / "styled" / f"{i}.png").exists() for i in range(30)))
     wait_for(lambda: problems(daemon) == "")
@@ -107,7 +107,7 @@ def test_full_for_what_is_sent(daemon: Daemon, fast: str, small: Image.Image) ->
 
 @pytest.fixture
 def as_a_user(daemon: Daemon) -> Iterator[Daemon]:
-    """The daemon without root's powers, whoever runs the tests."""
+    """The daemon without root privileges, whoever runs the tests."""
     daemon.before = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
     yield daemon
     for folder, _, _ in os.walk(daemon.root):
@@ -171,12 +171,12 @@ def test_umask_077_and_setgid_folders(daemon: Daemon, fast: str, small: Image.Im
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
     assert (inbox / "styled" / "b.png").stat().st_mode & 0o777 == (inbox / "styled" / "x").stat().st_mode & 0o777, (
-        "as any program's"
+        "as for any program's files"
     )
 
 
 def test_full_for_what_apply_writes(daemon: Daemon, tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
-    """A real full disk: a small tmpfs, in a mount namespace of its own."""
+    """A disk that is really full: a small tmpfs, in a separate mount namespace."""
     script = f"""
         set -e
         mount -t tmpfs -o size=1m none {tmp_path}/small

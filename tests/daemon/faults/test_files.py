@@ -1,4 +1,4 @@
-"""Faults in what the files are: links, devices, damaged and hostile pictures, odd names, odd times."""
+"""Faults in the files themselves: links, devices, damaged and hostile pictures, odd names, odd times."""
 
 from __future__ import annotations
 
@@ -139,11 +139,11 @@ def test_the_same_photo_under_another_name_is_copied(shared: Daemon, inbox: Path
 
 
 def test_longer_than_the_format_holds(daemon: Daemon, fast: str) -> None:
-    """Known before the work starts, and not something that another try can fix."""
+    """Detected before the work starts, and nothing that a retry can fix."""
     inbox = daemon.preset("one", fast + "output: {format: webp}\n")
     Image.new("RGB", (16_400, 40), "teal").save(inbox / "wide.jpg")
     daemon.start()
-    assert "webp holds 16383 pixels a side, and the photo has 16400: choose tiff or png" in daemon.reason(
+    assert "webp can hold 16383 pixels per side, but the photo has 16400: choose tiff or png" in daemon.reason(
         inbox / "wide.jpg"
     )
     assert "JobStepped" not in {e["event"] for e in daemon.events()}
@@ -172,7 +172,7 @@ def test_a_result_taken_away_and_the_photo_touched_is_made_again(
 
 @pytest.mark.slow
 def test_a_file_that_comes_where_the_result_would_lie(daemon: Daemon, slow: str, small: Image.Image) -> None:
-    """While the photo is painted: it stays, and the Result takes the next name."""
+    """If the file appears while the photo is being painted, it stays, and the Result gets the next free name."""
     inbox = daemon.preset("long", slow.replace("5000", "150"))
     small.save(inbox / "a.png")
     daemon.start()

@@ -1,4 +1,4 @@
-"""Faults of folders, presets, settings and the Ledger: removed, renamed, exhausted, broken and fixed while it
+"""Faults of folders, presets, settings and the Ledger: removed, renamed, exhausted, broken and fixed while the daemon
 runs."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def begun(daemon: Daemon, photo: Path) -> int:
     [("watches", 2, "inotify watch limit reached"), ("instances", 0, "inotify instance limit reached")],
 )
 def test_inotify_used_up(daemon: Daemon, fast: str, small: Image.Image, limit: str, value: int, why: str) -> None:
-    """In a user namespace with a limit of its own: said by name, and the folders are looked through instead."""
+    """In a user namespace with its own limit: the message names the limit, and the folders are scanned instead."""
     daemon.before = [
         "unshare",
         "--user",
@@ -65,7 +65,7 @@ def test_the_root_is_taken_away_and_made_again(daemon: Daemon, fast: str, small:
 
 @pytest.mark.slow
 def test_the_root_is_renamed_and_comes_back(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """As an unplugged disk: nothing is written to the old name meanwhile, and nothing is computed again."""
+    """Like an unplugged disk: nothing is written under the old name in the meantime, and nothing is computed again."""
     inbox = daemon.preset("one", fast)
     small.save(inbox / "a.png")
     daemon.start()
@@ -101,14 +101,14 @@ def test_an_inbox_is_taken_away_made_again_and_renamed(
 def test_a_photo_is_deleted_while_queued_and_while_running(
     daemon: Daemon, fast: str, slow: str, small: Image.Image
 ) -> None:
-    """Queued: cancelled, with the reason. Running: the Result comes all the same."""
+    """A queued Job is cancelled, with the reason. A running Job still gives its Result."""
     inbox, long = daemon.preset("one", fast), daemon.preset("long", slow.replace("5000", "150"))
     small.save(long / "running.png")
     daemon.start()
     wait_for(daemon.running)
     small.rotate(90).save(inbox / "queued.png")
     wait_for(lambda: daemon.jobs("state = 'queued'"))
-    assert daemon.running(), "still"
+    assert daemon.running(), "the Job is still running"
     (long / "running.png").unlink()
     (inbox / "queued.png").unlink()
     wait_for(lambda: is_picture(long / "styled" / "running.png"))
@@ -118,7 +118,7 @@ def test_a_photo_is_deleted_while_queued_and_while_running(
 
 @pytest.mark.slow
 def test_a_photo_is_replaced_while_running(daemon: Daemon, slow: str, small: Image.Image) -> None:
-    """The old version finishes, the new one is queued: two Jobs, and at last the Result of the new one."""
+    """The old version finishes, and the new one is queued: two Jobs, and in the end the Result of the new one."""
     inbox = daemon.preset("long", slow.replace("5000", "150"))
     small.save(inbox / "a.png")
     daemon.start()
@@ -133,7 +133,7 @@ def test_a_photo_is_replaced_while_running(daemon: Daemon, slow: str, small: Ima
 
 @pytest.mark.slow
 def test_an_output_folder_equal_to_an_inbox(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """Refused at the start, with file and line; in flight the settings from before stay in force."""
+    """Refused at startup, with file and line; while the daemon runs, the previous settings stay in effect."""
     inbox = daemon.preset("one", fast)
     path = daemon.home / "config" / "stylefolder" / "settings.yaml"
     for wrong in (inbox, daemon.root, daemon.root / ".." / daemon.root.name / "one"):
@@ -161,7 +161,7 @@ def test_a_preset_broken_while_live_keeps_its_last_good_version(
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
     shared.preset(inbox.name, fast + "strenght: 3\n")
     wait_for(lambda: f"{inbox.name}.yaml:4: strenght: there is no such key" in problems(shared))
-    assert "Its last good version stays in force" in problems(shared)
+    assert "Its last good version stays in effect" in problems(shared)
     small.rotate(90).save(inbox / "b.png")
     wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
     shared.preset(inbox.name, fast)
@@ -170,7 +170,7 @@ def test_a_preset_broken_while_live_keeps_its_last_good_version(
 
 @pytest.mark.slow
 def test_edits_apply_from_the_next_job_on(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """Of the preset and of its style picture: what was queued before keeps both as they were."""
+    """Edits of the preset and of its style picture: Jobs that were queued before keep the old versions of both."""
     pictures = daemon.home / "style.png"
     small.rotate(45).save(pictures)
     mine = f"style: {pictures}\nsteps: 1\nsize: 64\n"
@@ -217,7 +217,7 @@ def test_a_preset_removed_with_jobs_queued_holds_them(
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.5, 0.02, 0])
 def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kept: float) -> None:
-    """Set aside, made again from what lies in the folders; photos untouched, nothing that is done is done again."""
+    """The Ledger is moved aside and rebuilt from the files in the folders; photos stay, and none is painted twice."""
     inbox = daemon.preset("one", fast)
     for i in range(5):
         small.rotate(i).save(inbox / f"{i}.png")
@@ -233,7 +233,7 @@ def test_the_ledger_truncated(daemon: Daemon, fast: str, small: Image.Image, kep
     wait_for(lambda: is_picture(inbox / "styled" / "new.png"))
     assert {p.name for p in (inbox / "styled").iterdir()} == {*before_results, "new.png"}
     if kept:
-        assert "The Ledger was damaged and was set aside as" in daemon.said()
+        assert "The Ledger was damaged and was moved to" in daemon.said()
         assert list(ledger.parent.glob("ledger.sqlite3.damaged-*"))
     assert {name: (inbox / name).read_bytes() for name in before} == before
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 6)
@@ -258,7 +258,7 @@ def test_the_ledger_overwritten_while_live(daemon: Daemon, fast: str, small: Ima
 
 @pytest.mark.parametrize("choice", ["move", "trash"])
 def test_originals(daemon: Daemon, fast: str, small: Image.Image, choice: str) -> None:
-    """Only what is done; what failed stays where it is; a copy of a moved one is not computed twice."""
+    """Only finished photos go; failed ones stay where they are; a copy of a moved photo is not computed again."""
     daemon.settings(f"originals: {choice}\n")
     inbox = daemon.preset("one", fast)
     (inbox / "trip").mkdir()
@@ -300,7 +300,7 @@ def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small
 
 @pytest.mark.parametrize("choice", ["keep", "move"])
 def test_another_photo_of_the_same_name(daemon: Daemon, fast: str, small: Image.Image, choice: str) -> None:
-    """After the first was taken away: its Result stays, and so does what else lies there."""
+    """After the first photo was removed: its Result stays, and so does any other file there."""
     daemon.settings(f"originals: {choice}\n")
     inbox = daemon.preset("one", fast)
     styled = inbox / "styled"
@@ -324,7 +324,7 @@ def test_another_photo_of_the_same_name(daemon: Daemon, fast: str, small: Image.
 
 
 def test_a_folder_moved_out_and_back(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """Its Jobs are cancelled when their turn comes, and queued when it is back."""
+    """The folder's Jobs are cancelled when their turn comes, and queued again when the folder is back."""
     inbox = daemon.preset("one", fast)
     (inbox / "trip").mkdir()
     for i in range(3):
@@ -341,7 +341,7 @@ def test_a_folder_moved_out_and_back(daemon: Daemon, fast: str, small: Image.Ima
 
 
 def test_a_style_picture_with_a_slow_writer(daemon: Daemon, small: Image.Image, cat: Image.Image) -> None:
-    """Photos beside it wait for its end; one that is cut off is named as it is."""
+    """Photos beside it wait until it is complete; a message names one that is cut off."""
     daemon.start()
     folder = daemon.root / "mine"
     folder.mkdir()
@@ -366,7 +366,7 @@ def test_a_style_picture_with_a_slow_writer(daemon: Daemon, small: Image.Image, 
 
 
 def test_another_folder_for_results(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """Those in the old one are no photos."""
+    """Results in the old folder are not mistaken for photos."""
     inbox = daemon.preset("one", fast)
     small.save(inbox / "a.png")
     daemon.start()
@@ -380,7 +380,7 @@ def test_another_folder_for_results(daemon: Daemon, fast: str, small: Image.Imag
 
 @pytest.mark.slow
 def test_another_folder_for_results_while_a_photo_is_painted(daemon: Daemon, slow: str, small: Image.Image) -> None:
-    """The Result of the running Job goes where it was to go when the Job was started."""
+    """The Result of the running Job goes where it was due to go when the Job started."""
     inbox = daemon.preset("one", slow.replace("5000", "300"))
     small.save(inbox / "a.png")
     daemon.start()
@@ -394,7 +394,7 @@ def test_another_folder_for_results_while_a_photo_is_painted(daemon: Daemon, slo
 
 @pytest.mark.slow
 def test_an_index_of_the_ledger_is_damaged(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """What no check at its opening finds, and every write stumbles over: set aside as well, and work goes on."""
+    """Damage that the check on opening misses, but every write meets: the Ledger is rebuilt, and work continues."""
     inbox = daemon.preset("one", fast)
     daemon.start()
     daemon.run("pause")
@@ -420,13 +420,13 @@ def test_an_index_of_the_ledger_is_damaged(daemon: Daemon, fast: str, small: Ima
         database.execute(f"PRAGMA schema_version = {version + 2}")
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
-    assert "The Ledger was damaged and was set aside as" in daemon.said()
+    assert "The Ledger was damaged and was moved to" in daemon.said()
     assert len(list((daemon.root / ".stylefolder").glob("ledger.sqlite3.damaged-*"))) >= 1
 
 
 @pytest.mark.slow
 def test_a_root_behind_a_symbolic_link(daemon: Daemon, small: Image.Image, cat: Image.Image) -> None:
-    """The style picture in its folder is no photo, and stays where it is."""
+    """The style picture in its folder is not taken for a photo, and stays where it is."""
     daemon.settings("originals: move\n")
     real, daemon.root = daemon.root, daemon.home / "link"
     daemon.root.symlink_to(real)

@@ -1,4 +1,4 @@
-"""Faults of processes: killed, crashed, hung, short of memory, asked to end, started twice; and people's own wishes."""
+"""Faults of processes: killed, crashed, hung, short of memory, told to stop, started twice; and what users ask for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def begun(daemon: Daemon, photo: Path) -> int:
 
 @pytest.mark.slow
 def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> None:
-    """Each state has its Job at the moment of death; after the next start each is where it belongs."""
+    """There is a Job in each state when the daemon dies; after the next start, each is in the right state."""
     inbox, held, long = daemon.preset("one", fast), daemon.preset("held", fast), daemon.preset("long", slow)
     daemon.start()
     small.save(inbox / "done.png")
@@ -88,7 +88,7 @@ def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: st
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Image, number: signal.Signals) -> None:
-    """Twice: the Job is begun again. A third time: it has failed and is named, and the next photo is done."""
+    """After two deaths, the Job starts again. After a third, it fails with its name, and the next photo is painted."""
     inbox, other = daemon.preset("long", slow), daemon.preset("other", fast)
     small.save(inbox / "a.png")
     daemon.start()
@@ -106,7 +106,7 @@ def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Imag
 
 @pytest.mark.slow
 def test_the_worker_is_killed_while_it_writes(daemon: Daemon, fast: str) -> None:
-    """What it wrote is taken away at once, not at the daemon's next start."""
+    """Its partial file is removed immediately, not at the daemon's next start."""
     inbox, results = daemon.preset("one", fast + "output: {format: tiff}\n"), daemon.root / "one" / "styled"
     noise = np.random.default_rng(0)
     results.mkdir()
@@ -127,7 +127,7 @@ def test_the_worker_is_killed_while_it_writes(daemon: Daemon, fast: str) -> None
 
 @pytest.mark.slow
 def test_the_worker_hangs(daemon: Daemon, slow: str, small: Image.Image) -> None:
-    """Stopped for good: the watchdog ends it, and another goes on with the Job."""
+    """The worker is suspended for good: the watchdog kills it, and another worker repeats the Job."""
     daemon.settings("patience: 12\n")
     inbox = daemon.preset("long", slow)
     small.save(inbox / "a.png")
@@ -137,7 +137,7 @@ def test_the_worker_hangs(daemon: Daemon, slow: str, small: Image.Image) -> None
     worker.suspend()
     wait_for(lambda: begun(daemon, inbox / "a.png") == 2 and daemon.running())
     assert not worker.is_running()
-    daemon.workers()[0].suspend()  # and one that someone cancels meanwhile is cancelled
+    daemon.workers()[0].suspend()  # and a Job that is cancelled in the meantime is not repeated
     daemon.run("cancel", 1)
     wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobCancelled"])
     assert daemon.status()["running"] == []
@@ -146,13 +146,13 @@ def test_the_worker_hangs(daemon: Daemon, slow: str, small: Image.Image) -> None
 
 @pytest.mark.slow
 def test_out_of_memory_on_the_device(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """The CPU's memory, limited for the worker in flight: this Job fails and says what to do, the next is done."""
+    """The memory of the running worker is limited: its Job fails and says what to do, and the next one is painted."""
     large, inbox = daemon.preset("large", fast.replace("size: 64", "size: 2000")), daemon.preset("one", fast)
     small.save(inbox / "a.png")
     daemon.start()
     wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
     worker = daemon.workers()[0]
-    worker.rlimit(resource.RLIMIT_AS, (worker.memory_info().vms + 60_000_000, -1))  # not even for small tiles
+    worker.rlimit(resource.RLIMIT_AS, (worker.memory_info().vms + 60_000_000, -1))  # not enough even for small tiles
     small.resize((1500, 1000)).save(large / "b.png")
     assert "too little memory for this size: choose a smaller `size`" in daemon.reason(large / "b.png")
     small.rotate(90).save(inbox / "c.png")
@@ -174,7 +174,7 @@ def test_sigterm_in_mid_job(daemon: Daemon, slow: str, small: Image.Image, times
     status = daemon.process.wait(15)
     if times == 1:
         assert status == 0
-        assert [row["state"] for row in daemon.jobs()] == ["queued"], "it goes on at the next start"
+        assert [row["state"] for row in daemon.jobs()] == ["queued"], "it resumes at the next start"
     assert "Traceback" not in daemon.said()
     psutil.wait_procs(workers, 10)
     assert not any(worker.is_running() for worker in workers)
@@ -236,7 +236,7 @@ def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.I
     wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 2)
     daemon.stop()
     daemon.start()
-    assert daemon.status()["state"] == "paused", "also after a start"
+    assert daemon.status()["state"] == "paused", "also after a restart"
     first = daemon.jobs()[0]["id"]
     assert (
         daemon.run("cancel", first).stdout
@@ -280,7 +280,7 @@ def test_what_someone_waits_for_goes_ahead(daemon: Daemon, fast: str, small: Ima
 
 @pytest.mark.slow
 def test_sigterm_while_it_writes(daemon: Daemon, fast: str) -> None:
-    """The optimiser is done, the large Result is being encoded: done at last, or started again, but once."""
+    """While the large Result is being encoded: the Job is finished, or started again, and there is one Result."""
     inbox = daemon.preset("one", fast)
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (2500, 3500, 3), np.uint8)).save(
         inbox / "a.png", compress_level=0
@@ -318,7 +318,7 @@ def test_a_second_daemon_on_another_root_leaves_the_first_to_be_found(shared: Da
 def test_a_retouched_result_is_not_taken_for_a_new_one(
     daemon: Daemon, slow: str, small: Image.Image, killed: str
 ) -> None:
-    """A done photo is replaced, its old Result is retouched while the new one is painted, and the painter is killed."""
+    """A finished photo is replaced, and its old Result retouched while the new one is painted; a process is killed."""
     inbox = daemon.preset("long", slow.replace("5000", "150"))
     small.save(inbox / "a.png")
     daemon.start()

@@ -1,4 +1,4 @@
-"""2,000 small photos under random kills of worker and daemon: all done exactly once."""
+"""2,000 small photos, with worker and daemon killed at random: each is painted exactly once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_soak(daemon: Daemon, fast: str) -> None:
             psutil.wait_procs(workers, 20)
             daemon.start()
             kills["daemon"] += 1
-        if before < PHOTOS:  # else one photo's third death is its last
+        if before < PHOTOS:  # so that no photo dies three times, and fails
             wait_for(partial(more_done_than, before))
     seconds = time.monotonic() - begin
     wait_for(lambda: daemon.status()["running"] == [])
@@ -59,8 +59,8 @@ def test_soak(daemon: Daemon, fast: str) -> None:
     assert max(told.values()) == 1
     begun = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted")
     again = sum(n - 1 for n in begun.values())
-    assert again <= sum(kills.values()), "only what a kill interrupted was begun again"
+    assert again <= sum(kills.values()), "only what a kill interrupted was started again"
     print(
-        f"soak: {PHOTOS} photos in {seconds:.0f} s under {kills['worker']} kills of the worker and {kills['daemon']} "
-        f"of the daemon; {again} begun again"
+        f"soak: {PHOTOS} photos in {seconds:.0f} s with {kills['worker']} kills of the worker and {kills['daemon']} "
+        f"of the daemon; {again} started again"
     )

@@ -53,8 +53,8 @@ def test_preallocated_with_the_writer_still_at_work(
 
 
 def test_reopened_and_appended(shared: Daemon, inbox: Path, small: Image.Image, tmp_path: Path) -> None:
-    """Half a file, closed; the rest minutes later. The half fails with its reason, the whole is done, the reason
-    goes."""
+    """Half a file is written and closed, and the rest follows later. The half fails with a reason; the whole is
+    painted, and the reason is removed."""
     data = jpeg(small, tmp_path / "a.jpg")
     (inbox / "a.jpg").write_bytes(data[:700])
     assert "cut off" in shared.reason(inbox / "a.jpg")
@@ -78,7 +78,7 @@ def test_truncated_and_zero_tailed_jpeg(shared: Daemon, inbox: Path, small: Imag
     (inbox / "zeros.jpg").write_bytes(data[: len(data) * 2 // 3] + bytes(len(data) // 3))
     (inbox / "padded.jpg").write_bytes(data + bytes(5000))
     assert "cut off" in shared.reason(inbox / "cut.jpg")
-    assert "not copied to its end" in shared.reason(inbox / "zeros.jpg")
+    assert "not copied completely" in shared.reason(inbox / "zeros.jpg")
     wait_for(lambda: is_picture(inbox / "styled" / "padded.jpg"))
 
 
@@ -116,7 +116,7 @@ def test_a_folder_moved_in_and_copied_in(shared: Daemon, inbox: Path, small: Ima
 
 
 def test_mkdir_and_write_at_once_200_times(shared: Daemon, inbox: Path, small: Image.Image) -> None:
-    """The folder and the photo in it are there before any watch of the folder could be."""
+    """The folder and its photo exist before the folder can be watched."""
     small.save(inbox / "first.png")
     data = (inbox / "first.png").read_bytes()
     for i in range(200):
@@ -127,7 +127,7 @@ def test_mkdir_and_write_at_once_200_times(shared: Daemon, inbox: Path, small: I
 
 @pytest.mark.slow
 def test_stopped_while_6000_files_arrive(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """SIGSTOP: the kernel's queue of events overflows meanwhile."""
+    """While the daemon is suspended with SIGSTOP, the kernel's event queue overflows."""
     inbox = daemon.preset("many", fast)
     daemon.start()
     wait_for(lambda: daemon.status()["state"] == "healthy")

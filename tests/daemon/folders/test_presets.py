@@ -1,4 +1,4 @@
-"""The Presets in force, as their folders change."""
+"""Which Presets are loaded, as their folders change."""
 
 from __future__ import annotations
 

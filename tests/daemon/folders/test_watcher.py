@@ -24,7 +24,7 @@ from daemon.lifetime import Systemd
 
 @pytest.fixture
 def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """As systemd listens."""
+    """A socket that listens as systemd does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
         made.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
@@ -34,7 +34,7 @@ def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket
 def test_systemd_hears_of_the_daemon_during_a_long_scan(
     tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a slow share, whose every folder takes its time, and with photos that take long to read."""
+    """On a slow share, where each folder and each photo takes a long time to read."""
     root = tmp_path / "Root"
     for i in range(20):
         (root / "oil" / f"{i}").mkdir(parents=True)

@@ -97,7 +97,7 @@ def test_a_job_that_crashes_is_queued_again_and_then_fails(tmp_path: Path, quick
     for attempt in range(1, MAX_ATTEMPTS + 1):
         ledger = Ledger(path)
         assert take(ledger).attempts == attempt
-        ledger.close()  # and no word of how it ended
+        ledger.close()  # without recording how it ended
         again = Ledger(path)
         failed = again.queue.recover()
         assert bool(failed) == (attempt == MAX_ATTEMPTS)
@@ -207,7 +207,7 @@ def test_a_photo_that_comes_back_is_looked_at_again(ledger: Ledger, quick: Prese
 
 
 def test_bytes_that_return_while_they_wait_are_painted_once(ledger: Ledger, quick: Preset) -> None:
-    """One, two, one again, and only then its turn."""
+    """The file changes to two and back to one before its turn."""
     ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
     ledger.queue.add(PHOTO, "oil", quick, "two", Signature(11, 21, 26, 31))
     assert ledger.queue.add(PHOTO, "oil", quick, "one", SEEN) is None
@@ -220,8 +220,8 @@ def test_bytes_that_return_while_they_wait_are_painted_once(ledger: Ledger, quic
 
 
 def test_what_a_result_may_replace(ledger: Ledger, quick: Preset, tmp_path: Path) -> None:
-    """The Result of an earlier version of the photo. Not that of a photo that was removed, not another's, not
-    anyone's."""
+    """Only the Result of an earlier version of the same photo: not that of a removed photo or of another photo, nor
+    anyone else's file."""
     result, photo = tmp_path / "a.jpg", tmp_path / "in" / "a.jpg"
 
     def started(digest: str) -> Job:
@@ -245,7 +245,7 @@ def test_what_a_result_may_replace(ledger: Ledger, quick: Preset, tmp_path: Path
 
 
 def test_a_touch_before_the_worker_has_left_a_cancelled_job(ledger: Ledger, quick: Preset) -> None:
-    """It is looked at again when the worker has left it, and then queued."""
+    """The photo is checked again once the worker has stopped, and then queued."""
     ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
     taken = take(ledger)
     cancelled = ledger.queue.cancel(taken.id)
@@ -273,7 +273,7 @@ def test_a_retry_before_the_worker_has_left_a_cancelled_job(ledger: Ledger, quic
     ledger.queue.finishing(taken, Path("/oil/styled/part"), Path("/oil/styled/a.jpg"), "of a Result")
     assert [job.id for job, *_ in ledger.queue.interrupted()] == [taken.id], "a kill now would not lose its Result"
     done = ledger.queue.done(taken)
-    assert done.state == "done", "if its Result came all the same"
+    assert done.state == "done", "if its Result arrived after all"
     assert done.seconds is not None
 
 
@@ -297,7 +297,7 @@ def test_bytes_that_return_after_a_version_that_failed_are_done_already(ledger: 
 
 
 def test_a_twin_has_the_same_bytes_and_the_same_recipe(ledger: Ledger, quick: Preset) -> None:
-    """Whatever the Preset's name. What `apply` changes in a Preset is another recipe."""
+    """The Preset's name does not matter. A Preset that `apply` changes is a different recipe."""
     for preset in ("one", "two"):
         ledger.queue.add(Path(f"/{preset}/a.jpg"), preset, quick.model_copy(update={"name": preset}), "a", SEEN)
         finish(ledger, take(ledger), Path(f"/{preset}/styled/a.jpg"), f"of {preset}")

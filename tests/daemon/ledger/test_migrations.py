@@ -83,7 +83,7 @@ def test_nothing_is_lost(root: Path) -> None:
     }
     assert [(due.job.photo.name, due.action) for due in ledger.queue.originals_due()] == [("due.png", "move")]
     ledger.queue.resume()
-    job, order = ledger.queue.take() or pytest.fail("a queued Job")
+    job, order = ledger.queue.take() or pytest.fail("no queued Job")
     assert job.photo == root / "one" / "queued.png"
     assert order.recipe.steps == (1,)
     assert order.recipe.style[0].picture.is_file(), "the pinned style picture, in its new place"
@@ -95,7 +95,7 @@ def test_nothing_is_lost(root: Path) -> None:
 
 
 def test_what_was_to_blame_is_known(root: Path) -> None:
-    """By what may be tried again."""
+    """Shown by which Jobs may be retried."""
     ledger = Ledger(ledger_file(root), root)
     names = {job.id: short(root, job.photo) for job in ledger.history.jobs()}
     assert {names[job.id] for job in ledger.queue.retry(None)} == {"heavy/a.png", "one/words.png"}
@@ -126,7 +126,7 @@ def test_a_newer_ledger_is_refused_in_a_sentence(daemon: Daemon) -> None:
         Ledger(path)
     done = daemon.run("watch", daemon.root, "--once")
     assert done.returncode == 1
-    assert done.stderr == f"stylefolder: A newer version of Stylefolder wrote the Ledger {path}: update this one.\n"
+    assert done.stderr == f"stylefolder: A newer version of Stylefolder wrote the Ledger {path}: update Stylefolder.\n"
     assert path.exists(), "and left alone"
 
 
@@ -140,7 +140,7 @@ def test_a_ledger_older_than_the_first_migration(tmp_path: Path) -> None:
 
 
 def test_a_daemon_on_the_saved_root_paints_what_was_left_and_nothing_again(daemon: Daemon, root: Path) -> None:
-    """Unpacking touches every file. That is another try for what failed or was cancelled, and none for what is done."""
+    """Unpacking touches every file. That retries what failed or was cancelled, but not what is done."""
     shutil.rmtree(daemon.root)
     root.rename(daemon.root)
     long = daemon.root / "presets" / "long.yaml"

@@ -35,7 +35,7 @@ PAPER = "#1e1e1e"
 
 
 class Terminal:
-    """Entered, the command runs; left, it is killed if it still does. ``raw``: all bytes that it wrote."""
+    """Runs the command while the context lasts, then kills it if necessary. ``raw``: all bytes that it wrote."""
 
     def __init__(self, command: Sequence[str], env: dict[str, str], columns: int = 80, rows: int = 24) -> None:
         self.command = command
@@ -51,7 +51,7 @@ class Terminal:
         self.process = subprocess.Popen(
             self.command, stdin=theirs, stdout=theirs, stderr=theirs, env=self.env, start_new_session=True
         )
-        self.theirs = theirs  # kept open, so that the terminal's state can be asked for after the end
+        self.theirs = theirs  # kept open, so that the terminal's state can be read after the end
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,11 +93,11 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     def until(self, said: str | Callable[[str], object], seconds: float = 60) -> str:
-        """Read until the screen says so."""
+        """Read until the screen shows it."""
         end = time.monotonic() + seconds
         while not (said in self.text if isinstance(said, str) else said(self.text)):
             if time.monotonic() > end:
-                raise AssertionError(f"not said in {seconds} s: {said!r}; the screen:\n{self.text}")
+                raise AssertionError(f"not shown within {seconds} s: {said!r}; the screen:\n{self.text}")
             self.read(0.1)
         return self.text
 

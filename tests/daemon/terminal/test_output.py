@@ -81,7 +81,7 @@ def test_bars_on_a_terminal(tmp_path: Path, small: Image.Image, quick_yaml: str)
             break
     text = shown.decode()
     assert process.wait(timeout=HANG) == 0, text
-    assert "a [red].png [quick]" in text, "the name is no markup"
+    assert "a [red].png [quick]" in text, "the name is not read as markup"
     assert "of 60" in text
     assert "loss 0." in text
     assert "left" in text

@@ -1,5 +1,5 @@
-"""The status view in a real pseudo-terminal: `watch` and `status`, resized, narrow, without colour, without UTF-8, left
-alone."""
+"""The status view in a real pseudo-terminal: `watch` and `status`, resized, narrow, without colour, without UTF-8, and
+after its daemon is gone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def as_it_was(terminal: Terminal) -> bool:
 
 @pytest.fixture
 def working(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> Daemon:
-    """One photo done, one failed, one that runs for long, one queued."""
+    """One photo done, one failed, one that runs for a long time, one queued."""
     inbox, long = daemon.preset("one", fast), daemon.preset("long", slow)
     small.save(inbox / "done.png")
     (inbox / "\x1b[31mwords.jpg").write_text("words")
@@ -84,11 +84,11 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
         terminal.until("1 queued again.")
         terminal.press("p")
         terminal.until("Last hour: 2 done")
-        terminal.press("\x1b[A\x1bOPq")  # an arrow and F1 are no keys of ours
+        terminal.press("\x1b[A\x1bOPq")  # an arrow and F1, which do nothing here
         assert terminal.process.wait(20) == 0
         terminal.read(0.5)
         assert as_it_was(terminal)
-    assert working.status()["state"] == "healthy", "the daemon goes on"
+    assert working.status()["state"] == "healthy", "the daemon keeps running"
 
 
 def test_it_reflows_from_narrow_to_wide(working: Daemon) -> None:
@@ -107,7 +107,7 @@ def test_it_reflows_from_narrow_to_wide(working: Daemon) -> None:
 
 
 def test_a_finer_picture_where_the_terminal_draws_it(working: Daemon) -> None:
-    """By kitty's protocol; as large as its cells, and taken away at the end. In tmux: half blocks."""
+    """With kitty's protocol: as large as its cells, and removed at the end. In tmux, half blocks instead."""
     with attached(working, 120, 40, TERM="xterm-kitty") as terminal:
         while b"m=0;" not in terminal.raw:
             terminal.read(0.2)
@@ -143,7 +143,7 @@ def test_the_daemon_ends_under_it(working: Daemon, number: signal.Signals) -> No
         working.process.send_signal(number)
         assert terminal.process.wait(40) == 3
         terminal.read(0.5)
-        assert b"The daemon has ended: run `stylefolder watch` to start it again." in terminal.raw
+        assert b"The daemon has stopped: run `stylefolder watch` to start it again." in terminal.raw
         assert LEFT in terminal.raw and termios.tcgetattr(terminal.theirs) == terminal.before
         assert b"Traceback" not in terminal.raw
 
@@ -163,7 +163,7 @@ def test_watch_shows_the_same(daemon: Daemon, fast: str, small: Image.Image) -> 
     inbox = daemon.preset("one", fast)
     env = {**daemon.environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
     with Terminal([*STYLEFOLDER, "watch", str(daemon.root)], env) as terminal:
-        terminal.until("Nothing to do: drop a photo into a folder of")
+        terminal.until("Nothing to do: drop a photo into a folder in")
         small.save(inbox / "a.png")
         terminal.until("Last hour: 1 done")
         terminal.press("q")
@@ -175,7 +175,7 @@ def test_watch_shows_the_same(daemon: Daemon, fast: str, small: Image.Image) -> 
 
 
 def test_pictures_of_it(working: Daemon, tmp_path: Path) -> None:
-    """As they are kept for the documentation."""
+    """Screenshots, as in the documentation."""
     with attached(working) as terminal:
         terminal.until("loss ")
         terminal.picture(tmp_path / "view.png")

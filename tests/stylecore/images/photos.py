@@ -1,4 +1,4 @@
-"""Photos as cameras and editors write them, for the tests of what goes in and comes out."""
+"""Photos as cameras and editors write them, for the tests of reading and writing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "heic"]
 LOSSLESS = ("png", "tiff")
 
 
-@functools.cache  # it holds the time of its making
+@functools.cache  # it contains its creation time
 def adobe_rgb() -> bytes:
     return bytes(imagecodecs.cms_profile("adobergb"))
 

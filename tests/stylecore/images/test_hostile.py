@@ -1,4 +1,4 @@
-"""Files that are no photos, or mean harm: refused by name, in bounded memory and time."""
+"""Files that are not photos, or are hostile: refused by name, in bounded memory and time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def test_bombs_are_refused_in_bounded_memory(tmp_path: Path, cat: Image.Image) -> None:
-    """In a process of its own, for the memory's high-water mark is the process's."""
+    """In a separate process, because the memory's high-water mark belongs to the process."""
     (tmp_path / "bomb.png").write_bytes(png_header(100_000, 100_000))
     (tmp_path / "large.png").write_bytes(png_header(21_000, 20_000))  # Pillow's guard alone would let it pass
     block = bytearray(b"II*\0\x08\0\0\0" + struct.pack("<H", 900))
@@ -167,7 +167,7 @@ def test_pillows_own_limit_on_pixels_does_not_apply(
 
 
 def test_a_tiff_whose_directories_go_round(tmp_path: Path, small: Image.Image) -> None:
-    """The next one is the first: read to no end, were it not bounded."""
+    """The last directory points to the first: without a limit, reading would never end."""
     small.save(tmp_path / "a.tif")
     data = bytearray((tmp_path / "a.tif").read_bytes())
     start = struct.unpack("<I", data[4:8])[0]

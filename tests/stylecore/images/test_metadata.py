@@ -1,4 +1,4 @@
-"""What a photo carries beside its pixels: EXIF, orientation, profile, XMP, its thumbnail; it travels to the Result."""
+"""What a photo carries besides its pixels: EXIF, orientation, profile, XMP, thumbnail. All of it reaches the Result."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_icc_profile_and_xmp_travel(tmp_path: Path, small: Image.Image, kind: st
 
 
 def test_a_linear_profile_that_calls_itself_srgb(tmp_path: Path, small: Image.Image) -> None:
-    """What was read as linear is written as linear: the same pixels with nothing painted."""
+    """What was read as linear is written as linear: if nothing is painted, the pixels stay the same."""
     primaries = [0.64, 0.33, 0.3, 0.6, 0.15, 0.06]
     linear = bytes(imagecodecs.cms_profile("rgb", whitepoint=[0.3127, 0.329], primaries=primaries, gamma=1.0))
     name = linear.replace("RGB built-in".encode("utf-16-be"), "sRGB builtin".encode("utf-16-be"))
@@ -122,7 +122,7 @@ def test_a_linear_profile_that_calls_itself_srgb(tmp_path: Path, small: Image.Im
     ("kind", "other"), [("jpeg", "png"), ("png", "jpeg"), ("png", "tiff"), ("tiff", "tiff"), ("tiff", "jpeg")]
 )
 def test_the_resolution_in_print_travels(tmp_path: Path, small: Image.Image, kind: str, other: str, turn: int) -> None:
-    """Pixels an inch, across and down: by the format's own field. A TIFF is turned by its tag, a picture by its
+    """Pixels per inch, across and down, in the format's own field. A TIFF is rotated by its tag, other formats by their
     EXIF."""
     path = tmp_path / f"photo{EXTENSIONS[kind]}"
     block = Image.Exif()
@@ -137,7 +137,7 @@ def test_the_resolution_in_print_travels(tmp_path: Path, small: Image.Image, kin
 
 
 def test_what_stands_behind_the_pixels_of_a_16_bit_png(tmp_path: Path) -> None:
-    """The specification allows EXIF there: orientation 6 is heeded, the block comes along."""
+    """The specification allows EXIF there: orientation 6 is respected, and the block is kept."""
     samples = np.random.default_rng(0).integers(0, 65536, (40, 60, 3), dtype=np.uint16)
     data = bytes(imagecodecs.png_encode(samples))
     block = rich_exif(6, thumbnail=False)
@@ -164,7 +164,7 @@ def test_makers_notes_that_a_jpeg_does_not_hold(tmp_path: Path, small: Image.Ima
     details[ExifTags.Base.MakerNote], details[ExifTags.Base.DateTimeOriginal] = bytes(90_000), "2026:11:23 10:00:00"
     small.save(tmp_path / "a.png", exif=block)
     notes = save_result(result_of(load_photo(tmp_path / "a.png")), tmp_path / "out.jpg", Output())
-    assert notes == ["Its maker's notes are larger than a JPEG can hold and were left out."]
+    assert notes == ["Its maker notes are larger than a JPEG can hold and were left out."]
     with Image.open(tmp_path / "out.jpg") as out:
         kept = out.getexif()
     assert kept[ExifTags.Base.Make] == "Stylefolder"
@@ -173,7 +173,7 @@ def test_makers_notes_that_a_jpeg_does_not_hold(tmp_path: Path, small: Image.Ima
 
 @pytest.mark.parametrize("kind", [2, 3, 4])
 def test_a_tiff_whose_resolution_is_of_an_odd_type(tmp_path: Path, small: Image.Image, kind: int) -> None:
-    """Text or a whole number in place of a fraction: the photo is read, its resolution is not known."""
+    """Text or a whole number in place of a fraction: the photo is read, but its resolution is unknown."""
     small.save(tmp_path / "a.tif", dpi=(300, 300))
     data = bytearray((tmp_path / "a.tif").read_bytes())
     start = struct.unpack("<I", data[4:8])[0]

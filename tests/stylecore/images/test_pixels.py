@@ -96,7 +96,7 @@ def test_a_damaged_profile_is_said_and_dropped(tmp_path: Path, small: Image.Imag
 
 
 def test_a_camera_raw_file(tmp_path: Path, cat: Image.Image) -> None:
-    """A DNG with a Bayer mosaic of the cat, as a camera keeps it; EXIF comes along, the Result is a JPEG."""
+    """A DNG with a Bayer mosaic of the cat, as a camera writes it. EXIF is kept, and the Result is a JPEG."""
     pytest.importorskip("rawpy", reason="the extra stylefolder[raw] is not installed")
     pixels = np.asarray(cat.resize((320, 240))).astype(np.uint16) * 200
     mosaic = pixels[..., 1].copy()
@@ -144,14 +144,14 @@ def test_a_result_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_formats_that_cannot_hold_it(tmp_path: Path) -> None:
     wide = Photo(tmp_path / "wide.png", np.zeros((2, 17000, 3), np.uint8), "png")
-    with pytest.raises(ResultError, match="webp holds 16383 pixels a side"):
+    with pytest.raises(ResultError, match="webp can hold 16383 pixels per side"):
         save_result(result_of(wide), tmp_path / "wide.webp", Output())
     with pytest.raises(ResultError, match="is not a known format"):
         save_result(result_of(wide), tmp_path / "wide.bmp", Output())
 
 
 def test_tiffs_of_12_bits(tmp_path: Path) -> None:
-    """White is white: samples of 9 to 15 bits are brought to 16."""
+    """White stays white: samples of 9 to 15 bits are scaled to 16."""
     samples = np.linspace(0, 4095, 64 * 96).astype(np.uint16).reshape(64, 96)
     tifffile.imwrite(
         tmp_path / "a.tif",
