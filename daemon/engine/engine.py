@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from daemon.events import (
 )
 from daemon.ledger.job import MAX_ATTEMPTS, Failure, Job, Order
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.signature import has_bytes
 from daemon.paths import free_name
 from daemon.settings import Settings
 from stylecore.errors import ResultError, Taken
@@ -67,7 +69,8 @@ class Engine:
         self._slowest = 0.0  # seconds between two steps of this Job
         self._typical: float | None = None  # seconds that similar Jobs take
         self._finished: Finished | None = None
-        self._placed = False  # the Result has its name; only the Ledger does not know yet
+        self._target: Path | None = None  # the name that the Ledger knows
+        self._placed = False  # the Result has its name; only the Ledger does not know that yet
         self._device_lost = False  # since the worker was last released: `auto` means the CPU until then
 
     @property
@@ -140,7 +143,7 @@ class Engine:
         self.job, self._order = job, order = taken
         self._path_of_result = self.result_path
         self.waits_for = self._phase = None
-        self._placed = False
+        self._target, self._placed = None, False
         self._heard, self._slowest = time.monotonic(), 0.0
         self._finished = copy_of_twin(self.ledger, job, order, self._path_of_result)
         died: SlotDied | None = None
@@ -246,8 +249,8 @@ class Engine:
         in between loses nothing, and no other file is mistaken for ours."""
         assert finished.part is not None and self._order is not None
         queue, photos, named = self.ledger.queue, self.ledger.photos, self._order.target
-        while not self._placed:
-            target = named or free_name(
+        while not (self._placed or self._was_renamed(finished)):
+            self._target = target = named or free_name(
                 self._path_of_result(job, finished.extension), lambda path: photos.may_write(path, job) is None
             )
             ours = named is not None or photos.may_write(target, job) == "ours"
@@ -264,6 +267,13 @@ class Engine:
                 return JobFailed(failed) if failed is not None else self._queued_again(job)
         done = queue.done(job, self._settings.originals if job.source == "folder" else "keep")
         return JobDone(done, finished.notes, finished.curve, finished.timings, finished.copied)
+
+    def _was_renamed(self, finished: Finished) -> bool:
+        """Whether a second Ctrl+C came just after the rename, before we noted it."""
+        part, target = finished.part, self._target
+        return (
+            part is not None and target is not None and not os.path.lexists(part) and has_bytes(target, finished.digest)
+        )
 
     @property
     def _on_cpu_instead(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from daemon.folders.layout import FAILED, Layout
 from daemon.ledger.job import Job, Original
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.signature import look, sha256
+from daemon.ledger.signature import has_bytes, look
 from daemon.paths import free_name
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import clear_parts, put_in_place
@@ -31,14 +31,6 @@ def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
             except ResultError:
                 continue
         yield ledger.queue.done(job, originals if job.source == "folder" else "keep")
-
-
-def has_bytes(path: Path, digest: str) -> bool:
-    """Whether the file is there and these are its bytes."""
-    try:
-        return sha256(path) == digest
-    except OSError:
-        return False
 
 
 def clear_all_parts(layout: Layout) -> None:

@@ -34,3 +34,11 @@ def sha256(path: Path) -> str:
     """Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def has_bytes(path: Path, digest: str) -> bool:
+    """Whether the file is there and these are its bytes."""
+    try:
+        return sha256(path) == digest
+    except OSError:
+        return False

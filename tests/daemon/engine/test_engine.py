@@ -105,6 +105,25 @@ def test_a_named_device_is_tried_again_and_then_given_up(job: tuple[Ledger, Job]
     assert ledger.history.count("queued") == 1, "the next start tries again"
 
 
+def test_a_second_ctrl_c_just_after_the_rename(job: tuple[Ledger, Job], tmp_path: Path) -> None:
+    """The Result has its name, and only the Ledger does not know that yet."""
+    ledger, _ = job
+    events: list[Event] = []
+    engine = engine_of(ledger, "cpu", events)
+    taken = ledger.queue.take()
+    assert taken is not None
+    engine.job, engine._order = taken
+    target = tmp_path / "out.png"
+    target.write_bytes(b"a Result")
+    engine._finished = Finished(engine.job.id, "done", tmp_path / "part", ".png", sha256(target))
+    ledger.queue.finishing(engine.job, tmp_path / "part", target, sha256(target))
+    engine._target = target
+    engine.stop()
+    (done,) = (event for event in events if isinstance(event, JobDone))
+    assert done.job.result == target
+    assert target.read_bytes() == b"a Result"
+
+
 def test_the_time_left_follows_others_first_and_its_own_pace_later() -> None:
     assert time_left(0, 0, None) is None
     assert time_left(0, 0, 60) == 60
