@@ -215,7 +215,7 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
         ),
         (["watch", "photo.png"], 2, "photo.png is a file: name the folder to watch."),
         (["sheet", "gone.png", "-o", "photo.png"], 1, "gone.png"),
-        (["demo", "photo.png.part"], 1, "a file with the name photo.png.part is no photo"),
+        (["demo", "photo.png.part"], 1, "a file named photo.png.part is not treated as a photo"),
         (["apply", "photo.png", "-p", "oil", "-o", "x" * 300 + ".png"], 1, "File name too long"),
     ],
 )

@@ -411,5 +411,5 @@ def test_an_unexpected_error_has_the_one_shape() -> None:
     with pytest.raises(ZeroDivisionError):  # Starlette raises it again, for the server's log
         asyncio.run(app(scope, receive, send))
     assert sent[0]["status"] == 500
-    message = "Unexpected error, ZeroDivisionError: division by zero. Please report it."
+    message = "Unexpected error, ZeroDivisionError: division by zero. Report it as a bug."
     assert json.loads(sent[1]["body"]) == {"error": {"status": 500, "message": message}}

@@ -50,7 +50,7 @@ def test_config(daemon: Daemon) -> None:
 def test_the_first_start_says_where_to_drop_photos(daemon: Daemon) -> None:
     daemon.start()
     assert "Drop a photo into one of these folders" in (daemon.root / "README.txt").read_text()
-    assert (daemon.root / "oil").is_dir()
+    wait_for((daemon.root / "oil").is_dir)
     (daemon.root / "README.txt").unlink()
     daemon.stop()
     daemon.start()
