@@ -20,6 +20,7 @@ from daemon.folders.presets import get_preset
 from daemon.ledger.job import Failure, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature, look, sha256
+from daemon.sentences import printable
 from daemon.terminal.output import Show
 from stylecore.images.encode import output_format
 from stylecore.images.formats import EXTENSIONS, one_suffix
@@ -131,6 +132,12 @@ def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None) -> 
 def _place(photos: Sequence[Path], out: Path | None) -> Out:
     if out is None:
         return Out(None, None)
+    try:
+        out.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as e:  # the name is too long, a folder on the way is closed to us, ...
+        raise UsageError(f"{printable(out)} cannot be used ({e.strerror}): give another name with -o.") from e
     is_folder = os.path.isdir(out) or len(photos) > 1
     there = os.path.exists(out)
     if is_folder and there and not os.path.isdir(out):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.harness import Daemon
-from tests.harness import REPOSITORY
+from tests.daemon.harness import ONE_STEP, Daemon
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 @pytest.fixture
 def fast() -> str:
     """A preset's file: one step at 64 pixels, with the real worker and the real weights."""
-    return f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"
+    return ONE_STEP
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from daemon.api.client import Client, read_address
 from tests.harness import HANG, REPOSITORY, wait_for
 
 STYLEFOLDER = [sys.executable, "-m", "daemon"]
+ONE_STEP = f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"  # the fastest preset
 
 
 NAMESPACES = subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True).returncode == 0

@@ -123,6 +123,7 @@ def test_no_daemon_runs_so_one_is_started(with_preset: Gimp) -> None:
     assert gimp.run(ONE) == {"status": ["success", ""], "layers": 2}
 
 
+@pytest.mark.slow
 def test_no_stylefolder_is_found(lonely: Gimp) -> None:
     command = json.loads((lonely.plug_in / "command.json").read_text())
     (lonely.plug_in / "command.json").write_text(json.dumps({**command, "command": ["/gone/python", "-m", "daemon"]}))
@@ -138,6 +139,7 @@ def test_no_stylefolder_is_found(lonely: Gimp) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_address_cannot_be_read(lonely: Gimp) -> None:
     (lonely.plug_in / "daemon.json").write_text("{half of")
     status, sentence = lonely.run(ONE)["status"]
@@ -148,6 +150,7 @@ def test_the_address_cannot_be_read(lonely: Gimp) -> None:
     assert "cannot be read" in lonely.run(ONE)["status"][1]
 
 
+@pytest.mark.slow
 def test_a_wrong_token(gimp: Gimp) -> None:
     path = gimp.plug_in / "daemon.json"
     right = path.read_text()
@@ -189,6 +192,7 @@ def test_script_fu(gimp: Gimp) -> None:
     assert "LAYERS 2" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_last_values(gimp: Gimp) -> None:
     found = gimp.run("""
         image = new_image()

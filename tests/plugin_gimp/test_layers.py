@@ -111,6 +111,7 @@ def test_a_mask_and_a_selection(gimp: Gimp) -> None:
     assert found["True"] == [["success", ""], [0, 255, 0, 0], False, 0]
 
 
+@pytest.mark.slow
 def test_a_group_and_a_layer_in_it(gimp: Gimp) -> None:
     found = gimp.run("""
         image = new_image()

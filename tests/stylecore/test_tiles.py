@@ -133,6 +133,7 @@ def test_what_fits(oil: Preset) -> None:
         tile_and_pairs(EXACT, early, fits, fits * 2 // 3, 8 << 30)
 
 
+@pytest.mark.slow
 def test_full_size_has_no_enlarging(cat: Image.Image, oil: Preset, tmp_path: Path) -> None:
     cat.save(tmp_path / "cat.png")
     photo = load_photo(tmp_path / "cat.png")

@@ -185,6 +185,7 @@ def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp
         assert difference(one.pixels, other.pixels) < 6, preset.name
 
 
+@pytest.mark.slow
 def test_bf16_is_harmless(photo: Photo, oil: Preset) -> None:
     """The same steps in bf16 and in float32 end at losses within a tenth of each other, both judged in float32."""
     preset = oil.model_copy(update={"steps": (25,), "size": 96})

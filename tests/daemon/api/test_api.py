@@ -219,6 +219,7 @@ def names(stream: http.client.HTTPResponse) -> list[str]:
     return [line.decode().split()[1] for line in stream.read().splitlines() if line.startswith(b"event: ")]
 
 
+@pytest.mark.slow
 def test_the_events_of_one_job(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> None:
     """How many are ahead while it waits, then its steps, until it ends. For a finished Job, how it ended."""
     daemon.preset("one", fast)
@@ -240,6 +241,7 @@ def test_the_events_of_one_job(daemon: Daemon, fast: str, slow: str, small: Imag
     assert names(events_of(daemon, second)) == ["Job"]
 
 
+@pytest.mark.slow
 def test_who_asked_is_gone(daemon: Daemon, slow: str, small: Image.Image) -> None:
     """The Job is cancelled when the client closes its stream, when its lease runs out, or at a restart."""
     daemon.preset("long", slow)
@@ -307,6 +309,7 @@ def test_schemathesis_finds_nothing(shared: Daemon, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_the_example_in_the_documents(daemon: Daemon, fast: str, small: Image.Image, tmp_path: Path) -> None:
     """The program in docs/api.md, unchanged except for the path of this daemon's address file."""
     import re

@@ -76,6 +76,7 @@ def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small
         assert (image.format, image.size) == ("WEBP", small.size)
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Image) -> None:
     daemon.preset("long", slow)
     daemon.start()
@@ -92,6 +93,7 @@ def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Im
     wait_for(lambda: spool(daemon) == [], why="for the uploads to be removed")
 
 
+@pytest.mark.slow
 def test_the_daemon_is_paused(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """`apply` says so, waits, and then continues."""
     daemon.preset("one", fast)

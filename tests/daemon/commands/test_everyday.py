@@ -82,6 +82,7 @@ def test_photos_in_the_wrong_place(daemon: Daemon, small: Image.Image) -> None:
     assert "To try again, run `stylefolder retry 1`." in said
 
 
+@pytest.mark.slow
 def test_the_log_has_what_happened(daemon: Daemon, fast: str, small: Image.Image) -> None:
     inbox = daemon.preset("one", fast)
     small.save(inbox / "a.png")

@@ -85,6 +85,7 @@ def test_the_job_continues_on_the_cpu(job: tuple[Ledger, Job]) -> None:
     assert done.job.result.exists()
 
 
+@pytest.mark.slow
 def test_a_named_device_is_tried_again_and_then_given_up(job: tuple[Ledger, Job]) -> None:
     ledger, _ = job
     events: list[Event] = []

@@ -50,6 +50,7 @@ def problems(daemon: Daemon) -> str:
     return "\n".join(daemon.status()["problems"])
 
 
+@pytest.mark.slow
 def test_full_for_the_result(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """It says why, keeps the finished Result, and writes it when there is room: nothing is computed twice."""
     disk = SmallDisk(daemon, daemon.home / "results", 1)
@@ -114,6 +115,7 @@ def as_a_user(daemon: Daemon) -> Iterator[Daemon]:
         Path(folder).chmod(0o700)
 
 
+@pytest.mark.slow
 def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, small: Image.Image) -> None:
     daemon = as_a_user
     inbox, closed = daemon.preset("one", fast), daemon.preset("closed", fast)

@@ -25,6 +25,7 @@ def begun(daemon: Daemon, photo: Path) -> int:
     return len([e for e in daemon.events() if e["event"] == "JobStarted" and e["job"]["photo"] == str(photo)])
 
 
+@pytest.mark.slow
 @namespaces
 @pytest.mark.parametrize(
     ("limit", "value", "why"),
@@ -256,6 +257,7 @@ def test_the_ledger_overwritten_while_live(daemon: Daemon, fast: str, small: Ima
     assert daemon.stop() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["move", "trash"])
 def test_originals(daemon: Daemon, fast: str, small: Image.Image, choice: str) -> None:
     """Only finished photos go; failed ones stay where they are; a copy of a moved photo is not computed again."""
@@ -282,6 +284,7 @@ def test_originals(daemon: Daemon, fast: str, small: Image.Image, choice: str) -
     assert begun(daemon, inbox / "trip" / "a.png") == 1
 
 
+@pytest.mark.slow
 def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small: Image.Image) -> None:
     daemon.settings("originals: move\n")
     inbox = daemon.preset("one", fast)
@@ -298,6 +301,7 @@ def test_an_original_that_cannot_be_moved_stays(daemon: Daemon, fast: str, small
     assert not (inbox / "a.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["keep", "move"])
 def test_another_photo_of_the_same_name(daemon: Daemon, fast: str, small: Image.Image, choice: str) -> None:
     """After the first photo was removed: its Result stays, and so does any other file there."""
@@ -323,6 +327,7 @@ def test_another_photo_of_the_same_name(daemon: Daemon, fast: str, small: Image.
     assert is_picture(styled / "b-2.png")
 
 
+@pytest.mark.slow
 def test_a_folder_moved_out_and_back(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """The folder's Jobs are cancelled when their turn comes, and queued again when the folder is back."""
     inbox = daemon.preset("one", fast)
@@ -365,6 +370,7 @@ def test_a_style_picture_with_a_slow_writer(daemon: Daemon, small: Image.Image, 
     wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["queued"])
 
 
+@pytest.mark.slow
 def test_another_folder_for_results(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """Results in the old folder are not mistaken for photos."""
     inbox = daemon.preset("one", fast)

@@ -139,6 +139,7 @@ def test_a_ledger_older_than_the_first_migration(tmp_path: Path) -> None:
         Ledger(path)
 
 
+@pytest.mark.slow
 def test_a_daemon_on_the_saved_root_paints_what_was_left_and_nothing_again(daemon: Daemon, root: Path) -> None:
     """Unpacking touches every file. That retries what failed or was cancelled, but not what is done."""
     shutil.rmtree(daemon.root)

@@ -60,6 +60,7 @@ def test_json_lines(done: Job, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_bars_on_a_terminal(tmp_path: Path, small: Image.Image, quick_yaml: str) -> None:
     (tmp_path / "quick.yaml").write_text(quick_yaml.replace("steps: 2", "steps: 60"))
     small.save(tmp_path / "a [red].png")

@@ -8,12 +8,13 @@ import io
 import re
 import signal
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
+from tests.daemon.harness import ONE_STEP, STYLEFOLDER, Daemon, is_picture
 from tests.daemon.terminal.emulator import Terminal
 from tests.harness import wait_for
 
@@ -35,9 +36,25 @@ def as_it_was(terminal: Terminal) -> bool:
 
 
 @pytest.fixture
-def working(daemon: Daemon, fast: str, slow: str, small: Image.Image) -> Daemon:
+def working(daemon: Daemon, fast: str, small: Image.Image) -> Daemon:
+    """For tests that change what it shows."""
+    return put_to_work(daemon, fast, small)
+
+
+@pytest.fixture(scope="module")
+def at_work(tmp_path_factory: pytest.TempPathFactory, cat: Image.Image) -> Iterator[Daemon]:
+    """For tests that only look."""
+    folder = tmp_path_factory.mktemp("view")
+    (folder / "home").mkdir()
+    (folder / "Root").mkdir()
+    made = Daemon(folder / "Root", folder / "home")
+    yield put_to_work(made, ONE_STEP, cat.resize((96, 64)))
+    made.stop()
+
+
+def put_to_work(daemon: Daemon, fast: str, small: Image.Image) -> Daemon:
     """One photo done, one failed, one that runs for a long time, one queued."""
-    inbox, long = daemon.preset("one", fast), daemon.preset("long", slow)
+    inbox, long = daemon.preset("one", fast), daemon.preset("long", fast.replace("steps: 1", "steps: 20000"))
     small.save(inbox / "done.png")
     (inbox / "\x1b[31mwords.jpg").write_text("words")
     daemon.start()
@@ -91,8 +108,8 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
     assert working.status()["state"] == "healthy", "the daemon keeps running"
 
 
-def test_it_reflows_from_narrow_to_wide(working: Daemon) -> None:
-    with attached(working, 40, 12) as terminal:
+def test_it_reflows_from_narrow_to_wide(at_work: Daemon) -> None:
+    with attached(at_work, 40, 12) as terminal:
         terminal.until("scale 1 of 1")
         assert " p  pause" in terminal.text.splitlines()[-1]
         terminal.resize(160, 50)
@@ -106,9 +123,9 @@ def test_it_reflows_from_narrow_to_wide(working: Daemon) -> None:
         terminal.until(lambda text: len(text.splitlines()) == 5 and text.startswith("● healthy"))
 
 
-def test_a_finer_picture_where_the_terminal_draws_it(working: Daemon) -> None:
+def test_a_finer_picture_where_the_terminal_draws_it(at_work: Daemon) -> None:
     """With kitty's protocol: as large as its cells, and removed at the end. In tmux, half blocks instead."""
-    with attached(working, 120, 40, TERM="xterm-kitty") as terminal:
+    with attached(at_work, 120, 40, TERM="xterm-kitty") as terminal:
         while b"m=0;" not in terminal.raw:
             terminal.read(0.2)
         head, _, data = terminal.raw[terminal.raw.index(b"\x1b_G") :].partition(b";")
@@ -122,12 +139,12 @@ def test_a_finer_picture_where_the_terminal_draws_it(working: Daemon) -> None:
         assert terminal.process.wait(20) == 0
         terminal.read(0.5)
         assert terminal.raw.rstrip().endswith(b"\x1b_Ga=d,d=I,i=7,q=2\x1b\\" + LEFT)
-    with attached(working, 120, 40, TERM="xterm-kitty", TMUX="/tmp/tmux") as terminal:
+    with attached(at_work, 120, 40, TERM="xterm-kitty", TMUX="/tmp/tmux") as terminal:
         terminal.until("▀" * 8)
 
 
-def test_without_utf_8_and_without_colour(working: Daemon) -> None:
-    with attached(working, 120, 30, LANG="C", LC_ALL="C", PYTHONCOERCECLOCALE="0", NO_COLOR="1") as terminal:
+def test_without_utf_8_and_without_colour(at_work: Daemon) -> None:
+    with attached(at_work, 120, 30, LANG="C", LC_ALL="C", PYTHONCOERCECLOCALE="0", NO_COLOR="1") as terminal:
         text = terminal.until(lambda text: "loss " in text and "#" in text)
         assert text.isascii()
         assert text.startswith("* healthy")
@@ -159,6 +176,7 @@ def test_signals_give_the_terminal_back(working: Daemon, number: signal.Signals)
         assert as_it_was(terminal)
 
 
+@pytest.mark.slow
 def test_watch_shows_the_same(daemon: Daemon, fast: str, small: Image.Image) -> None:
     inbox = daemon.preset("one", fast)
     env = {**daemon.environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
@@ -174,9 +192,9 @@ def test_watch_shows_the_same(daemon: Daemon, fast: str, small: Image.Image) -> 
     assert "a.png: done in" in log.read_text()
 
 
-def test_pictures_of_it(working: Daemon, tmp_path: Path) -> None:
+def test_pictures_of_it(at_work: Daemon, tmp_path: Path) -> None:
     """Screenshots, as in the documentation."""
-    with attached(working) as terminal:
+    with attached(at_work) as terminal:
         terminal.until("loss ")
         terminal.picture(tmp_path / "view.png")
     with Image.open(tmp_path / "view.png") as image:
