@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from daemon.engine.duplicates import copy_of_twin
 from daemon.engine.messages import Assignment, Chosen, Finished, Message, Phase, Preview, Ready, Stepped, Waiting
+from daemon.engine.placing import place
 from daemon.engine.slot import STOP_WITHIN, LocalSlot, SlotDied
 from daemon.errors import WorkerError
 from daemon.events import (
@@ -26,11 +26,9 @@ from daemon.events import (
 )
 from daemon.ledger.job import MAX_ATTEMPTS, Failure, Job, Order
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.signature import has_bytes
-from daemon.paths import free_name
 from daemon.settings import Settings
-from stylecore.errors import ResultError, Taken
-from stylecore.images.atomic_write import clear_parts, put_in_place
+from stylecore.errors import ResultError
+from stylecore.images.atomic_write import clear_parts
 
 IDLE_FOR = 300.0  # seconds without a Job after which the worker, and with it the device's memory, is released
 MAX_STARTS = 3
@@ -69,8 +67,6 @@ class Engine:
         self._slowest = 0.0  # seconds between two steps of this Job
         self._typical: float | None = None  # seconds that similar Jobs take
         self._finished: Finished | None = None
-        self._target: Path | None = None  # the name that the Ledger knows
-        self._placed = False  # the Result has its name; only the Ledger does not know that yet
         self._device_lost = False  # since the worker was last released: `auto` means the CPU until then
 
     @property
@@ -143,7 +139,6 @@ class Engine:
         self.job, self._order = job, order = taken
         self._path_of_result = self.result_path
         self.waits_for = self._phase = None
-        self._target, self._placed = None, False
         self._heard, self._slowest = time.monotonic(), 0.0
         self._finished = copy_of_twin(self.ledger, job, order, self._path_of_result)
         died: SlotDied | None = None
@@ -219,7 +214,7 @@ class Engine:
         queue = self.ledger.queue
         event: Event | None
         if finished.outcome == "done":
-            event = self._put_in_place(job, finished)
+            event = self._place(job, finished)
         elif finished.outcome == "cancelled":
             dropped = queue.dropped(job, finished.reason)
             event = JobCancelled(dropped) if dropped is not None else self._queued_again(job)
@@ -244,36 +239,19 @@ class Engine:
         now = self.ledger.history.job(job.id)
         return JobQueued(now) if now is not None and now.state == "queued" else None
 
-    def _put_in_place(self, job: Job, finished: Finished) -> Event | None:
-        """Give the Result its name. The Ledger knows the name and the bytes before the file has them, so that a crash
-        in between loses nothing, and no other file is mistaken for ours."""
+    def _place(self, job: Job, finished: Finished) -> Event | None:
         assert finished.part is not None and self._order is not None
-        queue, photos, named = self.ledger.queue, self.ledger.photos, self._order.target
-        while not (self._placed or self._was_renamed(finished)):
-            self._target = target = named or free_name(
-                self._path_of_result(job, finished.extension), lambda path: photos.may_write(path, job) is None
-            )
-            ours = named is not None or photos.may_write(target, job) == "ours"
-            queue.finishing(job, finished.part, target, finished.digest)
-            try:
-                put_in_place(finished.part, target, replace=ours)
-                self._placed = True
-            except Taken:
-                continue  # a file appeared there just now
-            except ResultError as e:
-                with contextlib.suppress(OSError):  # then the next start removes it
-                    finished.part.unlink(missing_ok=True)
-                failed = queue.failed(job, Failure("system", str(e)))
-                return JobFailed(failed) if failed is not None else self._queued_again(job)
+        queue, named = self.ledger.queue, self._order.target
+        wanted = named or self._path_of_result(job, finished.extension)
+        try:
+            place(self.ledger, job, finished.part, wanted, finished.digest, replace=named is not None)
+        except ResultError as e:
+            with contextlib.suppress(OSError):  # then the next start removes it
+                finished.part.unlink(missing_ok=True)
+            failed = queue.failed(job, Failure("system", str(e)))
+            return JobFailed(failed) if failed is not None else self._queued_again(job)
         done = queue.done(job, self._settings.originals if job.source == "folder" else "keep")
         return JobDone(done, finished.notes, finished.curve, finished.timings, finished.copied)
-
-    def _was_renamed(self, finished: Finished) -> bool:
-        """Whether a second Ctrl+C came just after the rename, before we noted it."""
-        part, target = finished.part, self._target
-        return (
-            part is not None and target is not None and not os.path.lexists(part) and has_bytes(target, finished.digest)
-        )
 
     @property
     def _on_cpu_instead(self) -> bool:

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from daemon.engine.placing import place
 from daemon.folders.layout import FAILED, Layout
 from daemon.ledger.job import Job, Original
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import has_bytes, look
 from daemon.paths import free_name
 from stylecore.errors import ResultError
-from stylecore.images.atomic_write import clear_parts, put_in_place
+from stylecore.images.atomic_write import clear_parts
 from stylecore.images.formats import EXTENSIONS
 from stylecore.preset import Preset
 
@@ -23,11 +24,10 @@ def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
     the Result only if its bytes are those that the worker reported."""
     for job, part, result, digest in ledger.queue.interrupted():
         if not has_bytes(result, digest):
-            claim = ledger.photos.may_write(result, job)
-            if claim is None or not has_bytes(part, digest):
+            if not has_bytes(part, digest):
                 continue
             try:
-                put_in_place(part, result, replace=claim == "ours")
+                place(ledger, job, part, result, digest)
             except ResultError:
                 continue
         yield ledger.queue.done(job, originals if job.source == "folder" else "keep")

@@ -217,9 +217,10 @@ class Queue:
             (self._paths.key(part), self._paths.key(result), digest, job.id),
         )
 
-    def interrupted(self) -> list[tuple[Job, Path, Path, str]]:
-        """The Jobs that were finishing at a crash, each with part, result and the Result's sha256."""
-        rows = self._sql("SELECT * FROM jobs WHERE part IS NOT NULL")
+    def interrupted(self, job: Job | None = None) -> list[tuple[Job, Path, Path, str]]:
+        """The Jobs, or only this one, that are finishing, each with part, result and the Result's sha256."""
+        which, values = ("", ()) if job is None else (" AND id = ?", (job.id,))
+        rows = self._sql(f"SELECT * FROM jobs WHERE part IS NOT NULL{which}", values)
         return [
             (self._job(row), self._paths.path(row["part"]), self._paths.path(row["result"]), row["result_digest"])
             for row in rows

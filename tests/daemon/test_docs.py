@@ -33,7 +33,7 @@ def tiers_in(folder: Path) -> dict[str, str]:
 def test_reliability_names_each_fault_test() -> None:
     text = (REPOSITORY / "docs" / "reliability.md").read_text()
     named = dict(re.findall(r"`(test_\w+)`(?: \((slow|long)\))?", text))
-    there = tiers_in(REPOSITORY / "tests" / "daemon")
+    there = tiers_in(REPOSITORY / "tests")
     assert tiers_in(REPOSITORY / "tests" / "daemon" / "faults").keys() <= named.keys() <= there.keys()
     assert named == {name: there[name] for name in named}
 

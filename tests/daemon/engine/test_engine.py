@@ -118,7 +118,6 @@ def test_a_second_ctrl_c_just_after_the_rename(job: tuple[Ledger, Job], tmp_path
     target.write_bytes(b"a Result")
     engine._finished = Finished(engine.job.id, "done", tmp_path / "part", ".png", sha256(target))
     ledger.queue.finishing(engine.job, tmp_path / "part", target, sha256(target))
-    engine._target = target
     engine.stop()
     (done,) = (event for event in events if isinstance(event, JobDone))
     assert done.job.result == target

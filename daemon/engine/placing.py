@@ -1,0 +1,41 @@
+"""Gives a finished Result its name. The Ledger knows the name and the bytes before the file has them, so that a crash
+in between loses nothing, and no other file is mistaken for ours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from daemon.ledger.job import Job
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.signature import has_bytes
+from daemon.paths import free_name
+from stylecore.errors import Taken
+from stylecore.images.atomic_write import put_in_place
+
+
+def place(ledger: Ledger, job: Job, part: Path, wanted: Path, digest: str, *, replace: bool = False) -> None:
+    """Rename the temporary file ``part``, whose sha256 is ``digest``, to ``wanted`` or, unless it may ``replace`` what
+    is there, to the first name after it that the Job may have.
+
+    Raises LedgerError, after which the same call can be made again, and ResultError.
+    """
+    photos = ledger.photos
+    if _is_placed(ledger, job, part):
+        return None
+    while True:
+        target = wanted if replace else free_name(wanted, lambda path: photos.may_write(path, job) is None)
+        ours = replace or photos.may_write(target, job) == "ours"
+        ledger.queue.finishing(job, part, target, digest)
+        try:
+            return put_in_place(part, target, replace=ours)
+        except Taken:
+            pass  # a file appeared there just now
+
+
+def _is_placed(ledger: Ledger, job: Job, part: Path) -> bool:
+    """Whether an earlier call came as far as the rename."""
+    for _, known, result, digest in ledger.queue.interrupted(job):
+        if known == part and not os.path.lexists(part):
+            return has_bytes(result, digest)
+    return False
