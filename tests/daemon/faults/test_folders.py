@@ -392,7 +392,6 @@ def test_another_folder_for_results_while_a_photo_is_painted(daemon: Daemon, slo
     daemon.start()
     wait_for(daemon.running)
     daemon.settings("results: painted\n")
-    small.save(inbox / "astray.txt")
     wait_for(lambda: daemon.jobs("state = 'done'"))
     assert is_picture(inbox / "styled" / "a.png")
     assert not list(inbox.glob("*/.stylefolder-*.part"))
