@@ -14,6 +14,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from daemon.folders.layout import Layout
+from daemon.folders.watcher import Pending
+from daemon.ledger.signature import Signature
+from daemon.lifetime import Systemd
+from daemon.settings import LiveSettings
+from daemon.start import create_root
+from daemon.watch import _Watch
 from stylecore.preset import Recipe
 from tests.daemon.harness import STYLEFOLDER
 from tests.harness import HANG, REPOSITORY, wait_for
@@ -193,6 +200,22 @@ def test_a_photo_dropped_while_watching_and_ctrl_c(root: Path, home: dict[str, s
     events = [json.loads(line) for line in output.splitlines()]
     assert [e["event"] for e in events].count("JobDone") == 2
     assert any(e["event"] == "JobStepped" and e["loss"] > 0 for e in events)
+
+
+def test_the_snapshot_changes_only_when_the_loop_publishes_one(tmp_path: Path) -> None:
+    """So the API reads no list that the watcher is changing."""
+    layout = Layout(tmp_path)
+    create_root(layout, lambda _: None)
+    settings = LiveSettings(tmp_path / "settings.yaml", tmp_path)
+    with _Watch(layout, "cpu", lambda _: None, settings, Systemd(), damaged=False) as loop:
+        before = loop.snapshot
+        loop.watcher.pending["/oil/a.jpg"] = Pending(Signature(1, 1, 1, 1), 0.0, "the copy to finish")
+        assert loop.snapshot is before
+        assert (before.pending_count, before.pending) == (0, ())
+        loop._publish()
+        assert (loop.snapshot.pending_count, len(loop.snapshot.pending)) == (1, 1)
+        loop.watcher.pending.clear()
+        assert loop.snapshot.pending_count == 1
 
 
 @pytest.mark.parametrize(

@@ -342,8 +342,12 @@ def test_a_retouched_result_is_not_taken_for_a_new_one(
 
 
 @pytest.mark.slow
-def test_a_daemon_killed_before_the_ledger_knows_of_a_result(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    """The Result is found by the bytes that the worker reported, and nothing is computed again."""
+@pytest.mark.parametrize("retouched", [False, True])
+def test_a_daemon_killed_before_the_ledger_knows_of_a_result(
+    daemon: Daemon, fast: str, small: Image.Image, retouched: bool
+) -> None:
+    """The Result is found by the bytes that the worker reported, and nothing is computed again. Other bytes under its
+    name are not the Result."""
     inbox = daemon.preset("one", fast)
     small.save(inbox / "a.png")
     daemon.start()
@@ -352,9 +356,12 @@ def test_a_daemon_killed_before_the_ledger_knows_of_a_result(daemon: Daemon, fas
     with closing(sqlite3.connect(daemon.root / ".stylefolder" / "ledger.sqlite3", isolation_level=None)) as ledger:
         part = b"one/styled/.stylefolder-0-part.part"
         ledger.execute("UPDATE jobs SET state = 'running', part = ?, finished_at = NULL", (part,))
+    if retouched:
+        small.rotate(90).save(inbox / "styled" / "a.png")
     daemon.start()
     wait_for(lambda: daemon.jobs("state = 'done' AND part IS NULL"))
-    assert begun(daemon, inbox / "a.png") == 1
+    assert begun(daemon, inbox / "a.png") == 1 + retouched
+    assert (inbox / "styled" / "a-2.png").exists() == retouched
 
 
 @pytest.mark.slow

@@ -31,14 +31,16 @@ def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket
         yield made
 
 
+@pytest.mark.parametrize("photos", [True, False])
 def test_systemd_hears_of_the_daemon_during_a_long_scan(
-    tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch, photos: bool
 ) -> None:
     """On a slow share, where each folder and each photo takes a long time to read."""
     root = tmp_path / "Root"
     for i in range(20):
         (root / "oil" / f"{i}").mkdir(parents=True)
-        (root / "oil" / f"{i}" / "a.jpg").write_bytes(bytes([i]) * 100)
+        if photos:
+            (root / "oil" / f"{i}" / "a.jpg").write_bytes(bytes([i]) * 100)
     scandir = os.scandir
 
     def slow(path: Any) -> Any:

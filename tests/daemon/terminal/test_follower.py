@@ -91,6 +91,23 @@ def test_no_step_is_lost_between_two_threads() -> None:
     assert len(follower.curves[1]) == STEPS
 
 
+def test_only_the_drawing_thread_changes_what_is_shown() -> None:
+    class Stream:
+        def events(self, previews: bool) -> Iterator[dict[str, Any]]:
+            return map(stepped, range(1, 101))
+
+    reader = Reader(lambda: cast("Client", Stream()))
+    follower = Follower(reader)
+    follower._take(StatusOut.model_validate(STATUS))
+    reading = threading.Thread(target=reader._read)
+    reading.start()
+    reading.join()
+    assert follower.status is not None
+    assert (follower.status.running[0].step, follower.curves[1]) == (0, [])
+    follower.refresh()
+    assert (follower.status.running[0].step, len(follower.curves[1])) == (100, 100)
+
+
 def test_a_terminal_that_is_stopped_costs_no_memory() -> None:
     """Nobody draws (ctrl-S), and events keep coming: the newest are kept, and of the previews the last."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,16 @@ from stylecore.errors import ResultError, Taken
 from stylecore.images.atomic_write import write_whole
 
 
-def test_two_threads_leave_the_umask_alone(tmp_path: Path) -> None:
-    before = os.umask(0o022)
+def test_two_threads_leave_the_umask_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, umask = os.umask(0o022), os.umask
+
+    def slow(mask: int) -> int:
+        """So that two threads that change it meet."""
+        old = umask(mask)
+        time.sleep(0.001)
+        return old
+
+    monkeypatch.setattr(os, "umask", slow)
     try:
 
         def write(name: str) -> None:
@@ -27,7 +36,7 @@ def test_two_threads_leave_the_umask_alone(tmp_path: Path) -> None:
             thread.join()
         assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*/*")} == {0o644}
     finally:
-        assert os.umask(before) == 0o022
+        assert umask(before) == 0o022
 
 
 def test_private_files_and_taken_names(tmp_path: Path) -> None:
