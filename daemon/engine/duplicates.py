@@ -17,7 +17,7 @@ from stylecore.images.formats import one_suffix
 
 def copy_of_twin(ledger: Ledger, job: Job, order: Order, result_path: Callable[[Job, str], Path]) -> Finished | None:
     """None if no such Result is still unchanged, or if the photo was changed: then the worker decides."""
-    for result, digest in ledger.queue.twins(job, order.recipe):
+    for result, digest in ledger.history.twins(job, order.recipe):
         if (copy := _copy(job, order, result, digest, result_path)) is not None:
             return copy
     return None

@@ -35,7 +35,7 @@ def place(ledger: Ledger, job: Job, part: Path, wanted: Path, digest: str, *, re
 
 def _is_placed(ledger: Ledger, job: Job, part: Path) -> bool:
     """Whether an earlier call came as far as the rename."""
-    for _, known, result, digest in ledger.queue.interrupted(job):
+    for _, known, result, digest in ledger.history.interrupted(job):
         if known == part and not os.path.lexists(part):
             return has_bytes(result, digest)
     return False

@@ -22,7 +22,7 @@ from stylecore.preset import Preset
 def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
     """The Jobs that were interrupted after their Result was written and before the Ledger recorded it. A file counts as
     the Result only if its bytes are those that the worker reported."""
-    for job, part, result, digest in ledger.queue.interrupted():
+    for job, part, result, digest in ledger.history.interrupted():
         if not has_bytes(result, digest):
             if not has_bytes(part, digest):
                 continue
@@ -63,7 +63,7 @@ class Adoption:
         for extension in EXTENSIONS.values():
             for path in _existing(self.layout.result_path(job, extension)):
                 with contextlib.suppress(OSError):
-                    if path.stat().st_mtime_ns >= look(job.photo).ctime_ns and not self.ledger.queue.has_result(path):
+                    if path.stat().st_mtime_ns >= look(job.photo).ctime_ns and not self.ledger.history.has_result(path):
                         return path
         return None
 

@@ -217,7 +217,7 @@ class Watcher:
         queue, path, recipe = self.ledger.queue, found.path, self.presets.in_force.get(preset)
         failure = Failure("kind", found.refusal) if found.refusal else self._failure(digest, preset)
         job = queue.add(path, preset, recipe, digest, found.signature, failure=failure)
-        known = None if job is not None else queue.find(path, digest)
+        known = None if job is not None else self.ledger.history.find(path, digest)
         if known is not None and known.state == "cancelling":
             return  # look again when the worker has stopped
         if known is not None and known.state == "done" and known.result is not None:

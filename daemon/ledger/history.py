@@ -56,6 +56,48 @@ class History:
         )
         return [job_of(row, self._paths) for row in rows]
 
+    def has_result(self, path: Path) -> bool:
+        """Whether this file is the Result of a Job."""
+        return bool(self._sql("SELECT 1 FROM jobs WHERE result = ? LIMIT 1", (self._paths.key(path),)))
+
+    def find(self, photo: Path, digest: str | None) -> Job | None:
+        """The Job of these bytes under this name, from a folder."""
+        rows = self._sql(
+            "SELECT * FROM jobs WHERE photo = ? AND digest IS ? AND source = 'folder' ORDER BY id DESC LIMIT 1",
+            (self._paths.key(photo), digest),
+        )
+        return job_of(rows[0], self._paths) if rows else None
+
+    def twins(self, job: Job, recipe: Preset) -> list[tuple[Path, str]]:
+        """The Results, each with its sha256, of Jobs with the same bytes and the same recipe, whatever the Preset's
+        name. The newest comes first."""
+        rows = self._sql(
+            "SELECT other.result, other.result_digest, other.recipe FROM jobs other JOIN jobs this ON this.id = ?"
+            " WHERE other.digest = this.digest AND other.id <> this.id AND other.state = 'done'"
+            " AND other.result_digest IS NOT NULL ORDER BY other.id DESC LIMIT 100",
+            (job.id,),
+        )
+        wanted = recipe.model_copy(update={"name": ""})
+        return [
+            (self._paths.path(result), digest)
+            for result, digest, pinned in rows
+            if self._presets.get(pinned).model_copy(update={"name": ""}) == wanted
+        ]
+
+    def interrupted(self, job: Job | None = None) -> list[tuple[Job, Path, Path, str]]:
+        """The Jobs, or only this one, that are finishing, each with part, result and the Result's sha256."""
+        which, values = ("", ()) if job is None else (" AND id = ?", (job.id,))
+        rows = self._sql(f"SELECT * FROM jobs WHERE part IS NOT NULL{which}", values)
+        return [
+            (
+                job_of(row, self._paths),
+                self._paths.path(row["part"]),
+                self._paths.path(row["result"]),
+                row["result_digest"],
+            )
+            for row in rows
+        ]
+
     def uploaded_to(self, folder: Path) -> Job | None:
         """The Job whose photo is in this folder of the uploads."""
         key = self._paths.key(folder)

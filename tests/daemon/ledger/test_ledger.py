@@ -271,7 +271,7 @@ def test_a_retry_before_the_worker_has_left_a_cancelled_job(ledger: Ledger, quic
     assert ledger.queue.failed(taken, Failure("photo", "Why")) is None
     assert state(ledger, taken) == "queued"
     ledger.queue.finishing(taken, Path("/oil/styled/part"), Path("/oil/styled/a.jpg"), "of a Result")
-    assert [job.id for job, *_ in ledger.queue.interrupted()] == [taken.id], "a kill now would not lose its Result"
+    assert [job.id for job, *_ in ledger.history.interrupted()] == [taken.id], "a kill now would not lose its Result"
     done = ledger.queue.done(taken)
     assert done.state == "done", "if its Result arrived after all"
     assert done.seconds is not None
@@ -305,7 +305,7 @@ def test_a_twin_has_the_same_bytes_and_the_same_recipe(ledger: Ledger, quick: Pr
         recipe = quick.model_copy(update=changed)
         job = ledger.queue.ask("command", Path("/a.jpg"), recipe, "a", SEEN)
         found = [(Path("/two/styled/a.jpg"), "of two"), (Path("/one/styled/a.jpg"), "of one")]
-        assert ledger.queue.twins(job, recipe) == ([] if changed else found), changed
+        assert ledger.history.twins(job, recipe) == ([] if changed else found), changed
 
 
 def test_a_rolled_back_transaction_keeps_no_preset(ledger: Ledger, quick: Preset) -> None:

@@ -87,7 +87,7 @@ def test_nothing_is_lost(root: Path) -> None:
     assert job.photo == root / "one" / "queued.png"
     assert order.recipe.steps == (1,)
     assert order.recipe.style[0].picture.is_file(), "the pinned style picture, in its new place"
-    twins = ledger.queue.twins(ledger.history.job(6) or pytest.fail("the twin"), order.recipe)
+    twins = ledger.history.twins(ledger.history.job(6) or pytest.fail("the twin"), order.recipe)
     assert {result.name for result, _ in twins} == {"done.png", "result.png"}
     new = ledger.queue.ask("upload", root / "x.png", order.recipe, "new", order.signature)
     assert new.id == 20, "no number is used twice"
