@@ -37,17 +37,13 @@ class Photos:
         return {os.fsdecode(row[0]) for row in rows}
 
     def see(self, photo: Path, preset: str, signature: Signature, digest: str | None) -> None:
-        """Record that the photo is there with these bytes. A Result of the same bytes may be replaced again."""
+        """Record that the photo is there with these bytes."""
         key = self._paths.key(photo)
         self._sql(
             "INSERT INTO photos VALUES (?, ?, 'present', ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
             " presence = 'present', size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,"
             " inode = excluded.inode, digest = excluded.digest",
             (key, os.fsencode(preset), *signature, digest),
-        )
-        self._sql(
-            "UPDATE jobs SET keep_result = 0 WHERE photo = ? AND digest IS ? AND source = 'folder' AND keep_result",
-            (key, digest),
         )
 
     def gone(self, photos: Iterable[str]) -> None:

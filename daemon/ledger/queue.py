@@ -64,7 +64,7 @@ class Queue:
             self._photos.see(photo, preset, signature, digest)
             if known and not _is_worth_another_try(known[0], again):
                 self._sql(
-                    "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE id = ?",
+                    "UPDATE jobs SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, keep_result = 0 WHERE id = ?",
                     (*signature, known[0]["id"]),
                 )
                 return None
