@@ -25,7 +25,8 @@ STEEPEST = 1.5  # bound of the slope
 
 
 def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, strength: float) -> Pixels:
-    """``painting``: (h, w, 3) in 0..1. Returns (height, width, 3) of the photo's size and type.
+    """``painting``: (h, w, 3), sRGB in 0..1. Returns (height, width, 3) of the photo's size, type and colour space, in
+    which all of this happens, so that no colour of the photo is lost.
 
     ``detail`` 0 is plain bicubic. ``colour`` "photo" keeps the photo's chroma. ``strength`` 0..100 is the painting's
     share over the photo. If the painting already has the photo's size, there is no detail to add.
@@ -35,10 +36,11 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
         if painting.shape[axis] > edge:
             painting = _stretch(painting, edge, axis)
     h, w = painting.shape[:2]
+    painting = photo.from_srgb(painting)
     top = np.iinfo(photo.pixels.dtype).max
     wide = None
     if (w, h) != (width, height):
-        small = luma(photo.resized(w, h))
+        small = luma(photo.from_srgb(photo.resized(w, h)))
         planes = np.concatenate([painting, _slopes(painting, small) * detail, small[..., None]], axis=2)  # (h, w, 7)
         wide = _stretch(planes, width, axis=1)  # (h, width, 7)
     out = np.empty_like(photo.pixels)

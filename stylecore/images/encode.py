@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +14,12 @@ from PIL import Image
 
 from stylecore.colour import Pixels
 from stylecore.errors import EncodeError, ResultError
-from stylecore.images import exif, icc
+from stylecore.images import carry, exif, heif, icc, iptc, png, tiff, xmp
 from stylecore.images.atomic_write import write_whole
-from stylecore.images.formats import EXTENSIONS, LARGEST_EDGE, READ_ONLY, SIXTEEN_BITS, one_suffix
-from stylecore.images.photo import Photo
+from stylecore.images.formats import DEPTH, EXTENSIONS, LARGEST_EDGE, READ_ONLY, one_suffix
+from stylecore.images.photo import Metadata, Photo
 from stylecore.preset import Output
 
-JPEG_SEGMENT = 65_533 - 6
 ENCODER_ERRORS = (
     OSError,
     ValueError,
@@ -35,8 +32,8 @@ ENCODER_ERRORS = (
 
 @dataclass(frozen=True)
 class Result:
-    """``pixels``: (height, width, 3), sRGB, of the photo's size and type. ``steps`` taken, ``seconds`` spent, ``loss``
-    at the end (None if nothing was optimised), ``device`` in words."""
+    """``pixels``: (height, width, 3), of the photo's size, type and colour space. ``steps`` taken, ``seconds``
+    spent, ``loss`` at the end (None if nothing was optimised), ``device`` in words."""
 
     photo: Photo
     pixels: Pixels
@@ -81,50 +78,48 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
         raise EncodeError(
             f"{kind} can hold {LARGEST_EDGE[kind]} pixels per side, not {width} x {height}: choose tiff or png."
         )
-    photo, notes = result.photo, []
-    pixels, alpha = result.pixels, photo.alpha
-    if photo.profile:
-        pixels = icc.from_srgb(pixels, photo.profile)
-    if pixels.dtype == np.uint16 and kind not in SIXTEEN_BITS:
-        notes.append(f"{kind} holds 8 bits per channel, so 16 bits were reduced to 8.")
+    photo = result.photo
+    pixels, notes = _samples(result, kind)
+    metadata, more = carry.fitted(photo.metadata, kind)
+    notes += more
+    if metadata.xmp:
+        metadata = replace(metadata, xmp=xmp.corrected(metadata.xmp, width, height))
+    if metadata.exif:
+        block = exif.corrected(metadata.exif, width, height, _thumbnail(result), _colour_space(photo))
+        metadata = replace(metadata, exif=block)
+    try:
+        return _ENCODERS[kind](pixels, quality, photo, metadata), notes
+    except ENCODER_ERRORS as e:
+        if metadata.exif is None:
+            raise EncodeError(f"The Result cannot be encoded as {kind}: choose another format.") from e
+    notes.append(f"Its EXIF is damaged and {kind} rejects it, so it was left out.")
+    try:
+        return _ENCODERS[kind](pixels, quality, photo, replace(metadata, exif=None)), notes
+    except ENCODER_ERRORS as e:
+        raise EncodeError(f"The Result cannot be encoded as {kind}: choose another format.") from e
+
+
+def _samples(result: Result, kind: str) -> tuple[Pixels, list[str]]:
+    """(height, width, 3 or 4) as the format holds them, and notes."""
+    photo, pixels, alpha, notes = result.photo, result.pixels, result.photo.alpha, []
+    if pixels.dtype == np.uint16 and photo.bits > (most := DEPTH[kind]):
+        notes.append(f"{kind} holds {most} bits per channel, so {photo.bits} bits were reduced to {most}.")
+    if pixels.dtype == np.uint16 and DEPTH[kind] == 8:
         pixels, alpha = _to_8_bits(pixels), None if alpha is None else _to_8_bits(alpha)
     if alpha is not None and kind == "jpeg":
         notes.append("jpeg has no transparency, so transparent areas became white.")
         share = (alpha / np.float32(255))[..., None]
-        pixels = np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
-    elif alpha is not None:
-        pixels = np.dstack([pixels, alpha])
-    block = exif.corrected(photo.exif, width, height, _thumbnail(result)) if photo.exif else None
-    xmp = _corrected_xmp(photo.xmp, width, height) if photo.xmp else None
-    if kind == "jpeg":
-        block, xmp = _fitting_jpeg(block, xmp, notes)
-    metadata = Metadata(block, xmp, photo.profile, photo.dpi)
-    try:
-        return _ENCODERS[kind](pixels, quality, metadata), notes
-    except ENCODER_ERRORS as e:
-        if block is None:
-            raise EncodeError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
-    try:
-        return _ENCODERS[kind](pixels, quality, replace(metadata, exif=None)), [
-            *notes,
-            f"Its EXIF is damaged and {kind} rejects it, so it was left out.",
-        ]
-    except ENCODER_ERRORS as e:
-        raise EncodeError(f"The Result cannot be encoded as {kind} ({e}): choose another format.") from e
+        return np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8), notes
+    return pixels if alpha is None else np.dstack([pixels, alpha]), notes
 
 
-def _fitting_jpeg(block: bytes | None, xmp: bytes | None, notes: list[str]) -> tuple[bytes | None, bytes | None]:
-    """As much of the EXIF and XMP as a JPEG's segments can hold. Adds what was left out to ``notes``."""
-    if block and len(block) > JPEG_SEGMENT:
-        notes.append("Its maker notes are larger than a JPEG can hold and were left out.")
-        block = exif.from_tiff(io.BytesIO(block), makers_notes=False)
-    if block and len(block) > JPEG_SEGMENT:
-        notes.append("Its EXIF is larger than a JPEG can hold and was left out.")
-        block = None
-    if xmp and len(xmp) > JPEG_SEGMENT - 29:
-        notes.append("Its XMP is larger than a JPEG can hold and was left out.")
-        xmp = None
-    return block, xmp
+def _colour_space(photo: Photo) -> int | None:
+    """What EXIF must say of the colours, if it says something else. With Adobe RGB it may keep DCF's mark for that."""
+    if not photo.metadata.exif:
+        return None
+    if photo.profile is None or icc.is_srgb(photo.profile):
+        return exif.SRGB
+    return None if photo.profile == exif.colour(photo.metadata.exif) else exif.UNCALIBRATED
 
 
 def _to_8_bits(samples: Pixels) -> Pixels:
@@ -132,53 +127,34 @@ def _to_8_bits(samples: Pixels) -> Pixels:
 
 
 def _thumbnail(result: Result) -> Callable[[], Image.Image]:
+    """In sRGB: a thumbnail has no profile."""
+
     def make() -> Image.Image:
         step = max(1, max(result.size) // 640)
-        pixels = np.ascontiguousarray(result.pixels[::step, ::step])
-        return Image.fromarray(_to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
+        pixels = np.ascontiguousarray(result.pixels[::step, ::step]).astype(np.float32)
+        pixels /= np.float32(np.iinfo(result.pixels.dtype).max)
+        if result.photo.profile is not None:
+            pixels = icc.to_srgb(pixels, result.photo.profile)
+        return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
 
     return make
 
 
-def _corrected_xmp(packet: bytes, width: int, height: int) -> bytes:
-    """Correct orientation and dimensions in an XMP packet, as attributes or elements, and remove a thumbnail."""
-    for name, value in (
-        ("tiff:Orientation", 1), ("tiff:ImageWidth", width), ("tiff:ImageLength", height),
-        ("exif:PixelXDimension", width), ("exif:PixelYDimension", height),
-    ):  # fmt: skip
-        pattern = rf"({name}\s*(?:=\s*[\"']|>\s*))\d+"
-        packet = re.sub(pattern.encode(), rb"\g<1>" + str(value).encode(), packet)
-    start = packet.find(b"<xmp:Thumbnails")
-    end = packet.find(b"</xmp:Thumbnails>", start)
-    return packet[:start] + packet[end + len(b"</xmp:Thumbnails>") :] if 0 <= start < end else packet
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What goes into a file with the pixels, as in Photo."""
-
-    exif: bytes | None
-    xmp: bytes | None
-    profile: bytes | None
-    dpi: tuple[float, float] | None
-
-
-Encoder = Callable[[Pixels, int, Metadata], bytes]
+Encoder = Callable[[Pixels, int, Photo, Metadata], bytes]
 
 
 def _pillow(kind: str, **options: Any) -> Encoder:
-    def encode_with(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
-        if kind == "HEIF":
-            import pillow_heif
-
-            pillow_heif.register_heif_opener()
+    def encode_with(pixels: Pixels, quality: int, photo: Photo, metadata: Metadata) -> bytes:
         given: dict[str, Any] = {
             "exif": metadata.exif and b"Exif\0\0" + metadata.exif,
             "xmp": metadata.xmp,
-            "icc_profile": metadata.profile,
+            "icc_profile": photo.profile,
         }
         if kind == "JPEG":
-            given["dpi"] = metadata.dpi
+            given |= {"dpi": metadata.dpi, "comment": metadata.comment}
+            if metadata.iptc:
+                body = iptc.PHOTOSHOP + iptc.as_resources(metadata.iptc)
+                given["extra"] = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
         out = io.BytesIO()
         image = Image.fromarray(np.ascontiguousarray(pixels))
         image.save(out, kind, quality=quality, **options, **{k: v for k, v in given.items() if v})
@@ -187,33 +163,25 @@ def _pillow(kind: str, **options: Any) -> Encoder:
     return encode_with
 
 
-def _png(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
-    """8 or 16 bits; the chunks iCCP, pHYs, eXIf and iTXt come before the pixels (PNG specification, third edition)."""
+def _heic(pixels: Pixels, quality: int, photo: Photo, metadata: Metadata) -> bytes:
+    return heif.encode_heic(pixels, quality, photo.bits, metadata, photo.profile)
+
+
+def _png(pixels: Pixels, quality: int, photo: Photo, metadata: Metadata) -> bytes:
     import imagecodecs
 
     data = bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=4))
-    chunks = b""
-    if metadata.profile:
-        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.profile))
-    if metadata.dpi:
-        chunks += _chunk(
-            b"pHYs", struct.pack(">IIB", *(round(edge / 0.0254) for edge in metadata.dpi), 1)
-        )  # pixels a metre
-    if metadata.exif:
-        chunks += _chunk(b"eXIf", metadata.exif)
-    if metadata.xmp:
-        chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
-    after_header = 8 + 25
-    return data[:after_header] + chunks + data[after_header:]
+    return png.with_chunks(data, metadata, photo.profile)
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def _tiff(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
+def _tiff(pixels: Pixels, quality: int, photo: Photo, metadata: Metadata) -> bytes:
     import tifffile
 
+    more = [
+        (number, kind, len(value), value, True)
+        for number, kind, value in ((tiff.XMP, 1, metadata.xmp), (tiff.IPTC, 7, metadata.iptc))
+        if value
+    ]
     out = io.BytesIO()
     tifffile.imwrite(
         out,
@@ -223,12 +191,12 @@ def _tiff(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
         predictor=True,
         rowsperstrip=64,
         extrasamples=["unassalpha"] if pixels.shape[2] == 4 else None,
-        iccprofile=metadata.profile,
+        iccprofile=photo.profile,
         resolution=metadata.dpi,
         resolutionunit="inch" if metadata.dpi else None,
         metadata=None,
         software=False,
-        extratags=[(700, 1, len(metadata.xmp), metadata.xmp, True)] if metadata.xmp else None,
+        extratags=more,
     )
     data = bytearray(out.getbuffer())
     if metadata.exif:
@@ -236,7 +204,7 @@ def _tiff(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
     return bytes(data)
 
 
-def _npy(pixels: Pixels, quality: int, metadata: Metadata) -> bytes:
+def _npy(pixels: Pixels, quality: int, photo: Photo, metadata: Metadata) -> bytes:
     out = io.BytesIO()
     np.save(out, pixels, allow_pickle=False)
     return out.getvalue()
@@ -246,7 +214,7 @@ _ENCODERS: dict[str, Encoder] = {
     "jpeg": _pillow("JPEG", subsampling=0),
     "webp": _pillow("WEBP", method=4),
     "avif": _pillow("AVIF", subsampling="4:4:4"),
-    "heic": _pillow("HEIF", chroma=444),
+    "heic": _heic,
     "png": _png,
     "tiff": _tiff,
     "npy": _npy,

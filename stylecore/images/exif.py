@@ -1,7 +1,7 @@
-"""EXIF as it is in a file: a small TIFF structure (CIPA DC-008, TIFF 6.0), and what a Result must change in it.
+"""EXIF (CIPA DC-008), a block of TIFF's directories: what it says, and what a Result must change in it.
 
 A block begins with ``II*\\0`` or ``MM\\0*``. ``corrected`` patches values in place, so that every offset stays right,
-even those inside maker notes. ``from_tiff`` and ``append_to_tiff`` carry EXIF between a block and a TIFF file,
+even those inside maker notes. ``from_tiff`` and ``append_to_tiff`` carry EXIF between a block and a TIFF or RAW file,
 whose directories must be rewritten.
 """
 
@@ -9,114 +9,44 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image
+
+from stylecore.images import icc
+from stylecore.images.directories import LONG, SHORT, Directory, Entry, Reader, Tree, swapped, write
 
 ORIENTATION, EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x112, 0x8769, 0x8825, 0xA005
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
 MAKERS_NOTES = 0x927C
+COLOUR_SPACE, GAMMA, INTEROP_INDEX = 0xA001, 0xA500, 1
+TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES = 0x12D, 0x13E, 0x13F
+SRGB, ADOBE_RGB, UNCALIBRATED = 1, 2, 0xFFFF
 RESOLUTION = 0x11A, 0x11B  # pixels a unit, across and down
 THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x201, 0x202
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+DESCRIPTION, SOFTWARE, ARTIST, COPYRIGHT = 0x10E, 0x131, 0x13B, 0x8298
 DESCRIPTIVE = (
-    0x10E,
-    0x10F,
-    0x110,
-    *RESOLUTION,
-    0x128,
-    0x131,
-    0x132,
-    0x13B,
-    0x8298,
-    0x9C9B,
-    0x9C9C,
-    0x9C9D,
-    0x9C9E,
-    0x9C9F,
-)
+    0x10D, DESCRIPTION, 0x10F, 0x110, *RESOLUTION, 0x11D, 0x128, SOFTWARE, 0x132, ARTIST, 0x13C, 0x4746, 0x4749,
+    COPYRIGHT, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F, 0xC614, 0xC62F, 0xC630,
+)  # fmt: skip
 """Tags of the main directory that describe the photo, not how its pixels are stored."""
-SHORT, LONG = 3, 4
-MAX_BYTES = 1 << 25  # of all values: many entries can point to the same bytes
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A directory's entry. ``at``: the position of its value in the file or block."""
-
-    type: int
-    count: int
-    data: bytes
-    at: int
-
-
-Directory = dict[int, Entry]
-
-
-class Reader:
-    """Reads directories from a block or a TIFF file. From damaged ones it returns what can be read, never an error."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        header = self._read(0, 8)
-        self.order = {b"II*\0": "<", b"MM\0*": ">"}.get(header[:4], "")  # not BigTIFF, which has longer offsets
-        self.budget = MAX_BYTES
-        self.main: Directory = {}
-        self.next = self.next_at = 0
-        if self.order and len(header) == 8:
-            start = self.unpack("I", header[4:])
-            self.main = self.directory(start)
-            self.next_at = start + 2 + 12 * self._count(start)
-            tail = self._read(self.next_at, 4)
-            self.next = self.unpack("I", tail) if len(tail) == 4 else 0
-
-    def unpack(self, kind: str, data: bytes) -> int:
-        return int(struct.unpack(self.order + kind, data)[0])
-
-    def directory(self, start: int) -> Directory:
-        found = {}
-        for i in range(self._count(start)):
-            at = start + 2 + 12 * i
-            raw = self._read(at, 12)
-            if len(raw) < 12:
-                break
-            tag, kind, count = struct.unpack(self.order + "HHI", raw[:8])
-            length = SIZES.get(kind, 0) * count
-            where = at + 8 if length <= 4 else self.unpack("I", raw[8:])
-            if 0 < length <= self.budget:
-                self.budget -= length
-                data = self._read(where, length)
-                if len(data) == length:
-                    found[tag] = Entry(kind, count, data, where)
-        return found
-
-    def child(self, parent: Directory, tag: int) -> Directory:
-        start = self.number(parent, tag)
-        return self.directory(start) if start else {}
-
-    def number(self, directory: Directory, tag: int) -> int | None:
-        entry = directory.get(tag)
-        if entry is None or entry.type not in (SHORT, LONG, 13):
-            return None
-        return self.unpack("H" if entry.type == SHORT else "I", entry.data[: SIZES[entry.type]])
-
-    def _count(self, start: int) -> int:
-        raw = self._read(start, 2)
-        return min(self.unpack("H", raw), 1000) if len(raw) == 2 else 0
-
-    def _read(self, at: int, length: int) -> bytes:
-        self.file.seek(at)
-        return self.file.read(length)
-
-
-def corrected(block: bytes, width: int, height: int, thumbnail: Callable[[], Image.Image] | None) -> bytes:
+def corrected(
+    block: bytes,
+    width: int,
+    height: int,
+    thumbnail: Callable[[], Image.Image] | None,
+    colour_space: int | None = None,
+) -> bytes:
     """The block for a Result of this size: upright, with its dimensions, resolutions and its own thumbnail.
 
     A new thumbnail takes the old one's place. If it does not fit, or ``thumbnail`` is None, there is none.
+    ``colour_space``: what the block must say if colours were converted.
     """
-    reader = Reader(io.BytesIO(block))
+    reader = Reader(block)
     if not reader.main:
         return block
     patched = bytearray(block)
@@ -133,6 +63,11 @@ def corrected(block: bytes, width: int, height: int, thumbnail: Callable[[], Ima
         patched[across.at : across.at + 8], patched[down.at : down.at + 8] = down.data, across.data
     patch(reader.main, ORIENTATION, 1)
     patch(second, ORIENTATION, 1)
+    if colour_space is not None:
+        patch(details, COLOUR_SPACE, colour_space)
+        index = reader.child(details, INTEROP_IFD).get(INTEROP_INDEX)
+        if index is not None and index.data.startswith(b"R03"):
+            patched[index.at : index.at + 3] = b"R98"
     for directory, wide, high in ((reader.main, 0x100, 0x101), (details, PIXEL_WIDTH, PIXEL_HEIGHT)):
         patch(directory, wide, width)
         patch(directory, high, height)
@@ -159,75 +94,90 @@ def _fitting(picture: Image.Image, room: int) -> bytes:
 
 def orientation(block: bytes) -> int:
     """1 to 8, as EXIF counts them; 1 if there is nothing valid."""
-    reader = Reader(io.BytesIO(block))
-    value = reader.number(reader.main, ORIENTATION) or 1
-    return value if 1 <= value <= 8 else 1
+    return stated_orientation(block) or 1
 
 
-def from_tiff(file: BinaryIO, *, makers_notes: bool = True) -> bytes | None:
+def stated_orientation(block: bytes) -> int | None:
+    reader = Reader(block)
+    value = reader.number(reader.main, ORIENTATION)
+    return value if value in range(1, 9) else None
+
+
+def colour(block: bytes) -> bytes | None:
+    """The ICC profile of the RGB space that the tags describe: Adobe RGB, as DCF 2.0 marks it, or one given by its
+    primaries, white point, and gamma or transfer function. None if they describe none. Raises ValueError if they
+    describe one that cannot exist."""
+    reader = Reader(block)
+    details = reader.child(reader.main, EXIF_IFD)
+    space = reader.number(details, COLOUR_SPACE)
+    index = reader.text(reader.child(details, INTEROP_IFD), INTEROP_INDEX)
+    if space == ADOBE_RGB or (space == UNCALIBRATED and index.startswith(b"R03")):
+        return icc.adobe_rgb()
+    primaries, white = reader.fractions(reader.main, PRIMARIES), reader.fractions(reader.main, WHITE_POINT)
+    table, gamma = reader.numbers(reader.main, TRANSFER_FUNCTION), reader.fractions(details, GAMMA)
+    if space == SRGB or (len(primaries) != 6 and not table and not gamma):
+        return None
+    corners = primaries if len(primaries) == 6 else icc.SRGB_PRIMARIES
+    point = white if len(white) == 2 else icc.D65
+    if len(table) >= 256:
+        curve = np.array(table[: len(table) // 3] if len(table) % 3 == 0 else table, np.float64) / 65535
+        where = np.linspace(0, 1, icc.TABLE)
+        return icc.rgb_profile(corners, point, curve=np.interp(where, np.linspace(0, 1, len(curve)), curve))
+    return icc.rgb_profile(corners, point, gamma=gamma[0] if gamma and gamma[0] > 0 else 2.2)
+
+
+def from_tiff(file: BinaryIO | bytes, *, makers_notes: bool = True) -> bytes | None:
     """The EXIF of a TIFF file (or of a RAW file built like one, or of a block) as a block of its own, or None if there
     is none. ``makers_notes``: include them; they can be large."""
     reader = Reader(file)
-    details, gps = reader.child(reader.main, EXIF_IFD), reader.child(reader.main, GPS_IFD)
+    tree = _descriptive(reader)
     if not makers_notes:
-        details.pop(MAKERS_NOTES, None)
-    main = {tag: reader.main[tag] for tag in (*DESCRIPTIVE, ORIENTATION) if tag in reader.main}
-    if not (main or details or gps):
+        tree.children[EXIF_IFD].entries.pop(MAKERS_NOTES, None)
+    if not (tree.entries or any(child.entries for child in tree.children.values())):
         return None
-    body = bytearray(b"II*\0\x08\0\0\0" if reader.order == "<" else b"MM\0*\0\0\0\x08")
-    _append(body, reader.order, main, {EXIF_IFD: details, GPS_IFD: gps})
+    return as_block(reader.order, tree)
+
+
+def as_block(order: str, tree: Tree) -> bytes:
+    body = bytearray(b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08")
+    write(body, order, tree)
     return bytes(body)
+
+
+def _descriptive(reader: Reader) -> Tree:
+    details = reader.child(reader.main, EXIF_IFD)
+    colours = (TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES)
+    main = {tag: reader.main[tag] for tag in (*DESCRIPTIVE, ORIENTATION, *colours) if tag in reader.main}
+    interop = Tree(reader.child(details, INTEROP_IFD))
+    children = {EXIF_IFD: Tree(details, {INTEROP_IFD: interop}), GPS_IFD: Tree(reader.child(reader.main, GPS_IFD))}
+    return Tree(main, children)
 
 
 def append_to_tiff(data: bytearray, block: bytes) -> None:
     """Add a block's EXIF and GPS directories to a finished TIFF file, in place, by rewriting its main directory."""
-    ours, theirs = Reader(io.BytesIO(bytes(data))), Reader(io.BytesIO(block))
-    main = dict(ours.main)
-    children = {}
-    for tag in (EXIF_IFD, GPS_IFD):
-        child = theirs.child(theirs.main, tag)
-        children[tag] = {t: _swapped(e, theirs.order, ours.order) for t, e in child.items()}
-    for tag in (*DESCRIPTIVE, ORIENTATION):
-        if tag in theirs.main:
-            main[tag] = _swapped(theirs.main[tag], theirs.order, ours.order)
-    if len(data) % 2:
-        data.append(0)
+    ours, theirs = Reader(bytes(data)), Reader(block)
+    tree = _in_order(_descriptive(theirs), theirs.order, ours.order)
+    entries = {tag: e for tag, e in tree.entries.items() if tag not in (TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES)}
+    data += b"\0" * (len(data) % 2)
     struct.pack_into(ours.order + "I", data, 4, len(data))
-    _append(data, ours.order, main, children)
+    write(data, ours.order, Tree({**ours.main, **entries}, tree.children))
 
 
-def _swapped(entry: Entry, old: str, new: str) -> Entry:
-    width = {5: 4, 10: 4}.get(entry.type, SIZES[entry.type])
-    if old == new or width == 1:
-        return entry
-    parts = [entry.data[i : i + width][::-1] for i in range(0, len(entry.data), width)]
-    return Entry(entry.type, entry.count, b"".join(parts), entry.at)
+def _in_order(tree: Tree, old: str, new: str) -> Tree:
+    entries = {tag: swapped(entry, old, new) for tag, entry in tree.entries.items()}
+    return Tree(entries, {tag: _in_order(child, old, new) for tag, child in tree.children.items()})
 
 
-def _append(body: bytearray, order: str, main: Directory, children: dict[int, Directory]) -> None:
-    """Write ``main`` at the end of ``body``, followed by the child directories that it points to."""
-    entries = {tag: entry for tag, entry in main.items() if tag not in children}
-    present = {tag: child for tag, child in children.items() if child}
-    for tag in present:
-        entries[tag] = Entry(LONG, 1, b"\0\0\0\0", 0)
-    places = _write_directory(body, order, entries)
-    for tag, child in present.items():
-        struct.pack_into(order + "I", body, places[tag], len(body))
-        _write_directory(body, order, {t: e for t, e in child.items() if t != INTEROP_IFD})
-
-
-def _write_directory(body: bytearray, order: str, entries: Directory) -> dict[int, int]:
-    """Returns the position of each entry's value field."""
-    start = len(body)
-    body += struct.pack(order + "H", len(entries)) + bytes(12 * len(entries) + 4)
-    places = {}
-    for i, (tag, entry) in enumerate(sorted(entries.items())):
-        at = start + 2 + 12 * i
-        places[tag] = at + 8
-        struct.pack_into(order + "HHI", body, at, tag, entry.type, entry.count)
-        if len(entry.data) <= 4:
-            body[at + 8 : at + 8 + len(entry.data)] = entry.data
-        else:
-            struct.pack_into(order + "I", body, at + 8, len(body))
-            body += entry.data + b"\0" * (len(entry.data) % 2)
-    return places
+def with_texts(block: bytes | None, texts: Mapping[int, str]) -> bytes | None:
+    """The block with these texts in its main directory, unless it has others there. Offsets stay right: the main
+    directory is rewritten behind everything else."""
+    reader = Reader(block or b"II*\0\0\0\0\0")
+    missing = {tag: text for tag, text in texts.items() if text and not reader.text(reader.main, tag).strip()}
+    if not missing or not reader.order:
+        return block
+    new = {tag: Entry(2, len(raw), raw, 0) for tag, text in missing.items() if (raw := text.encode() + b"\0")}
+    body = bytearray(block or b"II*\0\0\0\0\0")
+    body += b"\0" * (len(body) % 2)
+    struct.pack_into(reader.order + "I", body, 4, len(body))
+    write(body, reader.order, Tree({**reader.main, **new}), reader.next)
+    return bytes(body)

@@ -1,12 +1,21 @@
-"""ICC profiles: from any profile to sRGB and back."""
+"""ICC profiles: what they mean, from any to sRGB and back, and profiles for colours that are described otherwise."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stylecore.colour import Pixels
+from stylecore.colour import Floats, Pixels
+
+CHANNELS = {"GRAY": 1, "RGB": 3, "CMYK": 4}
+BAND = 256  # rows at a time
+CLIPPED = 0.004  # of the range: a colour that is outside by less than a step of 8 bits is inside
+SRGB_PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # x and y of red, green and blue
+D65 = (0.3127, 0.3290)
+TABLE = 1024  # entries of a curve
 
 
 @functools.cache
@@ -16,42 +25,128 @@ def srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
+@functools.cache
+def adobe_rgb() -> bytes:
+    """Adobe RGB (1998), or rather a profile with its primaries and its gamma of 563/256."""
+    return rgb_profile((0.64, 0.33, 0.21, 0.71, 0.15, 0.06), D65, gamma=563 / 256)
+
+
+def rgb_profile(
+    primaries: Sequence[float],
+    white: Sequence[float],
+    *,
+    gamma: float | None = None,
+    curve: NDArray[np.floating] | None = None,
+) -> bytes:
+    """A profile for an RGB space with these chromaticities (x, y of red, green, blue; of white) and either a gamma or
+    a curve, which gives linear light in 0..1 at evenly spaced sample values.
+
+    Raises ValueError if no such space can exist.
+    """
+    import imagecodecs
+
+    area = np.linalg.det(np.array([[*primaries[i : i + 2], 1.0] for i in (0, 2, 4)]))
+    if abs(area) < 1e-3 or not all(0 < y <= 1 for y in (*primaries[1::2], white[1])) or not (gamma or 1) > 0:
+        raise ValueError("no such colour space")
+    shape = {"gamma": gamma} if curve is None else {"transferfunction": curve.astype(np.float32)}
+    try:
+        return bytes(imagecodecs.cms_profile("rgb", whitepoint=list(white), primaries=list(primaries), **shape))
+    except imagecodecs.CmsError as e:
+        raise ValueError(str(e)) from e
+
+
 def profile_space(profile: bytes) -> str:
     """The colour space that the ICC header names: ``RGB``, ``GRAY``, ``CMYK``, ``Lab``; empty if it is not a
     profile."""
     return profile[16:20].decode("ascii", "replace").strip() if profile[36:40] == b"acsp" else ""
 
 
-def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """From the profile's space (RGB, GRAY or CMYK; as many channels) to sRGB, same depth, (height, width, 3).
-
-    Raises ValueError for a damaged profile.
-    """
-    return _transform(
-        pixels, profile, srgb_profile(), {"RGB": "rgb", "GRAY": "gray", "CMYK": "cmyk"}[profile_space(profile)]
-    )
+def to_srgb(pixels: Floats, profile: bytes) -> Floats:
+    """From the RGB profile's space to sRGB, float32 in 0..1, (height, width, 3). Colours outside sRGB are clipped.
+    Raises ValueError for a damaged profile."""
+    if is_srgb(profile):
+        return pixels
+    return np.clip(_transform(pixels, profile, srgb_profile(), "RGB"), 0, 1)
 
 
-def from_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """From sRGB to the RGB profile's space, same depth. Raises ValueError for a damaged profile."""
-    return _transform(pixels, srgb_profile(), profile, "rgb")
+def from_srgb(pixels: Floats, profile: bytes) -> Floats:
+    """From sRGB to the RGB profile's space, as ``to_srgb``."""
+    if is_srgb(profile):
+        return pixels
+    return np.clip(_transform(pixels, srgb_profile(), profile, "RGB"), 0, 1)
 
 
+def works_both_ways(profile: bytes) -> bool:
+    """Whether colours can go into the RGB profile's space and out of it. Scanners' profiles only lead out. Raises
+    ValueError for a damaged profile."""
+    one = np.full((1, 1, 3), 0.5, np.float32)
+    _transform(one, profile, srgb_profile(), "RGB")
+    try:
+        _transform(one, srgb_profile(), profile, "RGB")
+    except ValueError:
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=8)
 def is_srgb(profile: bytes) -> bool:
     """Whether the RGB profile means sRGB, to one step of 8 bits. Tests colours, because names lie. Raises ValueError
     for a damaged profile."""
-    steps = np.linspace(0, 255, 6).round().astype(np.uint8)
+    steps = np.linspace(0, 1, 6, dtype=np.float32)
     colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
-    there = to_srgb(colours, profile).astype(int)
-    return int(np.abs(there - colours).max()) <= 1
+    there = _transform(colours, profile, srgb_profile(), "RGB")
+    return float(np.abs(there - colours).max()) <= 1 / 255
 
 
-def _transform(pixels: Pixels, source: bytes, target: bytes, space: str) -> Pixels:
+def to_rgb(samples: Pixels, profile: bytes) -> tuple[Pixels, bytes | None]:
+    """Grey, RGB or CMYK samples (height, width, channels) to RGB of the same depth: to sRGB or, if that would clip
+    colours, to Adobe RGB. Returns them with their profile, None for sRGB. Raises ValueError for a damaged profile."""
+    space = profile_space(profile)
+    for target in (None, adobe_rgb()):
+        out = np.empty((*samples.shape[:2], 3), samples.dtype)
+        top, clips = np.float32(np.iinfo(samples.dtype).max), False
+        for start in range(0, samples.shape[0], BAND):
+            rows = slice(start, start + BAND)
+            floats = _transform(samples[rows].astype(np.float32) / top, profile, target or srgb_profile(), space)
+            if target is None and (floats.min() < -CLIPPED or floats.max() > 1 + CLIPPED):
+                clips = True
+                break
+            out[rows] = np.rint(np.clip(floats, 0, 1) * top)
+        if not clips:
+            return out, target
+    raise AssertionError("Adobe RGB is the last resort")
+
+
+def with_grey_curve(profile: bytes) -> bytes:
+    """An RGB profile under which grey samples, repeated for red, green and blue, look as under the grey profile. Raises
+    ValueError for a damaged profile."""
+    ramp = np.linspace(0, 1, TABLE, dtype=np.float32).reshape(1, TABLE, 1)
+    encoded = _transform(ramp, profile, srgb_profile(), "GRAY")[0, :, 1].clip(0, 1)
+    return rgb_profile(SRGB_PRIMARIES, D65, curve=srgb_to_linear(encoded))
+
+
+def srgb_to_linear(encoded: NDArray[np.floating]) -> NDArray[np.floating]:
+    """IEC 61966-2-1, 0..1 to 0..1."""
+    out: NDArray[np.floating] = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return out
+
+
+def linear_to_srgb(light: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The inverse of ``srgb_to_linear``."""
+    out: NDArray[np.floating] = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return out
+
+
+def _transform(pixels: Floats, source: bytes, target: bytes, space: str) -> Floats:
+    """Perceptual, or relative colorimetric where a profile has only that. Between matrix profiles nothing is
+    clipped. CMYK goes from 0 to 100 there, as Little CMS counts ink."""
     import imagecodecs
 
+    if space == "CMYK":
+        pixels = pixels * np.float32(100)
     try:
-        out: Pixels = imagecodecs.cms_transform(
-            np.ascontiguousarray(pixels), source, target, colorspace=space, outcolorspace="rgb"
+        out: Floats = imagecodecs.cms_transform(
+            np.ascontiguousarray(pixels), source, target, colorspace=space.lower(), outcolorspace="rgb"
         )
     except imagecodecs.CmsError as e:
         raise ValueError(str(e)) from e

@@ -1,23 +1,56 @@
-"""A Photo: an image file as it arrived, as upright sRGB pixels with everything that must reach the Result."""
+"""A Photo: an image file as it arrived, as upright pixels with everything that must reach the Result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from stylecore.colour import Floats, Pixels
+from stylecore.images import icc
+from stylecore.images.cicp import Cicp
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file carries besides its pixels and their colours.
+
+    ``exif``: a TIFF block. ``xmp``: a packet. ``iptc``: an IIM record, without Photoshop's wrapping. ``text``: PNG's
+    pairs of keyword and text. ``comment``: JPEG's or GIF's. ``dpi``: pixels per inch in print, across and down.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    text: tuple[tuple[str, str], ...] = ()
+    comment: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a format's reader found. ``samples``: (height, width, 1 grey, 3 RGB or 4 CMYK), uint8 or uint16.
+    ``alpha``: (height, width), same type, or None. ``colour``: what the file says about its colours: an ICC profile,
+    code points, or nothing. ``turn``: EXIF orientation, 1 to 8. ``bits``: per channel, in the file."""
+
+    samples: Pixels
+    alpha: Pixels | None = None
+    colour: bytes | Cicp | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    turn: int = 1
+    bits: int = 8
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Photo:
-    """``pixels``: (height, width, 3), uint8 or uint16, sRGB, upright. ``alpha``: (height, width), same type, or None.
+    """``pixels``: (height, width, 3), uint8 or uint16, upright, in the RGB space of ``profile``, or in sRGB if there is
+    none. ``alpha``: (height, width), same type, or None.
 
-    ``profile``: the RGB ICC profile to go back to. ``exif``: a TIFF block. ``xmp``: a packet. ``dpi``: pixels per inch
-    in print, across and down. ``format``: jpeg, png, tiff, webp, avif, heic, gif, bmp, raw or npy (bare samples).
-    ``notes``: sentences on what could not be kept.
+    ``profile``: an RGB ICC profile that works both ways. ``bits``: per channel, in the file. ``format``: jpeg, png,
+    tiff, webp, avif, heic, gif, bmp, raw or npy (bare samples). ``notes``: sentences on what could not be kept.
     """
 
     path: Path
@@ -25,9 +58,8 @@ class Photo:
     format: str
     alpha: Pixels | None = None
     profile: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    bits: int = 8
     notes: tuple[str, ...] = ()
 
     @property
@@ -36,7 +68,8 @@ class Photo:
         return self.pixels.shape[1], self.pixels.shape[0]
 
     def resized(self, width: int, height: int) -> Floats:
-        """The pixels at another size, float32 in 0..1, (height, width, 3), on white where they are transparent."""
+        """The pixels at another size in sRGB, float32 in 0..1, (height, width, 3), on white where they are
+        transparent. Colours outside sRGB are clipped."""
         # Lanczos with antialiasing; one channel at a time, which bounds the memory.
         top = np.float32(np.iinfo(self.pixels.dtype).max)
         channels = []
@@ -49,4 +82,9 @@ class Photo:
                 channel += top
             small = Image.fromarray(channel).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=4.0)
             channels.append(np.asarray(small))
-        return np.clip(np.stack(channels, -1) / top, 0, 1)
+        out: Floats = np.clip(np.stack(channels, -1) / top, 0, 1)
+        return out if self.profile is None else icc.to_srgb(out, self.profile)
+
+    def from_srgb(self, pixels: Floats) -> Floats:
+        """sRGB pixels in 0..1 in the photo's own space, same shape."""
+        return pixels if self.profile is None else icc.from_srgb(pixels, self.profile)

@@ -10,12 +10,15 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+import pillow_heif
 from PIL import ExifTags, Image, ImageOps
 
-from stylecore.images import exif
+from stylecore.images import directories
 from stylecore.images.encode import Result
 from stylecore.images.formats import EXTENSIONS
 from stylecore.images.photo import Photo
+
+pillow_heif.register_heif_opener()  # for Pillow, which checks what we wrote
 
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "heic"]
 LOSSLESS = ("png", "tiff")
@@ -42,16 +45,16 @@ def rich_exif(orientation: int, thumbnail: bool = True) -> bytes:
     if thumbnail:
         out = io.BytesIO()
         Image.new("RGB", (160, 120), "magenta").save(out, "JPEG", quality=90)
-        reader = exif.Reader(io.BytesIO(bytes(raw)))
+        reader = directories.Reader(bytes(raw))
         start = len(raw)
         struct.pack_into(reader.order + "I", raw, reader.next_at, start)
         pad = 4000  # cameras leave room
         entries = {
-            0x103: exif.Entry(3, 1, struct.pack(reader.order + "H", 6), 0),
-            0x201: exif.Entry(4, 1, struct.pack(reader.order + "I", start + 2 + 36 + 4), 0),
-            0x202: exif.Entry(4, 1, struct.pack(reader.order + "I", len(out.getvalue()) + pad), 0),
+            0x103: directories.Entry(3, 1, struct.pack(reader.order + "H", 6), 0),
+            0x201: directories.Entry(4, 1, struct.pack(reader.order + "I", start + 2 + 36 + 4), 0),
+            0x202: directories.Entry(4, 1, struct.pack(reader.order + "I", len(out.getvalue()) + pad), 0),
         }
-        exif._write_directory(raw, reader.order, entries)
+        directories._write_entries(raw, reader.order, entries, 0)
         raw += out.getvalue() + bytes(pad)
     return bytes(raw)
 

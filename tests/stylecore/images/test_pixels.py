@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image
 
-from stylecore.errors import ResultError
+from stylecore.errors import PhotoError, ResultError
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
@@ -87,12 +87,11 @@ def test_16_bits_through_a_wide_profile(tmp_path: Path) -> None:
         assert difference(page.asarray(), samples) < 30  # of 65535: 12 bits survive both ways
 
 
-def test_a_damaged_profile_is_said_and_dropped(tmp_path: Path, small: Image.Image) -> None:
+def test_a_photo_whose_colours_are_not_known_is_refused(tmp_path: Path, small: Image.Image) -> None:
     for name, profile in {"cut.png": adobe_rgb()[:300], "noise.png": b"no profile at all" * 20}.items():
         small.save(tmp_path / name, icc_profile=profile)
-        photo = load_photo(tmp_path / name)
-        assert photo.profile is None
-        assert "colour profile" in photo.notes[0]
+        with pytest.raises(PhotoError, match="its colours are not known"):
+            load_photo(tmp_path / name)
 
 
 def test_a_camera_raw_file(tmp_path: Path, cat: Image.Image) -> None:
