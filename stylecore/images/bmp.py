@@ -36,13 +36,13 @@ def _check_complete(path: Path, file: BinaryIO, head: bytes) -> tuple[str, ...]:
 
 
 def _colour(file: BinaryIO, head: bytes) -> bytes | None:
-    """Raises ValueError for colours that the header describes as impossible or keeps elsewhere."""
+    """Raises UnknownColours for colours that the header describes as impossible or keeps elsewhere."""
     header = struct.unpack_from("<I", head, 14)[0]
     if header < 108 or len(head) < 14 + header:
         return None
     space = head[70:74]
     if space == LINKED:
-        raise ValueError("the profile is in another file")
+        raise icc.UnknownColours("the profile is in another file")
     if space == EMBEDDED and header >= 124:
         where, length = struct.unpack_from("<II", head, 14 + 112)
         file.seek(14 + where)
@@ -54,6 +54,6 @@ def _colour(file: BinaryIO, head: bytes) -> bytes | None:
     xyz = [corners[i : i + 3] for i in (0, 3, 6)]
     white = [sum(column) for column in zip(*xyz, strict=True)]
     if not all(map(sum, xyz)):
-        raise ValueError("primaries without light")
+        raise icc.UnknownColours("primaries without light")
     primaries = [value / sum(corner) for corner in xyz for value in corner[:2]]
     return icc.rgb_profile(primaries, [value / sum(white) for value in white[:2]], gamma=gammas[1] / 65536)

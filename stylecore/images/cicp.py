@@ -51,12 +51,12 @@ def is_hdr(colour: Cicp) -> bool:
 
 def profile_of(colour: Cicp) -> bytes | None:
     """The ICC profile for these code points, with sRGB's curve for HDR that was tone mapped; None for sRGB. What is
-    unspecified counts as sRGB's (ISO 23000-22, 7.3.6.4). Raises ValueError for code points whose meaning is reserved
-    or not known."""
+    unspecified counts as sRGB's (ISO 23000-22, 7.3.6.4). Raises UnknownColours for code points whose meaning is
+    reserved or not known."""
     primaries = 1 if colour.primaries == UNSPECIFIED else colour.primaries
     transfer = SRGB if colour.transfer in (UNSPECIFIED, PQ, HLG) else colour.transfer
     if primaries not in PRIMARIES:
-        raise ValueError(f"colour primaries {colour.primaries}")
+        raise icc.UnknownColours(f"colour primaries {colour.primaries}")
     if (primaries, transfer) == (1, SRGB):
         return None
     numbers = PRIMARIES[primaries]
@@ -68,7 +68,7 @@ def profile_of(colour: Cicp) -> bytes | None:
     elif transfer == SRGB:
         curve = icc.srgb_to_linear(encoded)
     else:
-        raise ValueError(f"transfer characteristics {colour.transfer}")
+        raise icc.UnknownColours(f"transfer characteristics {colour.transfer}")
     return icc.rgb_profile(numbers[:6], numbers[6:], curve=curve)
 
 

@@ -35,10 +35,10 @@ def load_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
             kind = _kind(path, file, head)
             found = _READERS[kind](path, file, functools.partial(_check_size, path, max_pixels))
             return _photo(path, kind, found)
-    except PhotoError:
-        raise
     except FileNotFoundError as e:
         raise PhotoGone(_unreadable(path, e)) from e
+    except icc.UnknownColours as e:
+        raise PhotoError(f"{path.name} describes its colours in a way that cannot be read, {UNKNOWN_COLOURS}") from e
     except MemoryError as e:
         raise PhotoError(f"{path.name} does not fit into this machine's memory: make it smaller.") from e
     except UnidentifiedImageError as e:
@@ -60,9 +60,10 @@ def load_style_picture(path: Path, long_edge: int) -> Floats:
 
 def _kind(path: Path, file: BinaryIO, head: bytes) -> str:
     kind = kind_of(head)
-    if kind == "tiff" and (path.suffix.lower() in RAW_SUFFIXES or tiff.is_raw(file)):
+    named_raw = path.suffix.lower() in RAW_SUFFIXES
+    if kind == "tiff" and (tiff.is_raw(file) or (named_raw and raw.is_known(path))):
         return "raw"
-    if kind is None and path.suffix.lower() in RAW_SUFFIXES:  # of a maker whose first bytes we do not know
+    if kind is None and named_raw:  # of a maker whose first bytes we do not know
         return "raw"
     if kind is None:
         raise PhotoError(f"{path.name} is not a picture in a supported format ({KINDS}).")
@@ -118,21 +119,18 @@ def _photo(path: Path, kind: str, found: Decoded) -> Photo:
 
 
 def _rgb(path: Path, found: Decoded) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
-    """RGB pixels, the profile that says what they mean (None: sRGB), and notes. Raises PhotoError if that is not
-    known."""
+    """RGB pixels, the profile that says what they mean (None: sRGB), and notes. Raises PhotoError and UnknownColours if
+    that is not known."""
     pixels, colour = found.samples, found.colour
-    try:
-        if colour is None and pixels.shape[2] != 4 and found.metadata.exif:
-            colour = exif.colour(found.metadata.exif)
-        if isinstance(colour, Cicp):
-            hdr, profile = cicp.is_hdr(colour), cicp.profile_of(colour)
-            if hdr:
-                name = "PQ" if colour.transfer == cicp.PQ else "HLG"
-                return cicp.tone_mapped(_repeated(pixels), colour), profile, (FROM_HDR.format(name),)
-            return _repeated(pixels), profile, ()
-        return _by_profile(path, pixels, colour)
-    except ValueError as e:
-        raise PhotoError(f"{path.name} describes its colours in a way that cannot be read, {UNKNOWN_COLOURS}") from e
+    if colour is None and pixels.shape[2] != 4 and found.metadata.exif:
+        colour = exif.colour(found.metadata.exif)
+    if isinstance(colour, Cicp):
+        hdr, profile = cicp.is_hdr(colour), cicp.profile_of(colour)
+        if hdr:
+            name = "PQ" if colour.transfer == cicp.PQ else "HLG"
+            return cicp.tone_mapped(_repeated(pixels), colour), profile, (FROM_HDR.format(name),)
+        return _repeated(pixels), profile, ()
+    return _by_profile(path, pixels, colour)
 
 
 def _by_profile(path: Path, pixels: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, tuple[str, ...]]:

@@ -102,6 +102,8 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
 def _samples(result: Result, kind: str) -> tuple[Pixels, list[str]]:
     """(height, width, 3 or 4) as the format holds them, and notes."""
     photo, pixels, alpha, notes = result.photo, result.pixels, result.photo.alpha, []
+    if kind == "npy" and photo.profile is not None:  # which holds no profile
+        pixels = icc.pixels_to_srgb(pixels, photo.profile)
     if pixels.dtype == np.uint16 and photo.bits > (most := DEPTH[kind]):
         notes.append(f"{kind} holds {most} bits per channel, so {photo.bits} bits were reduced to {most}.")
     if pixels.dtype == np.uint16 and DEPTH[kind] == 8:

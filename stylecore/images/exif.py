@@ -105,7 +105,7 @@ def stated_orientation(block: bytes) -> int | None:
 
 def colour(block: bytes) -> bytes | None:
     """The ICC profile of the RGB space that the tags describe: Adobe RGB, as DCF 2.0 marks it, or one given by its
-    primaries, white point, and gamma or transfer function. None if they describe none. Raises ValueError if they
+    primaries, white point, and gamma or transfer function. None if they describe none. Raises UnknownColours if they
     describe one that cannot exist."""
     reader = Reader(block)
     details = reader.child(reader.main, EXIF_IFD)

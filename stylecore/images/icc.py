@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,12 +11,16 @@ from numpy.typing import NDArray
 
 from stylecore.colour import Floats, Pixels
 
-CHANNELS = {"GRAY": 1, "RGB": 3, "CMYK": 4}
 BAND = 256  # rows at a time
 CLIPPED = 0.004  # of the range: a colour that is outside by less than a step of 8 bits is inside
 SRGB_PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # x and y of red, green and blue
 D65 = (0.3127, 0.3290)
 TABLE = 1024  # entries of a curve
+CREATED = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # so that the same colours give the same bytes
+
+
+class UnknownColours(Exception):
+    """What a file says about its colours is damaged, reserved or impossible."""
 
 
 @functools.cache
@@ -41,18 +46,19 @@ def rgb_profile(
     """A profile for an RGB space with these chromaticities (x, y of red, green, blue; of white) and either a gamma or
     a curve, which gives linear light in 0..1 at evenly spaced sample values.
 
-    Raises ValueError if no such space can exist.
+    Raises UnknownColours if no such space can exist.
     """
     import imagecodecs
 
     area = np.linalg.det(np.array([[*primaries[i : i + 2], 1.0] for i in (0, 2, 4)]))
     if abs(area) < 1e-3 or not all(0 < y <= 1 for y in (*primaries[1::2], white[1])) or not (gamma or 1) > 0:
-        raise ValueError("no such colour space")
+        raise UnknownColours("no such colour space")
     shape = {"gamma": gamma} if curve is None else {"transferfunction": curve.astype(np.float32)}
     try:
-        return bytes(imagecodecs.cms_profile("rgb", whitepoint=list(white), primaries=list(primaries), **shape))
+        made = imagecodecs.cms_profile("rgb", whitepoint=list(white), primaries=list(primaries), **shape)
+        return bytes(made[:24] + CREATED + made[36:])
     except imagecodecs.CmsError as e:
-        raise ValueError(str(e)) from e
+        raise UnknownColours(str(e)) from e
 
 
 def profile_space(profile: bytes) -> str:
@@ -63,7 +69,7 @@ def profile_space(profile: bytes) -> str:
 
 def to_srgb(pixels: Floats, profile: bytes) -> Floats:
     """From the RGB profile's space to sRGB, float32 in 0..1, (height, width, 3). Colours outside sRGB are clipped.
-    Raises ValueError for a damaged profile."""
+    Raises UnknownColours for a damaged profile."""
     if is_srgb(profile):
         return pixels
     return np.clip(_transform(pixels, profile, srgb_profile(), "RGB"), 0, 1)
@@ -78,20 +84,20 @@ def from_srgb(pixels: Floats, profile: bytes) -> Floats:
 
 def works_both_ways(profile: bytes) -> bool:
     """Whether colours can go into the RGB profile's space and out of it. Scanners' profiles only lead out. Raises
-    ValueError for a damaged profile."""
+    UnknownColours for a damaged profile."""
     one = np.full((1, 1, 3), 0.5, np.float32)
     _transform(one, profile, srgb_profile(), "RGB")
     try:
         _transform(one, srgb_profile(), profile, "RGB")
-    except ValueError:
+    except UnknownColours:
         return False
     return True
 
 
 @functools.lru_cache(maxsize=8)
 def is_srgb(profile: bytes) -> bool:
-    """Whether the RGB profile means sRGB, to one step of 8 bits. Tests colours, because names lie. Raises ValueError
-    for a damaged profile."""
+    """Whether the RGB profile means sRGB, to one step of 8 bits. Tests colours, because names lie. Raises
+    UnknownColours for a damaged profile."""
     steps = np.linspace(0, 1, 6, dtype=np.float32)
     colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
     there = _transform(colours, profile, srgb_profile(), "RGB")
@@ -100,7 +106,8 @@ def is_srgb(profile: bytes) -> bool:
 
 def to_rgb(samples: Pixels, profile: bytes) -> tuple[Pixels, bytes | None]:
     """Grey, RGB or CMYK samples (height, width, channels) to RGB of the same depth: to sRGB or, if that would clip
-    colours, to Adobe RGB. Returns them with their profile, None for sRGB. Raises ValueError for a damaged profile."""
+    colours, to Adobe RGB. Returns them with their profile, None for sRGB. Raises UnknownColours for a
+    damaged profile."""
     space = profile_space(profile)
     for target in (None, adobe_rgb()):
         out = np.empty((*samples.shape[:2], 3), samples.dtype)
@@ -117,9 +124,18 @@ def to_rgb(samples: Pixels, profile: bytes) -> tuple[Pixels, bytes | None]:
     raise AssertionError("Adobe RGB is the last resort")
 
 
+def pixels_to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
+    """From the RGB profile's space to sRGB, same depth, clipped."""
+    out, top = np.empty_like(pixels), np.float32(np.iinfo(pixels.dtype).max)
+    for start in range(0, pixels.shape[0], BAND):
+        rows = slice(start, start + BAND)
+        out[rows] = np.rint(to_srgb(pixels[rows].astype(np.float32) / top, profile) * top)
+    return out
+
+
 def with_grey_curve(profile: bytes) -> bytes:
     """An RGB profile under which grey samples, repeated for red, green and blue, look as under the grey profile. Raises
-    ValueError for a damaged profile."""
+    UnknownColours for a damaged profile."""
     ramp = np.linspace(0, 1, TABLE, dtype=np.float32).reshape(1, TABLE, 1)
     encoded = _transform(ramp, profile, srgb_profile(), "GRAY")[0, :, 1].clip(0, 1)
     return rgb_profile(SRGB_PRIMARIES, D65, curve=srgb_to_linear(encoded))
@@ -144,10 +160,12 @@ def _transform(pixels: Floats, source: bytes, target: bytes, space: str) -> Floa
 
     if space == "CMYK":
         pixels = pixels * np.float32(100)
+    elif space == "GRAY":
+        pixels = pixels[..., 0]
     try:
         out: Floats = imagecodecs.cms_transform(
             np.ascontiguousarray(pixels), source, target, colorspace=space.lower(), outcolorspace="rgb"
         )
     except imagecodecs.CmsError as e:
-        raise ValueError(str(e)) from e
+        raise UnknownColours(str(e)) from e
     return out

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 MAX_PIXELS = 400_000_000  # as large as a Photo may be
-DECODER_ERRORS = (SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError, struct.error)
+DECODER_ERRORS = (
+    SyntaxError, ValueError, TypeError, LookupError, EOFError, RuntimeError, ArithmeticError, AttributeError,
+    AssertionError, struct.error,
+)  # fmt: skip
 """What Pillow and its plug-ins raise for damaged files, besides OSError."""
 
 _pillows_limit = threading.RLock()

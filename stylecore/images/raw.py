@@ -46,6 +46,23 @@ def read(path: Path, file: BinaryIO, check_size: CheckSize) -> Decoded:
     return Decoded(pixels, metadata=Metadata(exif=_exif(path, file)), bits=16, notes=notes)
 
 
+def is_known(path: Path) -> bool:
+    """Whether LibRaw takes a TIFF without a mosaic for a camera's RAW. A DNG would say that it is one."""
+    if path.suffix.lower() in (".dng", ".gpr"):
+        return False
+    try:
+        import rawpy
+
+        with rawpy.imread(str(path)):
+            return True
+    except ImportError:
+        return True  # then `read` says what is missing
+    except rawpy.LibRawFileUnsupportedError:
+        return False
+    except rawpy.LibRawError:
+        return True
+
+
 def _preview(raw: Any) -> Pixels | None:
     """The camera's own rendering, small, or None."""
     import rawpy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from stylecore.colour import Pixels
 from stylecore.errors import PhotoError
-from stylecore.images import complete, directories, exif, with_pillow
+from stylecore.images import complete, directories, exif, iptc, with_pillow
 from stylecore.images.photo import Decoded, Metadata
 
 MAX_PAGES = 64  # that are checked
 MAX_SAMPLES = 32  # per pixel
-IPTC, XMP = 33723, 700
+IPTC, XMP, PHOTOSHOP = 33723, 700, 34377
 COLOURS = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "SEPARATED": 4}  # channels, by photometric interpretation
 JPEG = (6, 7)
 LEFT_OUT = "Its extra channels (infrared, masks or saved selections) are not in the Result."
@@ -23,9 +24,19 @@ OTHER_PAGES = "Its other pages (previews, masks, grey or infrared) are not in th
 
 
 def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:
-    """Raises PhotoError, and what tifffile, its many decoders and Pillow raise."""
+    """Raises PhotoError, and what Pillow raises."""
+    try:
+        return _read(path, file, check_size)
+    except (PhotoError, OSError, MemoryError):
+        raise
+    except Exception as e:  # each of tifffile's many decoders has errors of its own
+        raise complete.damaged(path) from e
+
+
+def _read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says about damaged files is said by us
     with tifffile.TiffFile(path) as tiff:
         number, page, notes = _picture_of(path, tiff)
         check_size(page.imagewidth, page.imagelength)
@@ -41,12 +52,12 @@ def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decod
         else:
             picture = with_pillow.read(path, ["TIFF"], check_size, page=number)
             samples, alpha = picture.samples, picture.alpha
-        tags = {tag: page.tags.valueof(tag) for tag in (IPTC, XMP)}
+        tags = {tag: _bytes_of(file, page, tag) for tag in (IPTC, XMP, PHOTOSHOP)}
         turn = page.tags.valueof(exif.ORIENTATION) if _is_plain(page) else 1  # Pillow has turned it upright
         metadata = Metadata(
             exif=exif.from_tiff(file),
-            xmp=_as_bytes(tags[XMP]),
-            iptc=_as_bytes(tags[IPTC]),
+            xmp=tags[XMP],
+            iptc=tags[IPTC] or iptc.from_resources(tags[PHOTOSHOP] or b""),
             dpi=_dpi(page),
         )
         bits = max(8, int(page.bitspersample))
@@ -143,13 +154,14 @@ def _straight(raw: Pixels, alpha: Pixels) -> Any:
     return np.rint(raw / share).clip(0, top).astype(raw.dtype)
 
 
-def _as_bytes(value: Any) -> bytes | None:
-    """A tag's bytes, which some programs declare as text or numbers."""
-    if isinstance(value, str):
-        value = value.encode("latin-1", "replace")
-    if isinstance(value, (tuple, np.ndarray)):
-        value = np.asarray(value).tobytes()
-    return value if isinstance(value, bytes) and value else None
+def _bytes_of(file: BinaryIO, page: Any, tag: int) -> bytes | None:
+    """A tag's bytes as they are in the file, whatever type it declares."""
+    found = page.tags.get(tag)
+    if found is None:
+        return None
+    length = found.count * directories.SIZES.get(int(found.dtype), 1)
+    file.seek(found.valueoffset)
+    return file.read(length) if 0 < length <= directories.MAX_BYTES else None
 
 
 def _dpi(page: Any) -> tuple[float, float] | None:
