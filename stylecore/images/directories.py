@@ -50,7 +50,7 @@ class Reader:
         self.order = (BIG if self.big else CLASSIC).get(header[:4], "")
         self._budget = MAX_BYTES
         self.main: Directory = {}
-        self.next = self.next_at = 0
+        self.start = self.next = self.next_at = 0
         if self.order and len(header) >= (16 if self.big else 8):
             self.start = self.unpack("Q", header[8:16]) if self.big else self.unpack("I", header[4:8])
             self.main = self.directory(self.start)
@@ -81,13 +81,17 @@ class Reader:
             if len(data) == size:
                 found[tag] = Entry(kind, count, data, where)
 
+    def end(self, start: int) -> int:
+        """The position after a directory, as far as its count of entries tells."""
+        return self._following(start)[0] + (8 if self.big else 4)
+
     def child(self, parent: Directory, tag: int) -> Directory:
         start = self.number(parent, tag)
         return self.directory(start) if start else {}
 
     def all(self) -> Iterator[Directory]:
         """The main directory, those after it, and all their subdirectories (tag SubIFDs)."""
-        stack, seen = [getattr(self, "start", 0)], set[int]()
+        stack, seen = [self.start], set[int]()
         while stack and len(seen) < MAX_DIRECTORIES:
             start = stack.pop()
             if start <= 0 or start in seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -133,7 +134,8 @@ def _exif(path: Path, file: BinaryIO) -> bytes | None:
     if head.startswith(b"FOVb"):
         file.seek(0)
         data = file.read()
-        return _preview_exif(data[data.find(b"\xff\xd8\xff\xe1") :])
+        previews = (data[found.start() :] for found in re.finditer(b"\xff\xd8\xff", data))
+        return next(filter(None, map(_preview_exif, previews)), None)
     if head.startswith(b"\0MRM"):
         return _minolta_exif(file)
     return exif.from_tiff(file)

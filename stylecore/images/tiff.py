@@ -36,6 +36,7 @@ def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decod
 def _read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:
     import tifffile
 
+    _check_main_directory(path, file)
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says about damaged files is said by us
     with tifffile.TiffFile(path) as tiff:
         number, page, notes = _picture_of(path, tiff)
@@ -124,6 +125,16 @@ def _samples(path: Path, page: Any) -> tuple[Pixels, Pixels | None, list[str]]:
     alpha = _to_16_bits(np.ascontiguousarray(samples[..., channels + at]), page.bitspersample)
     raw = _straight(raw, alpha) if extras[at] == 1 else np.ascontiguousarray(raw)
     return raw, alpha, [LEFT_OUT] if len(extras) > 1 else []
+
+
+def _check_main_directory(path: Path, file: BinaryIO) -> None:
+    """Many programs write it at the end. Raises PhotoError if it is not there."""
+    reader, size = directories.Reader(file), complete.size_of(file)
+    if reader.start + 2 > size or reader.end(reader.start) > size:
+        raise complete.cut_off(path)
+    if not reader.main:
+        file.seek(reader.start)
+        raise complete.damaged(path) if file.read().strip(b"\0") else complete.not_copied(path)
 
 
 def _check_complete(path: Path, file: BinaryIO, page: Any) -> list[str]:

@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import ExifTags, Image
+from PIL import Image
 
 from stylecore.errors import PhotoError, ResultError
 from stylecore.images.atomic_write import write_whole
@@ -92,41 +92,6 @@ def test_a_photo_whose_colours_are_not_known_is_refused(tmp_path: Path, small: I
         small.save(tmp_path / name, icc_profile=profile)
         with pytest.raises(PhotoError, match="its colours are not known"):
             load_photo(tmp_path / name)
-
-
-def test_a_camera_raw_file(tmp_path: Path, cat: Image.Image) -> None:
-    """A DNG with a Bayer mosaic of the cat, as a camera writes it. EXIF is kept, and the Result is a JPEG."""
-    pytest.importorskip("rawpy", reason="the extra stylefolder[raw] is not installed")
-    pixels = np.asarray(cat.resize((320, 240))).astype(np.uint16) * 200
-    mosaic = pixels[..., 1].copy()
-    mosaic[0::2, 0::2], mosaic[1::2, 1::2] = pixels[0::2, 0::2, 0], pixels[1::2, 1::2, 2]
-    identity = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
-    path = tmp_path / "camera.dng"
-    tifffile.imwrite(
-        path,
-        mosaic,
-        photometric=32803,
-        metadata=None,
-        software=False,
-        extratags=[
-            (50706, 1, 4, bytes((1, 4, 0, 0)), True),
-            (50708, 2, 0, "Stylefolder One", True),
-            (271, 2, 0, "Stylefolder", True),
-            (33421, 3, 2, (2, 2), True),
-            (33422, 1, 4, bytes((0, 1, 1, 2)), True),
-            (50721, 10, 9, identity, True),
-            (50717, 4, 1, 51000, True),
-            (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),
-        ],
-    )
-    photo = load_photo(path)
-    assert photo.format == "raw"
-    assert photo.pixels.dtype == np.uint16
-    assert 300 <= photo.size[0] <= 320
-    assert photo.pixels.std() > 3000, "a picture, and not a blank"
-    save_result(result_of(photo), tmp_path / "out.jpg", Output(), "jpeg")
-    with Image.open(tmp_path / "out.jpg") as out:
-        assert out.getexif()[ExifTags.Base.Make] == "Stylefolder"
 
 
 def test_a_result_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
