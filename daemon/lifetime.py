@@ -1,4 +1,4 @@
-"""One daemon per Root, how it is stopped, and what it reports to systemd."""
+"""How the daemon is stopped, and what it reports to systemd."""
 
 from __future__ import annotations
 
@@ -9,43 +9,11 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import filelock
-
-from daemon.errors import RootInUse
-from stylecore.errors import StylefolderError
-
 WATCHDOG = 120  # seconds without a sign of life after which systemd restarts the daemon
 SIGN_EVERY = WATCHDOG / 4
-
-
-@contextlib.contextmanager
-def only_one(root: Path, lock_file: Path) -> Iterator[None]:
-    """Hold the Root's lock, which is released if its holder dies. Raises RootInUse, which names the other daemon."""
-    owner = lock_file.with_name("owner")
-    try:
-        lock_file.parent.mkdir(exist_ok=True)
-        lock = filelock.FileLock(lock_file)
-        lock.acquire(timeout=0)
-    except filelock.Timeout as e:
-        pid = owner.read_text() if owner.exists() else "unknown"
-        raise RootInUse(
-            f"Another Stylefolder (process {pid}) already watches {root}: run `stylefolder status` to see it, "
-            "stop it, or choose another folder."
-        ) from e
-    except OSError as e:
-        raise StylefolderError(
-            f"The folder {root} cannot be used ({e.strerror}): check its permissions, or choose another."
-        ) from e
-    try:
-        with contextlib.suppress(OSError):  # on a full disk, a second daemon cannot name the first
-            owner.write_text(str(os.getpid()))
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -34,6 +35,11 @@ def address_file() -> Path:
     return platformdirs.user_state_path("stylefolder") / "daemon.json"
 
 
+def ledgers() -> Path:
+    """The Ledgers of Roots whose own file systems cannot hold one."""
+    return platformdirs.user_state_path("stylefolder") / "ledgers"
+
+
 def log_file() -> Path:
     return platformdirs.user_log_path("stylefolder") / "stylefolder.log"
 
@@ -46,6 +52,21 @@ def free_name(path: Path, taken: Callable[[Path], bool]) -> Path:
         stem = path.stem if n == 2 else path.stem.rpartition("-")[0]
         path = path.with_name(f"{shortened(stem, LONGEST_NAME - 5)}-{n}{path.suffix}")
     raise AssertionError("there is always a next number")
+
+
+def names_in(folder: Path) -> dict[str, set[str]]:
+    """The names in a folder, by what they are without regard to case. Empty if it cannot be read."""
+    found: dict[str, set[str]] = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208
+            found.setdefault(name.casefold(), set()).add(name)
+    return found
+
+
+def differs_by_case(path: Path, names: Mapping[str, set[str]]) -> bool:
+    """Whether one of the ``names_in`` its folder differs from the path's only by case. On a memory card, a file server
+    or another computer, the two would be one file."""
+    return bool(names.get(path.name.casefold(), set()) - {path.name})
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:

@@ -44,6 +44,11 @@ def photos(count: int) -> str:
     return "1 photo" if count == 1 else f"{count} photos"
 
 
+def skipped_sentence(count: int) -> str:
+    words = "1 file is not a picture and was" if count == 1 else f"{count} files are not pictures and were"
+    return f"{words} skipped."
+
+
 def clock(seconds: float) -> str:
     """``m:ss`` or ``h:mm:ss``."""
     whole = max(0, round(seconds))

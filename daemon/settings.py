@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -37,9 +37,21 @@ class Settings(BaseModel):
     upload_limit: int = Field(
         400, ge=1, le=100_000, description="The largest picture, in megabytes, that the local API accepts."
     )
+    polling: Literal["auto"] | float = Field(
+        "auto",
+        description="How often the Inboxes are scanned, in seconds, besides what file notifications report. auto:"
+        " every 3 seconds where a file system reports nothing (file servers, FUSE), and every 30 elsewhere.",
+    )
     patience: float = Field(
         600, ge=1, le=86_400, description="Seconds without a sign of life after which the worker is restarted."
     )
+
+    @field_validator("polling")
+    @classmethod
+    def _check_polling(cls, value: Literal["auto"] | float) -> Literal["auto"] | float:
+        if value != "auto" and not 0.5 <= value <= 86_400:
+            raise ValueError("give auto, or from 0.5 to 86400 seconds")
+        return value
 
     @field_validator("results")
     @classmethod

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from daemon import paths
 from daemon.api import uploads
 from daemon.engine.recovery import clear_all_parts, clear_styles, finish_interrupted
 from daemon.errors import LedgerDamaged, LedgerOutdated, UsageError
@@ -17,6 +18,7 @@ from daemon.folders.presets import Presets
 from daemon.ledger.database import set_aside
 from daemon.ledger.job import Original
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.place import Place, place_for
 from daemon.lifetime import Systemd
 from stylecore.errors import StylefolderError
 
@@ -41,14 +43,15 @@ def create_root(layout: Layout, announce: Announce) -> None:
         ) from e
 
 
-def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledger, bool]:
-    """The Root's Ledger, and whether it is a new one: then Results that are there already belong to their photos.
-    ``damaged``: it turned out to be damaged in use."""
-    path, why = layout.ledger_file, "was damaged"
+def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledger, bool, str | None]:
+    """The Root's Ledger, whether it is a new one (then Results that are there already belong to their photos), and what
+    is unusual about it. ``damaged``: it turned out to be damaged in use."""
+    place, why = place_of_ledger(layout), "was damaged"
+    path = place.file
     if not damaged:
         try:
-            ledger = Ledger(path, layout.root)
-            return ledger, ledger.new
+            ledger = Ledger(path, layout.root, place.journal)
+            return ledger, ledger.new, place.remark
         except LedgerOutdated:
             why = "is from a very old version of Stylefolder"
         except LedgerDamaged:
@@ -56,7 +59,11 @@ def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledg
     aside = set_aside(path)
     sentence = f"The Ledger {why} and was moved to {aside}. A new one is being built from the files in the folders."
     announce(Note(sentence, warning=True))
-    return Ledger(path, layout.root), True
+    return Ledger(path, layout.root, place.journal), True, place.remark
+
+
+def place_of_ledger(layout: Layout) -> Place:
+    return place_for(layout.ledger_file, paths.ledgers())
 
 
 def recover(ledger: Ledger, layout: Layout, presets: Presets, original: Original, announce: Announce) -> None:

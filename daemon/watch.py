@@ -9,6 +9,7 @@ and never changed, a queue of events, and two numbers in the worker's shared mem
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -28,12 +29,14 @@ from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.folders import failure_notes, originals
 from daemon.folders.layout import Layout
 from daemon.folders.notifications import Notifications
+from daemon.folders.polling import mounts, polling_remarks
 from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.folders.watcher import Watcher
 from daemon.folders.welcome import welcome
 from daemon.ledger.ledger import Ledger
-from daemon.lifetime import Systemd, only_one, stoppable
+from daemon.lifetime import Systemd, stoppable
+from daemon.lock import Lock, only_one
 from daemon.sentences import photos
 from daemon.settings import LiveSettings
 from daemon.start import create_root, open_ledger, recover, wait_for_root
@@ -74,7 +77,11 @@ def watch(
     with stoppable() as stopped:
         while True:
             try:
-                with only_one(root, layout.lock_file), _Watch(layout, device, show, settings, systemd, damaged) as loop:
+                with contextlib.ExitStack() as stack:
+                    say: Callable[[str], None] = lambda sentence: show(Note(sentence))  # noqa: E731
+                    shared = mounts().is_silent(root)
+                    lock = stack.enter_context(only_one(root, layout.lock_file, shared=shared, say=say))
+                    loop = stack.enter_context(_Watch(layout, device, show, settings, systemd, lock, damaged))
                     damaged = False
                     try:
                         with loop.served(address_files):
@@ -99,12 +106,20 @@ class _Watch:
     the API sees."""
 
     def __init__(
-        self, layout: Layout, device: str, show: Show, settings: LiveSettings, systemd: Systemd, damaged: bool
+        self,
+        layout: Layout,
+        device: str,
+        show: Show,
+        settings: LiveSettings,
+        systemd: Systemd,
+        lock: Lock,
+        damaged: bool,
     ) -> None:
         self.layout = Layout(layout.root, settings.current.results)
         self.show = show
         self.settings = settings
         self.systemd = systemd
+        self.lock = lock
         self.failed = 0
         self._announced = time.monotonic()  # when anything was announced last
         self._cleared = time.monotonic()  # when old uploads were cleared last
@@ -114,7 +129,8 @@ class _Watch:
         self._running = Running()
         self._subscribers.insert(0, self._running.hear)
         self.problems = Problems(lambda sentence: self.announce(Note(sentence, warning=True)))
-        self.ledger, new = open_ledger(self.layout, damaged, show)
+        self.ledger, new, remark = open_ledger(self.layout, damaged, show)
+        self._remarks = [sentence for sentence in (lock.remark, remark) if sentence is not None]
         self.presets = Presets(self.layout, pin=True)
         self.engine = Engine(self.ledger, device, self.announce, self.layout.result_path)
         recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce)
@@ -126,10 +142,12 @@ class _Watch:
             self.notifications,
             self.problems,
             self.announce,
-            keep_alive=systemd.alive,
+            keep_alive=self._keep_alive,
             adopt=Adoption(self.layout, self.ledger) if new else None,
         )
         self._publish()
+        for sentence in self._remarks:
+            self.announce(Note(sentence))
 
     def __enter__(self) -> _Watch:
         return self
@@ -153,7 +171,7 @@ class _Watch:
             return
         where = f"Watching {self.layout.root}: drop photos into its folders, which are named after styles."
         self.announce(Note(f"{where} Press Ctrl+C to stop."))
-        context = Context(self.layout, self)
+        context = Context(self.layout, self, self.ledger)
         self._subscribers.append(context.hear)
         try:
             with serving(context, address_files[0], address_files[1:], self.announce):
@@ -165,7 +183,7 @@ class _Watch:
     def until(self, stopped: Callable[[], bool], once: bool, each_turn: Callable[[Ledger], bool] | None) -> None:
         while not stopped():
             wait = IDLE_TICK
-            self.systemd.alive()
+            self._keep_alive()
             try:
                 more = self._turn()
             except LedgerUnavailable as e:
@@ -222,6 +240,8 @@ class _Watch:
     def _turn(self) -> bool:
         """Give each part its turn. Returns whether there may be more to do right away."""
         self.ledger.check()
+        if not os.path.isdir(self.layout.own_folder):
+            raise LedgerGone(f"The folder {self.layout.own_folder} is gone.")
         self.settings.refresh()
         settings = self.settings.current
         self.layout = Layout(self.layout.root, settings.results)
@@ -233,7 +253,8 @@ class _Watch:
         while not self._later.empty():
             self.announce(self._later.get())
         had_pending = bool(self.watcher.pending)
-        self.watcher.turn(self.layout, settings.originals)
+        polling = settings.polling if settings.polling != "auto" else None
+        self.watcher.turn(self.layout, settings.originals, polling)
         if self.watcher.pending and not had_pending and not self.ledger.queue.paused():
             self.engine.warm()
         self._publish()
@@ -254,11 +275,18 @@ class _Watch:
             pending=tuple(PendingOut(photo=utf8(name), waits_for=file.waits_for) for name, file in shown),
             pending_count=len(pending),
             problems=self.problems.all,
+            remarks=(*self._remarks, *polling_remarks(self.watcher.polled)),
+            skipped=self.watcher.inboxes.skipped,
             device=self.engine.device,
             device_words=self._running.device,
             worker=self.engine.slot.pid,
             upload_limit=self.settings.current.upload_limit << 20,
         )
+
+    def _keep_alive(self) -> None:
+        """Cheap: call it often during long work. Raises RootInUse if another machine has taken over."""
+        self.systemd.alive()
+        self.lock.beat()
 
     def _is_ours(self, path: Path) -> bool:
         return self.layout.is_ours(path)

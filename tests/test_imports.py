@@ -18,7 +18,7 @@ LAYERS = [
     ["daemon.api"],
     ["daemon.settings"],
     ["daemon.folders"],
-    ["daemon.lifetime", "daemon.log"],
+    ["daemon.lifetime", "daemon.lock", "daemon.log"],
     ["daemon.sentences"],
     ["daemon.events"],
     ["daemon.ledger"],

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from fastapi import HTTPException
@@ -23,7 +24,8 @@ from stylecore.preset import Preset
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The loop as it was after its last turn. ``pending``: the first of ``pending_count``. ``device``: as requested
+    """The loop as it was after its last turn. ``remarks``: what is unusual, but not wrong. ``skipped``: files in the
+    Inboxes that are no pictures. ``pending``: the first of ``pending_count``. ``device``: as requested
     (auto, cuda:1, ...). ``device_words``: the device that the worker reported. ``worker``: its process ID.
     ``upload_limit``: in bytes."""
 
@@ -33,6 +35,8 @@ class Snapshot:
     pending: tuple[PendingOut, ...]
     pending_count: int
     problems: tuple[str, ...]
+    remarks: tuple[str, ...]
+    skipped: int
     device: str
     device_words: str | None
     worker: int | None
@@ -59,8 +63,9 @@ class Loop(Protocol):
 class _Shared:
     """A Ledger for several threads, one at a time."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._ledger = Ledger(layout.ledger_file, layout.root)
+    def __init__(self, layout: Layout, loops: Ledger) -> None:
+        assert isinstance(loops.path, Path)
+        self._ledger = Ledger(loops.path, layout.root, loops.journal)
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -73,13 +78,13 @@ class Context:
     """Shared by all routes, which run in several threads: a Ledger is for one at a time. Routes that only read share a
     separate Ledger, so that they do not wait for a writer that another program may hold up."""
 
-    def __init__(self, layout: Layout, loop: Loop) -> None:
+    def __init__(self, layout: Layout, loop: Loop, loops_ledger: Ledger) -> None:
         self.layout = layout
         self.loop = loop
         self.stream = EventStream(loop.want_previews)
         self._unwanted: set[int] = set()  # uploads to remove when their Job is finished
-        self._writing = _Shared(layout)
-        self._reading = _Shared(layout)
+        self._writing = _Shared(layout, loops_ledger)
+        self._reading = _Shared(layout, loops_ledger)
 
     @property
     def snapshot(self) -> Snapshot:

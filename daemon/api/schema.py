@@ -107,19 +107,22 @@ class ThroughputOut(BaseModel):
 
 
 class StatusOut(BaseModel):
-    """``state``: degraded if there are ``problems``. ``pending``: the first of ``pending_count`` files that are not
-    complete yet. ``inboxes``: by Preset, how many Jobs are in each state. ``done_today``: by Preset. ``drain``: by
-    Preset, the seconds until its queue is empty. ``recent``, ``failures``: what was done and what failed last."""
+    """``state``: degraded if there are ``problems``. ``remarks``: what is unusual, but not wrong. ``pending``: the
+    first of ``pending_count`` files that are not complete yet. ``skipped``: files in the Inboxes that are no pictures.
+    ``inboxes``: by Preset, how many Jobs are in each state. ``done_today``: by Preset. ``drain``: by Preset, the
+    seconds until its queue is empty. ``recent``, ``failures``: what was done and what failed last."""
 
     version: int = SCHEMA_VERSION
     stylefolder: str
     state: Literal["healthy", "degraded", "paused"]
     problems: list[str]
+    remarks: list[str] = []
     root: str
     pid: int
     running: list[RunningOut]
     pending: list[PendingOut]
     pending_count: int
+    skipped: int = 0
     inboxes: dict[str, dict[State, int]]
     done_today: dict[str, int]
     drain: dict[str, float]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from daemon import paths
 from daemon.events import Event, JobDone, Note
-from daemon.folders.inboxes import ignored
 from daemon.folders.layout import PRESETS, Layout
+from daemon.folders.names import is_hidden, is_sidecar
 from daemon.folders.presets import get_preset
 from daemon.ledger.ledger import Ledger
 from daemon.terminal.output import Show
@@ -27,7 +27,7 @@ def demo(photo: Path | None, preset: str, device: str, show: Show) -> Path | Non
     photo = photo or packaged_photograph()
     if not photo.is_file():
         raise PhotoError(f"There is no photo {photo}: check its name.")
-    if ignored(photo.name):
+    if is_hidden(photo.name) or is_sidecar(photo.name):
         raise PhotoError(f"In an Inbox, a file named {photo.name} is not treated as a photo: give it another name.")
     root = Path(tempfile.mkdtemp(prefix="stylefolder-demo-"))
     inbox = root / recipe.name

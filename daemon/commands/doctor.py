@@ -13,8 +13,11 @@ from daemon import paths
 from daemon.api.client import running_daemon
 from daemon.commands import install_gimp, install_service
 from daemon.errors import SettingsError
+from daemon.folders.inboxes import Inboxes
 from daemon.folders.layout import Layout
+from daemon.folders.polling import mounts, polled, polling_remarks
 from daemon.folders.presets import Presets
+from daemon.folders.problems import Problems
 from daemon.settings import load_settings
 from stylecore.errors import StylefolderError
 
@@ -43,6 +46,7 @@ def examine(layout: Layout, device: str) -> Iterator[Finding]:
     yield _settings(layout.root)
     yield _root(layout.root)
     yield _disk(layout.root)
+    yield from _polling(layout)
     yield from _daemon()
     yield from _gimp()
     yield Finding("service", *install_service.state())
@@ -94,6 +98,18 @@ def _disk(root: Path) -> Finding:
     return Finding("disk", free > LOW_DISK, f"{free >> 20} MB free" + ("" if free > LOW_DISK else ": free some space"))
 
 
+def _polling(layout: Layout) -> Iterator[Finding]:
+    """Which Inboxes are, or would be, scanned often."""
+    try:
+        setting = load_settings(paths.settings_file(), layout.root).polling
+    except SettingsError:  # has a Finding of its own
+        return
+    inboxes = list(Inboxes(layout.root, Problems(lambda _: None)).folders())
+    found = polling_remarks(polled(inboxes, mounts(), None if setting == "auto" else setting, missing=False))
+    for remark in found or ["every Inbox is on a file system that reports changes"]:
+        yield Finding("polling", True, remark)
+
+
 def _daemon() -> Iterator[Finding]:
     client = running_daemon(paths.address_file())
     if client is None:
@@ -103,6 +119,8 @@ def _daemon() -> Iterator[Finding]:
     yield Finding("daemon", True, f"process {status['pid']} watches {status['root']}, {status['state']}")
     for problem in status["problems"]:
         yield Finding("daemon", False, problem)
+    for remark in status.get("remarks", ()):
+        yield Finding("daemon", True, remark)
 
 
 def _gimp() -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import has_bytes
-from daemon.paths import free_name
+from daemon.paths import differs_by_case, free_name, names_in
 from stylecore.errors import Taken
 from stylecore.images.atomic_write import put_in_place
 
@@ -23,8 +23,11 @@ def place(ledger: Ledger, job: Job, part: Path, wanted: Path, digest: str, *, re
     photos = ledger.photos
     if _is_placed(ledger, job, part):
         return None
+    names = names_in(wanted.parent)
     while True:
-        target = wanted if replace else free_name(wanted, lambda path: photos.may_write(path, job) is None)
+        target = wanted
+        if not replace:
+            target = free_name(wanted, lambda p: photos.may_write(p, job) is None or differs_by_case(p, names))
         ours = replace or photos.may_write(target, job) == "ours"
         ledger.queue.finishing(job, part, target, digest)
         try:

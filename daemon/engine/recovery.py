@@ -9,10 +9,11 @@ from pathlib import Path
 
 from daemon.engine.placing import place
 from daemon.folders.layout import FAILED, Layout
+from daemon.folders.names import is_others_folder
 from daemon.ledger.job import Job, Original
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import has_bytes, look
-from daemon.paths import free_name
+from daemon.paths import differs_by_case, free_name, names_in
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import clear_parts
 from stylecore.images.formats import EXTENSIONS
@@ -37,7 +38,8 @@ def clear_all_parts(layout: Layout) -> None:
     """Remove partial files that were left in the Root when a writer was killed."""
     one = layout.one_results_folder
     results = [one] if one is not None else list(layout.root.glob(f"*/{layout.results}"))
-    for ours in (*results, *layout.root.glob(f"*/{FAILED}"), layout.own_folder):
+    in_inboxes = (*results, *layout.root.glob(f"*/{FAILED}"))
+    for ours in (*(folder for folder in in_inboxes if not is_others_folder(folder.parent.name)), layout.own_folder):
         for folder in (ours, *(path for path in ours.rglob("*") if path.is_dir())):
             clear_parts(folder)
 
@@ -58,23 +60,27 @@ class Adoption:
     def __init__(self, layout: Layout, ledger: Ledger) -> None:
         self.layout = layout
         self.ledger = ledger
+        self._names: dict[Path, dict[str, set[str]]] = {}  # of the folders of Results, as they were at first
 
     def __call__(self, job: Job) -> Path | None:
         for extension in EXTENSIONS.values():
-            for path in _existing(self.layout.result_path(job, extension)):
+            for path in self._existing(self.layout.result_path(job, extension)):
                 with contextlib.suppress(OSError):
                     if path.stat().st_mtime_ns >= look(job.photo).ctime_ns and not self.ledger.history.has_result(path):
                         return path
         return None
 
+    def _existing(self, name: Path) -> list[Path]:
+        """The files name, name-2, name-3, ... as far as they exist, or others whose names differ only by case."""
+        names = self._names.get(name.parent)
+        if names is None:
+            names = self._names[name.parent] = names_in(name.parent)
+        found: list[Path] = []
 
-def _existing(name: Path) -> list[Path]:
-    """The files name, name-2, name-3, ... as far as they exist."""
-    found: list[Path] = []
+        def exists(path: Path) -> bool:
+            there = os.path.lexists(path)
+            found.extend([path] if there else [])
+            return there or differs_by_case(path, names)
 
-    def exists(path: Path) -> bool:
-        found.append(path)
-        return os.path.lexists(path)
-
-    free_name(name, exists)
-    return found[:-1]
+        free_name(name, exists)
+        return found

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.folders.completeness import READ
 from daemon.folders.layout import PRESETS, Layout
+from daemon.folders.names import is_hidden, is_others_folder, is_sidecar
 from daemon.folders.problems import Problems
 from daemon.ledger.signature import Signature, signature_of
-from stylecore.images.formats import PICTURE_SUFFIXES
+from stylecore.images.formats import HEAD, OTHER_PICTURES, PICTURE_SUFFIXES, kind_of
 
-IGNORED = (
-    ".*", "~*", "*~", "*.part", "*.partial", "*.crdownload", "*.download", "*.tmp", "*.temp", "*.swp",
-    "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "*.xmp", "*.aae", "*.thm", "*.pp3", "*.lnk", "*.url",
-    "*.txt", "*.dop", "*.mov", "*.mp4", "*.m4v", "*.avi",
-)  # fmt: skip
-"""Names of files that are not photos: hidden files, unfinished downloads, sidecar files, the videos that cameras put
-beside photos, and files that operating systems leave in folders."""
-
-_is_ignored = re.compile("|".join(map(fnmatch.translate, IGNORED)), re.DOTALL | re.IGNORECASE).match
+PICTURES = (*PICTURE_SUFFIXES, *OTHER_PICTURES)
 
 
 @dataclass(frozen=True)
@@ -47,37 +39,57 @@ class Inboxes:
         self.root = root
         self.problems = problems
         self.unread: list[str] = []  # folders that could not be read in this scan: what is in them may still be there
+        self._skipped: dict[str, int] = {}  # by Inbox
+        self._no_pictures: dict[str, dict[str, Signature]] = {}  # by Inbox: files that do not begin like one
+
+    @property
+    def skipped(self) -> int:
+        """How many files in the Inboxes are no pictures, as of the last scan."""
+        return sum(self._skipped.values())
 
     def folders(self) -> Iterator[Path]:
         for entry in self._entries(self.root):
-            if entry.is_dir(follow_symlinks=False) and not ignored(entry.name) and entry.name != PRESETS:
+            if entry.is_dir(follow_symlinks=False) and not is_others_folder(entry.name) and entry.name != PRESETS:
                 yield self.root / entry.name
+
+    def forget_removed(self, inboxes: Collection[Path]) -> None:
+        """These are all that are left."""
+        left = {str(inbox) for inbox in inboxes}
+        self._skipped = {inbox: count for inbox, count in self._skipped.items() if inbox in left}
+        self._no_pictures = {inbox: files for inbox, files in self._no_pictures.items() if inbox in left}
 
     def stray(self) -> list[str]:
         """The names of pictures in the Root itself, where nothing is styled."""
         return [
             entry.name
             for entry in self._entries(self.root)
-            if entry.name.lower().endswith(PICTURE_SUFFIXES) and not ignored(entry.name)
+            if entry.name.lower().endswith(PICTURES) and not is_hidden(entry.name)
         ]
 
     def files(self, inbox: Path, layout: Layout) -> Iterator[Found | None]:
-        """Every file in an Inbox and its folders that may be a photo, except what we put there. Yields None after
-        reading each folder, which can take a long time."""
-        stack = [str(inbox)]
+        """Every file in an Inbox and its folders that may be a photo, except what we put there. Yields None after what
+        can take a long time: reading a folder, or the beginning of a file."""
+        stack, skipped = [str(inbox)], 0
+        before, no_pictures = self._no_pictures.get(str(inbox), {}), dict[str, Signature]()
         while stack:
             folder = stack.pop()
             top = folder == str(inbox)
             entries = self._entries(folder)
             yield None
             for entry in entries:
-                if ignored(entry.name) or (top and entry.name in layout.not_photos):
+                if top and entry.name in layout.not_photos:
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        stack.append(entry.path)
+                        stack += [] if is_others_folder(entry.name) else [entry.path]
+                        continue
+                    if is_hidden(entry.name):
                         continue
                     seen = entry.stat(follow_symlinks=False)
+                    if is_sidecar(entry.name) or not _may_be_photo(entry, seen, before, no_pictures):
+                        skipped += 1
+                        yield None
+                        continue
                 except FileNotFoundError:
                     continue
                 except OSError as e:
@@ -88,6 +100,7 @@ class Inboxes:
                         )
                     continue
                 yield Found(entry.path, signature_of(seen), refusal(seen.st_mode))
+        self._skipped[str(inbox)], self._no_pictures[str(inbox)] = skipped, no_pictures
 
     def _entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
         """The entries of a folder, which may vanish or become unreadable at any moment."""
@@ -104,8 +117,36 @@ class Inboxes:
             return []
 
 
-def ignored(name: str) -> bool:
-    return _is_ignored(name) is not None
+def _may_be_photo(
+    entry: os.DirEntry[str], seen: os.stat_result, before: dict[str, Signature], no_pictures: dict[str, Signature]
+) -> bool:
+    """Whether the file is named like a picture, or begins like one. What is no file is refused with a reason. Files
+    that are none go from ``before`` to ``no_pictures``, or are added there, so that each is read once."""
+    if entry.name.lower().endswith(PICTURES) or not stat.S_ISREG(seen.st_mode):
+        return True
+    signature = signature_of(seen)
+    if before.get(entry.path) != signature:
+        head = _head(entry.path)
+        if head is None or kind_of(head) is not None:
+            return True
+        if not head.strip(b"\0"):  # perhaps not written yet: look again
+            return False
+    no_pictures[entry.path] = signature
+    return False
+
+
+def _head(path: str) -> bytes | None:
+    """A file's first bytes, or None if it cannot be read."""
+    try:
+        fd = os.open(path, READ)
+    except OSError:
+        return None
+    try:
+        return os.read(fd, HEAD)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def refusal(mode: int) -> str | None:

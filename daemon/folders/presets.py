@@ -10,6 +10,7 @@ from pathlib import Path
 
 from daemon.folders.completeness import SETTLE, digest_if_complete
 from daemon.folders.layout import PRESETS, Layout
+from daemon.folders.names import is_others_folder
 from stylecore.errors import PhotoError, PresetError, ResultError
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.formats import PICTURE_SUFFIXES, RAW_SUFFIXES
@@ -133,7 +134,7 @@ def find(layout: Layout) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for picture in layout.root.glob("*/[sS]tyle.*"):
         folder = picture.parent.name
-        inbox = not folder.startswith(".") and folder != PRESETS
+        inbox = not is_others_folder(folder) and folder != PRESETS
         if inbox and picture.suffix.lower() in PICTURE_SUFFIXES and picture.is_file():
             found.setdefault(folder, picture)
     return {**found, **find_presets(layout.preset_folders)}

@@ -1,7 +1,8 @@
 """The watcher: finds complete photos in the Inboxes and enters them into the Ledger.
 
 Notifications are hints, never the truth: they only say where to look soon. What counts is the scan, at the start and
-every 30 seconds, and every half second while a file is not complete yet.
+every 30 seconds, and every half second while a file is not complete yet. Inboxes on file systems that report nothing
+are polled every few seconds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from daemon.folders.completeness import SETTLE, digest_if_complete
 from daemon.folders.inboxes import Found, Inboxes
 from daemon.folders.layout import Layout
 from daemon.folders.notifications import Notifications
+from daemon.folders.polling import Polled, mounts, polled
 from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.ledger.job import Failure, Job, Original, OriginalDue
@@ -28,7 +30,6 @@ from daemon.sentences import printable
 
 SCAN_EVERY = 30.0
 LOOK_EVERY = 0.5
-POLL_EVERY = 3.0  # without notifications
 SCAN_SHARE, POLL_SHARE = 200, 10  # a long scan comes less often: after this many times its duration
 ENTER_FOR = 2.5  # seconds of reading new photos in one scan; then the Engine has its turn
 
@@ -73,29 +74,38 @@ class Watcher:
         self.inboxes = Inboxes(layout.root, problems)
         self._welcomed: set[str] = set()  # Presets that were given an Inbox in this run
         self._in_force: dict[str, object] = {}
-        self._next_scan = self._next_look = self._enter_until = 0.0
+        self.polled: tuple[Polled, ...] = ()
+        self._mounts = mounts()
+        self._next_scan = self._next_look = self._next_poll = self._enter_until = 0.0
 
     @property
     def unfinished(self) -> bool:
         """Whether there is something to look at soon."""
         return bool(self.pending or self.presets.unsettled or self.notifications.arrived())
 
-    def turn(self, layout: Layout, original: Original) -> None:
-        """Scan, if it is time to. ``original``: what the settings say about photos that are done."""
+    def turn(self, layout: Layout, original: Original, polling: float | None = None) -> None:
+        """Scan, if it is time to. ``original``: what the settings say about photos that are done. ``polling``: how
+        often they say to scan, if they do."""
         self.layout = layout
         now = time.monotonic()
         if now >= self._next_scan or (self.unfinished and now >= self._next_look):
             self.notifications.clear()
             self._next_scan = now + LOOK_EVERY  # in case a full disk breaks the scan off
-            self.scan(original)
+            self._mounts = mounts()
+            self.scan(original, polling=polling)
             took = time.monotonic() - now
-            polls = self.notifications.problem is not None
-            every, share = (POLL_EVERY, POLL_SHARE) if polls else (SCAN_EVERY, SCAN_SHARE)
-            self._next_scan = now + took + max(every, share * took)
+            self._next_scan = now + took + max(SCAN_EVERY, SCAN_SHARE * took)
             self._next_look = now + took + max(LOOK_EVERY, took)
+        elif self.polled and now >= self._next_poll:
+            self.scan(original, polling=polling, only={one.inbox for one in self.polled})
+        else:
+            return
+        took = time.monotonic() - now
+        every = min((one.seconds for one in self.polled), default=0.0)
+        self._next_poll = now + took + max(every, POLL_SHARE * took)
 
-    def scan(self, original: Original = "keep") -> None:
-        """One look at all Presets and Inboxes."""
+    def scan(self, original: Original = "keep", *, polling: float | None = None, only: Set[str] | None = None) -> None:
+        """One look at all Presets and at all Inboxes, or at those of these names and at new ones."""
         self._enter_until = time.monotonic() + ENTER_FOR
         self._look_at_presets()
         seen: set[str] = set()
@@ -106,13 +116,22 @@ class Watcher:
             inboxes = list(self.inboxes.folders())
             watched = dict.fromkeys([*self.layout.preset_folders, *inboxes], True)
             self.notifications.watch({self.layout.root: False, **watched})
-            for inbox in inboxes:
+            missing = self.notifications.problem is not None
+            self.polled = tuple(polled(inboxes, self._mounts, polling, missing=missing))
+            looked_at = [inbox for inbox in inboxes if only is None or inbox.name in only]
+            for inbox in looked_at:
                 seen |= self._scan_inbox(inbox, original)
         for removed in self.ledger.photos.presets() - {inbox.name for inbox in inboxes}:
             self.ledger.photos.gone(self._missing(self.ledger.photos.signatures(removed), set()))
+        self.inboxes.forget_removed(inboxes)
         self.problems.set("notifications", self.notifications.problem)
+        skipped = {inbox.name for inbox in inboxes} - {inbox.name for inbox in looked_at}
         for name in self.pending.keys() - seen:
-            del self.pending[name]
+            if self._inbox_of(name) not in skipped:
+                del self.pending[name]
+
+    def _inbox_of(self, name: str) -> str:
+        return Path(name).relative_to(self.layout.root).parts[0]
 
     def _scan_inbox(self, inbox: Path, original: Original) -> set[str]:
         """Returns the new files, complete or not."""

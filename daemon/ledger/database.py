@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.errors import LedgerBusy, LedgerDamaged, LedgerError, LedgerFull, LedgerGone, LedgerNewer, LedgerOutdated
+from daemon.ledger.place import Journal
 from daemon.ledger.schema import FIRST_VERSION, MIGRATIONS, SCHEMA, VERSION
 
 FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_FSYNC)
@@ -22,24 +23,26 @@ BUSY_TIMEOUT = 30  # seconds
 class Database:
     """A connection for one thread at a time. Every method raises a LedgerError if SQLite fails."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, journal: Journal = "WAL") -> None:
         self.path = path
         try:
             if isinstance(path, Path):
                 path.parent.mkdir(parents=True, exist_ok=True)
+                if journal != "WAL":
+                    _leave_wal(path, journal)
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False)
         except (OSError, sqlite3.Error) as e:
             raise LedgerError(f"The Ledger {path} cannot be opened ({e}): check the folder's permissions.") from e
         self.connection.row_factory = sqlite3.Row
         self.new = False  # the tables were created just now
         try:
-            self._prepare()
+            self._prepare(journal)
         except BaseException:
             self.connection.close()
             raise
 
-    def _prepare(self) -> None:
-        self.sql("PRAGMA journal_mode = WAL")
+    def _prepare(self, journal: Journal) -> None:
+        self.sql(f"PRAGMA journal_mode = {journal}")
         self.sql("PRAGMA synchronous = FULL")
         if not self.sql("SELECT 1 FROM sqlite_master LIMIT 1"):
             self._run(SCHEMA, VERSION)
@@ -100,6 +103,23 @@ class Database:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _leave_wal(path: Path, journal: Journal) -> None:
+    """Bring a database that was written with a write-ahead log to another journal. In exclusive mode, which must come
+    before everything else, SQLite needs no shared memory for that."""
+    try:
+        with path.open("rb") as file:
+            if (
+                file.read(20)[18:19] != b"\2"
+            ):  # the file format's version: a write-ahead log (SQLite, Database File Format)
+                return
+    except FileNotFoundError:
+        return
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        with contextlib.suppress(sqlite3.DatabaseError):  # damage is found when the Ledger is opened
+            connection.execute(f"PRAGMA journal_mode = {journal}")
 
 
 def set_aside(path: Path) -> Path:

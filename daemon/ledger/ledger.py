@@ -11,6 +11,7 @@ from daemon.ledger.database import Database
 from daemon.ledger.history import History
 from daemon.ledger.photos import Photos
 from daemon.ledger.pinned_presets import PinnedPresets
+from daemon.ledger.place import Journal
 from daemon.ledger.queue import Queue
 from daemon.ledger.rows import StoredPaths
 
@@ -19,14 +20,15 @@ class Ledger:
     """``photos``: what is in the folders. ``queue``: the work to do. ``history``: read-only queries.
 
     For one thread at a time. ``path`` can be ``:memory:`` for Jobs that need not survive. Paths inside ``root`` are
-    stored relative to it. ``new``: it was created just now. Opening it, and every call, raises a LedgerError if SQLite
-    fails.
+    stored relative to it. ``journal``: as SQLite calls it. ``new``: it was created just now. Opening it, and every
+    call, raises a LedgerError if SQLite fails.
     """
 
-    def __init__(self, path: Path | str, root: Path = Path("/")) -> None:
+    def __init__(self, path: Path | str, root: Path = Path("/"), journal: Journal = "WAL") -> None:
         self.path = path
+        self.journal = journal
         paths = StoredPaths(root)
-        self._database = Database(path)
+        self._database = Database(path, journal)
         presets = PinnedPresets(self._database, paths)
         self.photos = Photos(self._database, paths)
         self.queue = Queue(self._database, paths, presets, self.photos)

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from daemon.api.schema import JobOut, RunningOut, StatusOut
-from daemon.sentences import clock, printable
+from daemon.sentences import clock, printable, skipped_sentence
 
 KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "quit"))
 STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}
@@ -175,6 +175,7 @@ def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Tex
         _section("Failed", "bold red", [row for job in status.failures for row in _failure(job, width)]),
         _section("Not complete yet", "bold", _pending(status), unlisted),
         _section("Done", "bold", [_recent(job, glyphs) for job in status.recent]),
+        _Section(_remarks(status, width)),
     ]
     sections = [section for section in sections if section.rows]
     sizes = [len(section.rows) for section in sections]
@@ -204,6 +205,13 @@ def _section(heading: str, style: str, rows: list[Text], unlisted: int = 0) -> _
 
 def _pending(status: StatusOut) -> list[Text]:
     return [Text(f"  {name_of(file.photo)}: waits for {printable(file.waits_for)}") for file in status.pending]
+
+
+def _remarks(status: StatusOut, width: int) -> list[Text]:
+    skipped = [skipped_sentence(status.skipped)] if status.skipped else []
+    return [
+        Text(row.plain.strip(), "dim") for said in [*status.remarks, *skipped] for row in _wrapped(said, width, "", 2)
+    ]
 
 
 def _inboxes(status: StatusOut) -> list[Text]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from daemon.api.schema import StatusOut
-from daemon.sentences import printable
+from daemon.sentences import printable, skipped_sentence
 
 
 def summary(status: StatusOut) -> str:
     lines = [f"{status.state}: {printable(status.root)}, process {status.pid}"]
     lines += [f"  {printable(problem)}" for problem in status.problems]
+    lines += [f"  {printable(remark)}" for remark in status.remarks]
+    if status.skipped:
+        lines.append(f"  {skipped_sentence(status.skipped)}")
     for running in status.running:
         job = running.job
         done = f"step {running.step} of {running.steps}" if running.steps else "starting"

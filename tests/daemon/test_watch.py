@@ -18,6 +18,7 @@ from daemon.folders.layout import Layout
 from daemon.folders.watcher import Pending
 from daemon.ledger.signature import Signature
 from daemon.lifetime import Systemd
+from daemon.lock import only_one
 from daemon.settings import LiveSettings
 from daemon.start import create_root
 from daemon.watch import _Watch
@@ -207,7 +208,10 @@ def test_the_snapshot_changes_only_when_the_loop_publishes_one(tmp_path: Path) -
     layout = Layout(tmp_path)
     create_root(layout, lambda _: None)
     settings = LiveSettings(tmp_path / "settings.yaml", tmp_path)
-    with _Watch(layout, "cpu", lambda _: None, settings, Systemd(), damaged=False) as loop:
+    with (
+        only_one(tmp_path, layout.lock_file, shared=False, say=print) as lock,
+        _Watch(layout, "cpu", lambda _: None, settings, Systemd(), lock, damaged=False) as loop,
+    ):
         before = loop.snapshot
         loop.watcher.pending["/oil/a.jpg"] = Pending(Signature(1, 1, 1, 1), 0.0, "the copy to finish")
         assert loop.snapshot is before

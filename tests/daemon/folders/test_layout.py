@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SettingsError
-from daemon.folders.inboxes import ignored
 from daemon.folders.layout import Layout
+from daemon.folders.names import is_hidden, is_others_folder
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature
@@ -72,11 +72,24 @@ def test_names_are_harmless_on_a_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".DS_Store", "._x.jpg", "x.jpg.part", "x.crdownload", "Thumbs.db", "@eaDir", ".x.jpg.Ab12Cd", "x.xmp"]
+    "name",
+    [".DS_Store", "._x.jpg", "x.jpg.part", "x.crdownload", "Thumbs.db", ".x.jpg.Ab12Cd", "a.jpg:Zone.Identifier"],
 )
-def test_what_is_no_photo_is_ignored(name: str) -> None:
-    assert ignored(name)
-    assert not ignored("x.jpg")
+def test_what_is_hidden_or_unfinished(name: str) -> None:
+    assert is_hidden(name)
+    assert not is_hidden("x.jpg")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "#recycle", "@Recycle", "@eaDir", "$RECYCLE.BIN", ".Trash-1000", "System Volume Information",
+        "system volume information", "My.photoslibrary", "Catalog Previews.lrdata",
+    ],
+)  # fmt: skip
+def test_folders_of_others(name: str) -> None:
+    assert is_others_folder(name)
+    assert not is_others_folder("oil")
 
 
 @pytest.mark.parametrize("results", ["~painted", "a/b", "..", ".hidden", "presets", "''"])

@@ -39,11 +39,12 @@ def test_only_alpha_is_alpha(
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, data, photometric="rgb", extrasamples=extras, planarconfig=planar, metadata=None)
     photo = load_photo(path)
-    assert np.array_equal(photo.pixels, small)
+    assert np.array_equal(photo.pixels, np.asarray(small))
     assert photo.notes == ((LEFT_OUT,) if left_out else ())
     if alpha is None:
         assert photo.alpha is None
     else:
+        assert photo.alpha is not None
         assert np.array_equal(photo.alpha, more[..., alpha])
     save_result(result_of(photo), tmp_path / "out.tif", Output())
     with tifffile.TiffFile(tmp_path / "out.tif") as out:
