@@ -15,6 +15,7 @@ from stylecore.errors import NoRoom, ResultError, Taken
 PART_PREFIX, PART_SUFFIX = ".stylefolder-", ".part"
 CLOCKS = 5.0  # seconds by which a file server's clock, or the start of this system, may be off
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_SUCH_CALL = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -48,7 +49,7 @@ def write_part(path: Path, data: bytes | bytearray | memoryview, *, private: boo
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                _sync(file.fileno())
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -108,6 +109,15 @@ def _rename_to_nothing(part: Path, path: Path) -> None:
         part.replace(path)
     else:
         part.unlink()
+
+
+def _sync(fd: int) -> None:
+    """Wait until the file is on the disk. A file system that cannot say so is trusted; one that fails is not."""
+    try:
+        os.fsync(fd)
+    except OSError as e:
+        if e.errno not in NO_SUCH_CALL:
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -56,9 +56,9 @@ class Daemon:
     def preset(self, name: str, text: str) -> Path:
         """Create a preset in the Root, with its Inbox. Returns the Inbox."""
         (self.root / "presets").mkdir(parents=True, exist_ok=True)
-        part = self.home / f"{name}.yaml"
+        part = self.root / "presets" / f".{name}.part"
         part.write_text(text)
-        part.rename(self.root / "presets" / part.name)  # atomic: a running daemon never reads half of it
+        part.rename(self.root / "presets" / f"{name}.yaml")  # atomic: a running daemon never reads half of it
         (self.root / name).mkdir(exist_ok=True)
         return self.root / name
 

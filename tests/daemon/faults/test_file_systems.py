@@ -1,0 +1,311 @@
+"""File servers and foreign file systems: real mounts (bindfs, FAT, SMB), and a preloaded library for the errors that no
+mount here produces. Work never fails because an optional system call is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from daemon.folders import watcher
+from daemon.folders.layout import Layout
+from daemon.folders.notifications import Notifications
+from daemon.folders.polling import mounts, polled
+from daemon.folders.presets import Presets
+from daemon.folders.problems import Problems
+from daemon.ledger.ledger import Ledger
+from tests.daemon.harness import ONE_STEP, Daemon, is_picture
+from tests.harness import HANG, wait_for
+
+FUSE = os.geteuid() == 0 and os.access("/dev/fuse", os.R_OK | os.W_OK)
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    missing = [name for name in programs if shutil.which(name) is None]
+    reason = f"not installed: {', '.join(missing)}" if missing else "only root can mount here, with /dev/fuse"
+    return pytest.mark.skipif(bool(missing) or not FUSE, reason=reason)
+
+
+@contextlib.contextmanager
+def mounted(command: list[str], at: Path, environment: dict[str, str] | None = None) -> Iterator[Path]:
+    at.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [*command, str(at)], capture_output=True, text=True, env={**os.environ, **(environment or {})}
+    )
+    assert done.returncode == 0, done.stderr
+    try:
+        wait_for(lambda: os.path.ismount(at), why="for the mount")
+        yield at
+    finally:
+        subprocess.run(["umount", "-l", str(at)], check=True)
+
+
+def paint_two(daemon: Daemon, small: Image.Image) -> None:
+    """A photo before a restart and one after it. Each has one Result, and nothing is wrong."""
+    inbox = daemon.preset("one", ONE_STEP)
+    daemon.start()
+    small.save(inbox / "a.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"), why=daemon.said())
+    wait_for(lambda: daemon.status()["inboxes"]["one"].get("done") == 1)
+    assert daemon.status()["problems"] == []
+    daemon.kill()
+    daemon.start()
+    small.rotate(90, expand=True).save(inbox / "b.png")
+    wait_for(lambda: daemon.status()["inboxes"].get("one", {}).get("done") == 2, why=daemon.said())
+    assert daemon.status()["problems"] == []
+    assert sorted(path.name for path in (inbox / "styled").iterdir()) == ["a.png", "b.png"], "nothing is painted twice"
+    begun = [e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted"]
+    assert [Path(photo).name for photo in begun] == ["a.png", "b.png"]
+
+
+def remarks(daemon: Daemon) -> str:
+    return "\n".join(daemon.status()["remarks"])
+
+
+@needs("bindfs")
+@pytest.mark.slow
+def test_chmod_and_chown_are_refused(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    with mounted(["bindfs", "--chmod-deny", "--chown-deny", "--chgrp-deny", str(behind(tmp_path))], daemon.root):
+        paint_two(daemon, small)
+        daemon.stop()
+
+
+def behind(tmp_path: Path) -> Path:
+    folder = tmp_path / "server"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@needs("bindfs")
+@pytest.mark.slow
+def test_no_shared_memory(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    """As on NFS and SMB. A Ledger that was written elsewhere, with a write-ahead log, is converted."""
+    folder = behind(tmp_path)
+    ledger = folder / ".stylefolder" / "ledger.sqlite3"
+    Ledger(ledger, folder).close()
+    assert ledger.read_bytes()[18] == 2
+    with mounted(["bindfs", "-o", "direct_io", str(folder)], daemon.root):
+        paint_two(daemon, small)
+        assert "The Ledger uses a rollback journal" in remarks(daemon)
+        assert "(No such device)" in remarks(daemon)
+        assert "rollback journal" in daemon.run("doctor").stdout
+        assert "rollback journal" in daemon.run("status", "--once").stdout
+        daemon.stop()
+    assert ledger.read_bytes()[18] == 1
+
+
+@needs("bindfs")
+def test_an_inbox_whose_file_system_is_silent_is_polled(
+    daemon: Daemon, tmp_path: Path, small: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only one of two Inboxes is on a server. What another machine puts there is found without a full scan."""
+    monkeypatch.setattr(watcher, "SCAN_EVERY", 1e9)
+    monkeypatch.setattr("daemon.folders.polling.POLL_EVERY", 0.1)
+    layout, folder = Layout(daemon.root), behind(tmp_path)
+    for name in ("one", "two"):
+        daemon.preset(name, ONE_STEP)
+    with mounted(["bindfs", str(folder)], daemon.root / "one"):
+        ledger, wake = Ledger(layout.ledger_file, layout.root), threading.Event()
+        problems = Problems(lambda _: None)
+        notifications = Notifications(wake, layout.is_ours)
+        looking = watcher.Watcher(layout, ledger, Presets(layout), notifications, problems, lambda _: None)
+        try:
+            looking.turn(layout, "keep")
+            assert [(one.inbox, one.file_system) for one in looking.polled] == [("one", "fuse")]
+            small.save(folder / "from-elsewhere.png")
+            assert not wake.wait(1), "the file system is silent"
+
+            def found() -> bool:
+                looking.turn(layout, "keep")
+                return ledger.history.count("queued") == 1
+
+            wait_for(found)
+        finally:
+            notifications.stop()
+            ledger.close()
+        root_too = polled([daemon.root / "two"], mounts(), 7.0, missing=False)
+        assert [(one.inbox, one.seconds, one.file_system) for one in root_too] == [("two", 7.0, None)]
+
+
+@needs("bindfs")
+@pytest.mark.slow
+def test_polling_is_shown(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    with mounted(["bindfs", str(behind(tmp_path))], daemon.root):
+        inbox = daemon.preset("one", ONE_STEP)
+        daemon.start()
+        small.save(behind(tmp_path) / "one" / "a.png")
+        wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+        assert "on fuse, which does not report all changes, and scanned every 3 s." in remarks(daemon)
+        assert "scanned every 3 s" in daemon.run("doctor", daemon.root).stdout
+        assert "scanned every 3 s" in daemon.run("status", "--once").stdout
+        daemon.settings("polling: 5\n")
+        wait_for(lambda: "scanned every 5 s" in remarks(daemon))
+        daemon.settings("polling: 0\n")
+        wait_for(lambda: "polling: " in "\n".join(daemon.status()["problems"]))
+        daemon.stop()
+
+
+@needs("fusefat", "mkfs.vfat")
+@pytest.mark.slow
+def test_fat(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    """No owner, no links, no chmod, times of two seconds, names without case."""
+    image = tmp_path / "fat"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.vfat", str(image)], check=True, capture_output=True)
+    with mounted(["fusefat", "-o", "rw+", str(image)], daemon.root):
+        paint_two(daemon, small)
+        daemon.stop()
+
+
+@contextlib.contextmanager
+def smb_share(tmp_path: Path) -> Iterator[Path]:
+    """A real SMB server on loopback, mounted with smbnetfs."""
+    share, state, home = behind(tmp_path), tmp_path / "samba", tmp_path / "smbhome"
+    for folder in (state, home / ".smb"):
+        folder.mkdir(parents=True)
+    folders = "\n".join(
+        f"{name} = {state}"
+        for name in ("private dir", "lock directory", "state directory", "cache directory", "pid directory")
+    )
+    (state / "smb.conf").write_text(
+        f"[global]\nserver role = standalone server\nmap to guest = Bad User\nguest account = root\n"
+        f"bind interfaces only = yes\ninterfaces = lo\nsmb ports = 445\ndisable netbios = yes\nload printers = no\n"
+        f"{folders}\nncalrpc dir = {state}/ncalrpc\nlog file = {state}/log\n"
+        f"[photos]\npath = {share}\nguest ok = yes\nread only = no\n"
+    )
+    files = {
+        "smbnetfs.conf": 'include "smbnetfs.auth"\ninclude "smbnetfs.host"\n',
+        "smbnetfs.auth": "",
+        "smbnetfs.host": "host localhost visible=true\n",
+        "smb.conf": "[global]\nclient min protocol = SMB2\nname resolve order = host\n",
+    }
+    for name, text in files.items():
+        (home / ".smb" / name).write_text(text)
+        (home / ".smb" / name).chmod(0o600)
+    subprocess.run(["smbd", "-s", str(state / "smb.conf"), "-D"], check=True)
+    try:
+        wait_for(lambda: _listens(445))
+        command = ["smbnetfs", "-o", f"config={home}/.smb/smbnetfs.conf"]
+        with mounted(command, tmp_path / "net", {"HOME": str(home)}) as net:
+            photos = net / "localhost" / "photos"
+            wait_for(lambda: os.path.isdir(photos))
+            yield photos
+    finally:
+        os.kill(int((state / "smbd.pid").read_text()), signal.SIGTERM)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@needs("smbd", "smbnetfs")
+@pytest.mark.slow
+@pytest.mark.skipif(_listens(445), reason="another SMB server is running")
+def test_smb(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    """No links. Photos that another machine puts on the server are found."""
+    with smb_share(tmp_path) as photos:
+        daemon.root = photos / "Root"
+        paint_two(daemon, small)
+        assert "on fuse.smbnetfs, which does not report all changes" in remarks(daemon)
+        small.rotate(180).save(behind(tmp_path) / "Root" / "one" / "c.png")
+        wait_for(lambda: is_picture(behind(tmp_path) / "Root" / "one" / "styled" / "c.png"))
+        daemon.stop()
+
+
+@pytest.fixture(scope="session")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that refuses system calls."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs a C compiler on Linux")
+    library = tmp_path_factory.mktemp("refusals") / "refusals.so"
+    source = Path(__file__).with_name("refusals.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    return library
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("refuse", "remark"),
+    [
+        ("flock=ENOLCK", "has no locks (No locks available), so a heartbeat"),
+        ("flock=ENOSYS fcntl_lock=ENOLCK", "has no locks (No locks available)."),
+        ("fsync_file=EINVAL", "has no syncing (Invalid argument)."),
+        ("mmap=ENODEV", "The Ledger uses a rollback journal"),
+        ("fsync_folder=EINVAL", ""),
+        ("fsync_folder=EIO", ""),
+        ("link=EPERM", ""),
+        ("chmod=EPERM chown=EPERM lease=EINVAL", ""),
+        ("flock=EOPNOTSUPP fsync_folder=EINVAL mmap=ENODEV link=EPERM chmod=EPERM chown=EPERM", "heartbeat"),
+    ],
+)
+def test_refused_system_calls(daemon: Daemon, small: Image.Image, refusals: Path, refuse: str, remark: str) -> None:
+    daemon.extra = {"LD_PRELOAD": str(refusals), "REFUSE_IN": str(daemon.root), "REFUSE": refuse}
+    paint_two(daemon, small)
+    assert remark in remarks(daemon)
+    if "The Ledger is" in remarks(daemon):
+        assert not (daemon.root / ".stylefolder" / "ledger.sqlite3").exists()
+        assert len(list((daemon.home / "state").rglob("ledgers/Root-*.sqlite3"))) == 1
+    daemon.stop()
+
+
+def on_host(daemon: Daemon, name: str) -> Daemon:
+    daemon.before = ["unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"]
+    return daemon
+
+
+@needs("bindfs", "unshare")
+def test_a_second_machine_is_refused_and_told_who_was_first(daemon: Daemon, tmp_path: Path) -> None:
+    """Each has a mount of its own, so that the system's locks do not meet."""
+    server = behind(tmp_path)
+    second = on_host(Daemon(tmp_path / "second", tmp_path / "home2"), "garden")
+    second.home.mkdir()
+    with mounted(["bindfs", str(server)], daemon.root), mounted(["bindfs", str(server)], second.root):
+        on_host(daemon, "attic").start()
+        done = subprocess.run(
+            [*second.before, sys.executable, "-m", "daemon", "watch", str(second.root), "--plain"],
+            env=second.environment, capture_output=True, text=True, timeout=HANG,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert f"Another Stylefolder (process {daemon.pid} on attic) already watches {second.root}" in done.stderr
+        assert "Checking for up to 60 s" in done.stdout + done.stderr
+        assert daemon.status()["state"] == "healthy"
+        daemon.stop()
+        second.start()  # at once: the first has said goodbye
+        second.stop()
+
+
+@needs("bindfs", "unshare")
+@pytest.mark.slow
+def test_a_machine_that_died_is_replaced(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    """When its heartbeat has been missing for a minute. If it was only asleep, it ends when it wakes up."""
+    server = behind(tmp_path)
+    second = on_host(Daemon(tmp_path / "second", tmp_path / "home2"), "garden")
+    second.home.mkdir()
+    with mounted(["bindfs", str(server)], daemon.root), mounted(["bindfs", str(server)], second.root):
+        on_host(daemon, "attic").preset("one", ONE_STEP)
+        daemon.start()
+        assert daemon.process is not None
+        pid = daemon.pid
+        os.kill(pid, signal.SIGSTOP)
+        second.start()
+        small.save(second.root / "one" / "a.png")
+        wait_for(lambda: is_picture(server / "one" / "styled" / "a.png"))
+        os.kill(pid, signal.SIGCONT)
+        assert daemon.process.wait(HANG) == 2
+        assert "on garden) already watches" in daemon.said()
+        assert second.status()["state"] == "healthy"
+        assert sorted(path.name for path in (server / "one" / "styled").iterdir()) == ["a.png"]
+        second.stop()
