@@ -20,22 +20,24 @@ def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decod
     notes = _check_complete(path, file, head)
     picture = with_pillow.read(path, ["BMP"], check_size)
     return Decoded(
-        picture.samples, picture.alpha, _colour(file, head), Metadata(dpi=picture.dpi), picture.turn, notes=notes
+        picture.samples, picture.alpha, _colour(path, file, head), Metadata(dpi=picture.dpi), picture.turn, notes=notes
     )
 
 
 def _check_complete(path: Path, file: BinaryIO, head: bytes) -> tuple[str, ...]:
     start, header = struct.unpack_from("<II", head, 10)
-    if header < 40 or len(head) < 54:
-        return ()
-    width, height, _, bits, compression, length = struct.unpack_from("<iiHHII", head, 18)
+    if header in (12, 16):  # OS/2
+        width, height, _, bits = struct.unpack_from("<HHHH", head, 18)
+        compression = length = 0
+    else:
+        width, height, _, bits, compression, length = struct.unpack_from("<iiHHII", head, 18)
     plain = compression in UNCOMPRESSED
     if plain:
         length = (width * bits + 31) // 32 * 4 * abs(height)
     return complete.check_pixels(path, file, start, start + length, compressed=not plain)
 
 
-def _colour(file: BinaryIO, head: bytes) -> bytes | None:
+def _colour(path: Path, file: BinaryIO, head: bytes) -> bytes | None:
     """Raises UnknownColours for colours that the header describes as impossible or keeps elsewhere."""
     header = struct.unpack_from("<I", head, 14)[0]
     if header < 108 or len(head) < 14 + header:
@@ -45,6 +47,10 @@ def _colour(file: BinaryIO, head: bytes) -> bytes | None:
         raise icc.UnknownColours("the profile is in another file")
     if space == EMBEDDED and header >= 124:
         where, length = struct.unpack_from("<II", head, 14 + 112)
+        if 14 + where + length > complete.size_of(file):
+            raise complete.cut_off(path)
+        if complete.is_zero(file, 14 + where, 14 + where + length):
+            raise complete.not_copied(path)
         file.seek(14 + where)
         return file.read(length)
     corners = struct.unpack_from("<9I", head, 74)  # X, Y, Z of red, green, blue, as fractions of 2**30

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from stylecore.errors import PhotoError
 from stylecore.images import complete
 
 MAX_META = 1 << 26  # bytes
 MAX_ITEMS = 20_000
 CODED = (b"hvc1", b"av01", b"jpeg", b"avc1")  # types of items that are coded pixels
+
+
+METADATA = (b"Exif", b"mime")
 
 
 @dataclass(frozen=True)
@@ -70,25 +74,33 @@ def _header(raw: bytes, at: int, end: int) -> Box:
 @dataclass(frozen=True)
 class Items:
     """What a picture's ``meta`` box says. ``primary``: the picture's own item. ``types``: by item. ``places``: by item,
-    its (position, length) in the file. ``properties``: by item, its properties as (name, body)."""
+    its (position, length) in the file. ``properties``: by item, its properties as (name, body).
+    ``top_level``: the names of the file's boxes."""
 
     primary: int
     types: dict[int, bytes]
     places: dict[int, list[tuple[int, int]]]
     properties: dict[int, list[tuple[bytes, bytes]]]
+    top_level: frozenset[bytes]
 
 
 def items(path: Path, file: BinaryIO) -> Items:
     """Raises PhotoError for a file that is cut off or damaged."""
-    meta = b""
-    for box in top_level(path, file):
-        if box.name == b"meta" and box.end - box.start <= MAX_META and not meta:
-            file.seek(box.start + 4)
-            meta = file.read(box.end - box.start - 4)
+    meta, names = b"", set[bytes]()
+    try:
+        for box in top_level(path, file):
+            names.add(box.name)
+            if box.name == b"meta" and box.end - box.start <= MAX_META and not meta:
+                file.seek(box.start + 4)
+                meta = file.read(box.end - box.start - 4)
+    except PhotoError:
+        if not meta:
+            raise  # else what comes after is no box, and `check_pixels` tells whether the pictures are there
     try:
         first = find(meta, b"pitm") or b""
         primary = struct.unpack_from(">H" if first[:1] == b"\0" else ">I", first, 4)[0]
-        return Items(primary, _types(meta), _places(find(meta, b"iloc") or b""), _properties(meta))
+        places = _places(find(meta, b"iloc") or b"")
+        return Items(primary, _types(meta), places, _properties(meta), frozenset(names))
     except (struct.error, IndexError) as e:
         raise complete.damaged(path) from e
 
@@ -100,7 +112,10 @@ def check_pixels(path: Path, file: BinaryIO, found: Items) -> None:
         for start, length in places:
             if start + length > size:
                 raise complete.cut_off(path)
-            if found.types.get(item) in CODED and complete.ends_in_zeros(file, start, start + length):
+            kind = found.types.get(item)
+            if kind in CODED and complete.ends_in_zeros(file, start, start + length):
+                raise complete.not_copied(path)
+            if kind in METADATA and complete.is_zero(file, start, start + length):
                 raise complete.not_copied(path)
 
 

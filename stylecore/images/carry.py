@@ -42,24 +42,22 @@ def fitted(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
     if metadata.iptc and "iptc" not in holds:
         found = iptc.texts(metadata.iptc)
         texts |= {keyword: found[key] for key, keyword in IPTC_KEYWORDS.items() if key in found}
-        notes.append(f"{kind} cannot hold IPTC: {_kept(texts)}the rest was left out.")
+        new = exif.missing(metadata.exif, {IN_EXIF[keyword]: text for keyword, text in texts.items()})
+        kept = ", ".join(keyword.lower() for keyword in texts if IN_EXIF[keyword] in new)
+        notes.append(f"{kind} cannot hold IPTC: {kept + ' went to EXIF; ' if kept else ''}the rest was left out.")
         metadata = replace(metadata, iptc=None)
     if metadata.text and "text" not in holds:
         metadata = _without_text(metadata, kind, texts, notes)
     if metadata.comment and "comment" not in holds:
         if "text" in holds:
-            comment = ("Comment", metadata.comment.decode("utf-8", "replace"))
+            comment = ("Comment", iptc.as_text(metadata.comment))
             metadata = replace(metadata, text=(*metadata.text, comment))
         else:
             notes.append(f"{kind} cannot hold a comment, so its comment was left out.")
         metadata = replace(metadata, comment=None)
     tags = {IN_EXIF[keyword]: text for keyword, text in texts.items() if keyword in IN_EXIF}
-    metadata = replace(metadata, exif=exif.with_texts(metadata.exif, tags))
+    metadata = replace(metadata, exif=exif.with_texts(metadata.exif, exif.missing(metadata.exif, tags)))
     return (_in_segments(metadata, notes) if kind == "jpeg" else metadata), notes
-
-
-def _kept(texts: dict[str, str]) -> str:
-    return f"{', '.join(map(str.lower, texts))} went to EXIF; " if texts else ""
 
 
 def _without_text(metadata: Metadata, kind: str, texts: dict[str, str], notes: list[str]) -> Metadata:

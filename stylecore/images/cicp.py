@@ -45,6 +45,9 @@ class Cicp(NamedTuple):
     full: bool = True
 
 
+SRGB_SPACE = Cicp(1, SRGB)
+
+
 def is_hdr(colour: Cicp) -> bool:
     return colour.transfer in (PQ, HLG)
 

@@ -55,6 +55,13 @@ def ends_in_zeros(file: BinaryIO, start: int, end: int) -> bool:
     return not file.read(length).strip(b"\0")
 
 
+def is_zero(file: BinaryIO, start: int, end: int) -> bool:
+    """Whether there is something between ``start`` and ``end``, and all of it is zeros."""
+    file.seek(start)
+    data = file.read(end - start)
+    return bool(data) and not data.strip(b"\0")
+
+
 def check_pixels(path: Path, file: BinaryIO, start: int, end: int, *, compressed: bool) -> tuple[str, ...]:
     """Check the bytes that hold the pixels. Returns notes. Raises PhotoError if they are not all there.
 
@@ -95,44 +102,9 @@ def check_webp(path: Path, file: BinaryIO) -> None:
         name, length = file.read(4), int.from_bytes(file.read(4), "little")
         if at + 8 + length > end:
             raise cut_off(path)
-        if name == b"\0\0\0\0" or (
-            name in (b"VP8 ", b"VP8L", b"ALPH", b"ANMF") and ends_in_zeros(file, at + 8, at + 8 + length)
-        ):
+        compressed = name in (b"VP8 ", b"VP8L", b"ANMF") or (name == b"ALPH" and file.read(1)[0] & 3)
+        if name == b"\0\0\0\0" or (compressed and ends_in_zeros(file, at + 8, at + 8 + length)):
+            raise not_copied(path)
+        if name in (b"EXIF", b"XMP ") and is_zero(file, at + 8, at + 8 + length):
             raise not_copied(path)
         at += 8 + length + length % 2
-
-
-def check_gif(path: Path, file: BinaryIO) -> bytes | None:
-    """GIF's blocks, up to the trailer (GIF89a specification). Returns the ICC profile, if there is one. Raises
-    PhotoError."""
-    file.seek(0)
-    data = file.read()
-    profile = None
-
-    def after_table(at: int, flags: int) -> int:
-        return at + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-
-    def sub_blocks(at: int) -> tuple[int, bytes]:
-        body = b""
-        while data[at] != 0:
-            body += data[at + 1 : at + 1 + data[at]] if len(body) < CHUNK else b""
-            at += 1 + data[at]
-        return at + 1, body
-
-    try:
-        at = after_table(13, data[10])
-        while (block := data[at]) != 0x3B:
-            if block == 0x2C:
-                at, _ = sub_blocks(after_table(at + 10, data[at + 9]) + 1)
-            elif block == 0x21:
-                application = data[at + 3 : at + 14]
-                at, body = sub_blocks(at + 2)
-                if application == b"ICCRGBG1012":
-                    profile = body[11:]
-            elif data[at:].strip(b"\0"):
-                raise damaged(path)
-            else:
-                raise not_copied(path)
-    except IndexError as e:
-        raise cut_off(path) from e
-    return profile

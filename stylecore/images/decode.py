@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,7 +13,23 @@ from PIL import Image, UnidentifiedImageError
 
 from stylecore.colour import Floats, Pixels
 from stylecore.errors import PhotoError, PhotoGone
-from stylecore.images import bmp, cicp, complete, exif, heif, icc, jpeg, png, raw, samples, tiff, with_pillow, xmp
+from stylecore.images import (
+    bmp,
+    channels,
+    cicp,
+    complete,
+    exif,
+    gif,
+    heif,
+    icc,
+    jpeg,
+    png,
+    raw,
+    samples,
+    tiff,
+    with_pillow,
+    xmp,
+)  # fmt: skip
 from stylecore.images.cicp import Cicp
 from stylecore.images.formats import HEAD, RAW_SUFFIXES, kind_of
 from stylecore.images.photo import Decoded, Metadata, Photo
@@ -20,6 +37,7 @@ from stylecore.images.preview import DECODER_ERRORS, MAX_PIXELS
 
 KINDS = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF, BMP, RAW"
 UNKNOWN_COLOURS = "so its colours are not known: assign a profile in an image editor, or save it as sRGB."
+UNCALIBRATED = "Its EXIF says that its colours are not sRGB, but not what they are, so they were read as sRGB."
 FROM_HDR = "It is HDR ({}); the Result is SDR, with 203 cd/m2 as white."
 
 
@@ -70,29 +88,21 @@ def _kind(path: Path, file: BinaryIO, head: bytes) -> str:
     return kind
 
 
-def _with_pillow(
-    name: str, check: Callable[[Path, BinaryIO], bytes | None]
-) -> Callable[[Path, BinaryIO, with_pillow.CheckSize], Decoded]:
-    def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:
-        profile = check(path, file)
-        picture = with_pillow.read(path, [name], check_size)
-        comment = picture.info.get("comment")
-        metadata = Metadata(
-            picture.exif, picture.xmp, comment=comment if isinstance(comment, bytes) else None, dpi=picture.dpi
-        )
-        return Decoded(picture.samples, picture.alpha, profile or picture.profile, metadata, picture.turn)
-
-    return read
+def _read_webp(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:
+    complete.check_webp(path, file)
+    picture = with_pillow.read(path, ["WEBP"], check_size)
+    metadata = Metadata(picture.exif, picture.xmp, dpi=picture.dpi)
+    return Decoded(picture.samples, picture.alpha, picture.profile, metadata, picture.turn)
 
 
 _READERS: dict[str, Callable[[Path, BinaryIO, with_pillow.CheckSize], Decoded]] = {
     "jpeg": jpeg.read,
     "png": png.read,
     "tiff": tiff.read,
-    "webp": _with_pillow("WEBP", complete.check_webp),
+    "webp": _read_webp,
     "avif": heif.read_avif,
     "heic": heif.read_heic,
-    "gif": _with_pillow("GIF", complete.check_gif),
+    "gif": gif.read,
     "bmp": bmp.read,
     "raw": raw.read,
     "npy": samples.read,
@@ -101,63 +111,70 @@ _READERS: dict[str, Callable[[Path, BinaryIO, with_pillow.CheckSize], Decoded]] 
 
 def _photo(path: Path, kind: str, found: Decoded) -> Photo:
     pixels, profile, notes = _rgb(path, found)
-    turn, dpi = found.turn, found.metadata.dpi
-    packet = found.metadata.xmp
-    states = found.metadata.exif is not None and exif.stated_orientation(found.metadata.exif) is not None
-    if packet and not states and kind in ("jpeg", "png", "tiff", "webp"):  # others are turned by a box of their own
-        turn = xmp.read(packet).orientation or turn
+    metadata, turn, claims = found.metadata, found.turn, found.claims
+    alpha = found.alpha
+    if alpha is not None and pixels.dtype == np.uint16:  # HDR of 8 bits
+        alpha = channels.to_16_bits(alpha)
+    if metadata.xmp:
+        told = xmp.read(metadata.xmp)
+        claims |= set(told.claims)
+        states = metadata.exif is not None and exif.stated_orientation(metadata.exif) is not None
+        if not states and kind in ("jpeg", "png", "tiff", "webp"):  # others are turned by a box of their own
+            turn = told.orientation or turn
+    dpi = metadata.dpi
     return Photo(
         path=path,
-        pixels=_upright(pixels, turn),
-        alpha=None if found.alpha is None else _upright(found.alpha, turn),
+        pixels=channels.upright(pixels, turn),
+        alpha=None if alpha is None else channels.upright(alpha, turn),
         format=kind,
         profile=profile,
-        metadata=Metadata(**{**vars(found.metadata), "dpi": dpi[::-1] if dpi and turn >= 5 else dpi}),
+        metadata=replace(metadata, dpi=dpi[::-1] if dpi and turn >= 5 else dpi),
         bits=found.bits,
-        notes=(*found.notes, *notes),
+        notes=(*found.notes, *(f"The {claim} is not in the Result." for claim in sorted(claims)), *notes),
     )
 
 
 def _rgb(path: Path, found: Decoded) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
     """RGB pixels, the profile that says what they mean (None: sRGB), and notes. Raises PhotoError and UnknownColours if
     that is not known."""
-    pixels, colour = found.samples, found.colour
-    if colour is None and pixels.shape[2] != 4 and found.metadata.exif:
-        colour = exif.colour(found.metadata.exif)
+    pixels, colour, block = found.samples, found.colour, found.metadata.exif
+    if colour is None and pixels.shape[2] != 4 and block:
+        colour = exif.colour(block)
+        if colour is None and exif.is_uncalibrated(block):
+            return channels.repeated(pixels), None, (UNCALIBRATED,)
     if isinstance(colour, Cicp):
         hdr, profile = cicp.is_hdr(colour), cicp.profile_of(colour)
         if hdr:
             name = "PQ" if colour.transfer == cicp.PQ else "HLG"
-            return cicp.tone_mapped(_repeated(pixels), colour), profile, (FROM_HDR.format(name),)
-        return _repeated(pixels), profile, ()
+            return cicp.tone_mapped(channels.repeated(pixels), colour), profile, (FROM_HDR.format(name),)
+        return channels.repeated(pixels), profile, ()
     return _by_profile(path, pixels, colour)
 
 
 def _by_profile(path: Path, pixels: Pixels, profile: bytes | None) -> tuple[Pixels, bytes | None, tuple[str, ...]]:
-    channels = pixels.shape[2]
+    count = pixels.shape[2]
     if profile is None:
-        if channels == 4:
+        if count == 4:
             note = "It is CMYK without a colour profile; the Result is RGB, and its colours are a guess."
             return _naive_rgb(pixels), None, (note,)
-        return _repeated(pixels), None, ()
+        return channels.repeated(pixels), None, ()
     space = icc.profile_space(profile)
-    if channels == 4 and space == "CMYK":
+    if count == 4 and space == "CMYK":
         return *icc.to_rgb(pixels, profile), ("It is CMYK; the Result is RGB.",)
-    if channels == 1 and space == "GRAY":
-        return _repeated(pixels), icc.with_grey_curve(profile), ()
-    if channels == 4 or space != "RGB":
+    if count == 3 and space == "GRAY" and (pixels == pixels[..., :1]).all():
+        pixels, count = pixels[..., :1], 1
+    if count == 1 and space == "GRAY":
+        return channels.repeated(pixels), icc.with_grey_curve(profile), ()
+    if count == 4 or space != "RGB":
         words = f"is for {space}" if space else "is damaged"
         raise PhotoError(f"{path.name} has a colour profile that {words}, {UNKNOWN_COLOURS}")
-    pixels = _repeated(pixels)
+    pixels = channels.repeated(pixels)
     if icc.works_both_ways(profile):
         return pixels, profile, ()
     note = "Its colour profile only leads out of its space, so its colours were converted to {}."
     pixels, target = icc.to_rgb(pixels, profile)
-    return pixels, target, (note.format("Adobe RGB" if target else "sRGB"),)
-
-
-def _repeated(pixels: Pixels) -> Pixels:
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    name = {None: "sRGB", icc.adobe_rgb(): "Adobe RGB"}.get(target, "ProPhoto RGB")
+    return pixels, target, (note.format(name),)
 
 
 def _naive_rgb(pixels: Pixels) -> Pixels:
@@ -182,14 +199,3 @@ def _check_size(path: Path, max_pixels: int, width: int, height: int) -> None:
 
 def _unreadable(path: Path, e: OSError) -> str:
     return f"{path.name} cannot be read ({e.strerror}): check that it is there and that you may read it."
-
-
-def _upright(pixels: Pixels, turn: int) -> Pixels:
-    """Undo EXIF orientation 1 to 8."""
-    if turn >= 5:
-        pixels = np.swapaxes(pixels, 0, 1)
-    if turn in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if turn in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)

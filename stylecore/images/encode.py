@@ -18,16 +18,10 @@ from stylecore.images import carry, exif, heif, icc, iptc, png, tiff, xmp
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.formats import DEPTH, EXTENSIONS, LARGEST_EDGE, READ_ONLY, one_suffix
 from stylecore.images.photo import Metadata, Photo
+from stylecore.images.preview import DECODER_ERRORS
 from stylecore.preset import Output
 
-ENCODER_ERRORS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    TypeError,
-    SyntaxError,
-    KeyError,
-)  # some encoders parse the EXIF
+ENCODER_ERRORS = (OSError, *DECODER_ERRORS)  # some encoders parse the EXIF
 
 
 @dataclass(frozen=True)
@@ -82,10 +76,11 @@ def encode(result: Result, kind: str, quality: int) -> tuple[bytes, list[str]]:
     pixels, notes = _samples(result, kind)
     metadata, more = carry.fitted(photo.metadata, kind)
     notes += more
+    space = _colour_space(photo)
     if metadata.xmp:
-        metadata = replace(metadata, xmp=xmp.corrected(metadata.xmp, width, height))
+        metadata = replace(metadata, xmp=xmp.corrected(metadata.xmp, width, height, space))
     if metadata.exif:
-        block = exif.corrected(metadata.exif, width, height, _thumbnail(result), _colour_space(photo))
+        block = exif.corrected(metadata.exif, width, height, _thumbnail(result), space)
         metadata = replace(metadata, exif=block)
     try:
         return _ENCODERS[kind](pixels, quality, photo, metadata), notes
@@ -116,12 +111,15 @@ def _samples(result: Result, kind: str) -> tuple[Pixels, list[str]]:
 
 
 def _colour_space(photo: Photo) -> int | None:
-    """What EXIF must say of the colours, if it says something else. With Adobe RGB it may keep DCF's mark for that."""
-    if not photo.metadata.exif:
-        return None
-    if photo.profile is None or icc.is_srgb(photo.profile):
-        return exif.SRGB
-    return None if photo.profile == exif.colour(photo.metadata.exif) else exif.UNCALIBRATED
+    """What EXIF and XMP must say of the colours, if they say something else."""
+    is_srgb = photo.profile is None or icc.is_srgb(photo.profile)
+    try:
+        stated = exif.colour(photo.metadata.exif) if photo.metadata.exif else None
+    except icc.UnknownColours:
+        stated = b"impossible"
+    if stated is not None and stated != photo.profile:
+        return exif.SRGB if is_srgb else exif.UNCALIBRATED
+    return None if is_srgb or stated is not None else exif.UNCALIBRATED
 
 
 def _to_8_bits(samples: Pixels) -> Pixels:
@@ -147,8 +145,11 @@ Encoder = Callable[[Pixels, int, Photo, Metadata], bytes]
 
 def _pillow(kind: str, **options: Any) -> Encoder:
     def encode_with(pixels: Pixels, quality: int, photo: Photo, metadata: Metadata) -> bytes:
+        block = metadata.exif
+        if block and kind == "AVIF":  # Pillow would write a block with an orientation in its own way
+            block = exif.without(block, exif.ORIENTATION)
         given: dict[str, Any] = {
-            "exif": metadata.exif and b"Exif\0\0" + metadata.exif,
+            "exif": block and b"Exif\0\0" + block,
             "xmp": metadata.xmp,
             "icc_profile": photo.profile,
         }

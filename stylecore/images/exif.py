@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -23,15 +23,26 @@ PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
 MAKERS_NOTES = 0x927C
 COLOUR_SPACE, GAMMA, INTEROP_INDEX = 0xA001, 0xA500, 1
 TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES = 0x12D, 0x13E, 0x13F
+COLOUR_TAGS = (TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES)
 SRGB, ADOBE_RGB, UNCALIBRATED = 1, 2, 0xFFFF
 RESOLUTION = 0x11A, 0x11B  # pixels a unit, across and down
+NEW = b"II*\0\0\0\0\0"  # a block without a directory
 THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x201, 0x202
 DESCRIPTION, SOFTWARE, ARTIST, COPYRIGHT = 0x10E, 0x131, 0x13B, 0x8298
 DESCRIPTIVE = (
-    0x10D, DESCRIPTION, 0x10F, 0x110, *RESOLUTION, 0x11D, 0x128, SOFTWARE, 0x132, ARTIST, 0x13C, 0x4746, 0x4749,
-    COPYRIGHT, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F, 0xC614, 0xC62F, 0xC630,
+    0x0B, 0x10D, DESCRIPTION, 0x10F, 0x110, *RESOLUTION, 0x11D, 0x128, SOFTWARE, 0x132, ARTIST, 0x13C, 0x4746, 0x4749,
+    COPYRIGHT, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F, 0xC614, 0xC62F, 0xC630, 0xC7A1,
 )  # fmt: skip
 """Tags of the main directory that describe the photo, not how its pixels are stored."""
+
+STORED = {
+    700, 0x828D, 0x828E, 33723, 34377, 34675, EXIF_IFD, GPS_IFD, 37724, 0xC44F, *range(0xC612, 0xD000),
+}  # fmt: skip
+"""Of the tags from 0x8000, those that do not: metadata of other kinds, Photoshop's layers, DNG's."""
+
+
+def _is_carried(tag: int) -> bool:
+    return tag in DESCRIPTIVE or tag == ORIENTATION or (tag >= 0x8000 and tag not in STORED)
 
 
 def corrected(
@@ -65,6 +76,9 @@ def corrected(
     patch(second, ORIENTATION, 1)
     if colour_space is not None:
         patch(details, COLOUR_SPACE, colour_space)
+        gamma = details.get(GAMMA)
+        if gamma is not None and len(gamma.data) == 8:
+            struct.pack_into(reader.order + "II", patched, gamma.at, 22, 10)
         index = reader.child(details, INTEROP_IFD).get(INTEROP_INDEX)
         if index is not None and index.data.startswith(b"R03"):
             patched[index.at : index.at + 3] = b"R98"
@@ -78,7 +92,9 @@ def corrected(
         patch(second, THUMBNAIL_LENGTH, len(new))
         if not new:
             struct.pack_into(reader.order + "I", patched, reader.next_at, 0)
-    return bytes(patched)
+    if second and THUMBNAIL_OFFSET not in second:  # a thumbnail without compression is still the photo's
+        struct.pack_into(reader.order + "I", patched, reader.next_at, 0)
+    return bytes(patched) if colour_space is None else without(bytes(patched), *COLOUR_TAGS)
 
 
 def _fitting(picture: Image.Image, room: int) -> bytes:
@@ -114,6 +130,7 @@ def colour(block: bytes) -> bytes | None:
     if space == ADOBE_RGB or (space == UNCALIBRATED and index.startswith(b"R03")):
         return icc.adobe_rgb()
     primaries, white = reader.fractions(reader.main, PRIMARIES), reader.fractions(reader.main, WHITE_POINT)
+    primaries, white = (values if any(values) else [] for values in (primaries, white))
     table, gamma = reader.numbers(reader.main, TRANSFER_FUNCTION), reader.fractions(details, GAMMA)
     if space == SRGB or (len(primaries) != 6 and not table and not gamma):
         return None
@@ -126,11 +143,18 @@ def colour(block: bytes) -> bytes | None:
     return icc.rgb_profile(corners, point, gamma=gamma[0] if gamma and gamma[0] > 0 else 2.2)
 
 
-def from_tiff(file: BinaryIO | bytes, *, makers_notes: bool = True) -> bytes | None:
+def is_uncalibrated(block: bytes) -> bool:
+    """Whether the block says that the colours are not sRGB's, without saying what they are."""
+    reader = Reader(block)
+    return reader.number(reader.child(reader.main, EXIF_IFD), COLOUR_SPACE) == UNCALIBRATED
+
+
+def from_tiff(file: BinaryIO | bytes, *, makers_notes: bool = True, at: int | None = None) -> bytes | None:
     """The EXIF of a TIFF file (or of a RAW file built like one, or of a block) as a block of its own, or None if there
-    is none. ``makers_notes``: include them; they can be large."""
+    is none. ``makers_notes``: include them; they can be large. ``at``: the position of the picture's directory, if it
+    is not the main one, which adds what that lacks."""
     reader = Reader(file)
-    tree = _descriptive(reader)
+    tree = _descriptive(reader, {**reader.main, **reader.directory(at)} if at else reader.main)
     if not makers_notes:
         tree.children[EXIF_IFD].entries.pop(MAKERS_NOTES, None)
     if not (tree.entries or any(child.entries for child in tree.children.values())):
@@ -144,23 +168,26 @@ def as_block(order: str, tree: Tree) -> bytes:
     return bytes(body)
 
 
-def _descriptive(reader: Reader) -> Tree:
-    details = reader.child(reader.main, EXIF_IFD)
-    colours = (TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES)
-    main = {tag: reader.main[tag] for tag in (*DESCRIPTIVE, ORIENTATION, *colours) if tag in reader.main}
+def _descriptive(reader: Reader, directory: Directory) -> Tree:
+    details = reader.child(directory, EXIF_IFD)
+    main = {tag: entry for tag, entry in directory.items() if _is_carried(tag) or tag in COLOUR_TAGS}
     interop = Tree(reader.child(details, INTEROP_IFD))
-    children = {EXIF_IFD: Tree(details, {INTEROP_IFD: interop}), GPS_IFD: Tree(reader.child(reader.main, GPS_IFD))}
+    children = {EXIF_IFD: Tree(details, {INTEROP_IFD: interop}), GPS_IFD: Tree(reader.child(directory, GPS_IFD))}
     return Tree(main, children)
 
 
 def append_to_tiff(data: bytearray, block: bytes) -> None:
     """Add a block's EXIF and GPS directories to a finished TIFF file, in place, by rewriting its main directory."""
     ours, theirs = Reader(bytes(data)), Reader(block)
-    tree = _in_order(_descriptive(theirs), theirs.order, ours.order)
-    entries = {tag: e for tag, e in tree.entries.items() if tag not in (TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES)}
+    tree = _in_order(_descriptive(theirs, theirs.main), theirs.order, ours.order)
+    entries = {tag: e for tag, e in tree.entries.items() if tag not in COLOUR_TAGS}
     data += b"\0" * (len(data) % 2)
     struct.pack_into(ours.order + "I", data, 4, len(data))
-    write(data, ours.order, Tree({**ours.main, **entries}, tree.children))
+    write(data, ours.order, Tree({**entries, **ours.main, **_only(entries, DESCRIPTIVE)}, tree.children))
+
+
+def _only(entries: Directory, tags: Iterable[int]) -> Directory:
+    return {tag: entries[tag] for tag in tags if tag in entries}
 
 
 def _in_order(tree: Tree, old: str, new: str) -> Tree:
@@ -168,16 +195,33 @@ def _in_order(tree: Tree, old: str, new: str) -> Tree:
     return Tree(entries, {tag: _in_order(child, old, new) for tag, child in tree.children.items()})
 
 
+def missing(block: bytes | None, texts: Mapping[int, str]) -> dict[int, str]:
+    """Those of the texts whose tags the block's main directory lacks."""
+    reader = Reader(block or NEW)
+    return {tag: text for tag, text in texts.items() if text and not reader.text(reader.main, tag).strip()}
+
+
 def with_texts(block: bytes | None, texts: Mapping[int, str]) -> bytes | None:
-    """The block with these texts in its main directory, unless it has others there. Offsets stay right: the main
-    directory is rewritten behind everything else."""
-    reader = Reader(block or b"II*\0\0\0\0\0")
-    missing = {tag: text for tag, text in texts.items() if text and not reader.text(reader.main, tag).strip()}
-    if not missing or not reader.order:
+    """The block with these texts in its main directory."""
+    new = {tag: Entry(2, len(raw), raw, 0) for tag, text in texts.items() if (raw := text.encode() + b"\0")}
+    return _rewritten(block or NEW, lambda main: {**main, **new}) if new else block
+
+
+def without(block: bytes, *tags: int) -> bytes:
+    """The block without these tags in its main directory."""
+    reader = Reader(block)
+    if not any(tag in reader.main for tag in tags):
         return block
-    new = {tag: Entry(2, len(raw), raw, 0) for tag, text in missing.items() if (raw := text.encode() + b"\0")}
-    body = bytearray(block or b"II*\0\0\0\0\0")
+    return _rewritten(block, lambda main: {tag: entry for tag, entry in main.items() if tag not in tags})
+
+
+def _rewritten(block: bytes, change: Callable[[Directory], Directory]) -> bytes:
+    """Every offset stays right: the new main directory is behind everything else."""
+    reader = Reader(block)
+    if not reader.order:
+        return block
+    body = bytearray(block)
     body += b"\0" * (len(body) % 2)
     struct.pack_into(reader.order + "I", body, 4, len(body))
-    write(body, reader.order, Tree({**reader.main, **new}), reader.next)
+    write(body, reader.order, Tree(change(reader.main)), reader.next)
     return bytes(body)

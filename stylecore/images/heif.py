@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from stylecore.colour import Pixels
-from stylecore.images import boxes, complete, with_pillow
+from stylecore.images import boxes, complete, with_pillow, xmp
+from stylecore.images.channels import split_samples, straight, widened
 from stylecore.images.cicp import Cicp
 from stylecore.images.photo import Decoded, Metadata
-from stylecore.images.with_pillow import split_samples
 
 SAVED_BITS = (10, 12)  # besides 8
 
@@ -29,14 +29,15 @@ def read_heic(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> 
     samples, alpha = split_samples(np.asarray(picture))
     bits = int(picture.info.get("bit_depth", 8))
     if samples.dtype == np.uint16:
-        samples = _to_16_bits(samples >> (16 - bits), bits)
-        alpha = None if alpha is None else _to_16_bits(alpha >> (16 - bits), bits)
+        samples = widened(samples >> (16 - bits), bits)
+        alpha = None if alpha is None else widened(alpha >> (16 - bits), bits)
+    if alpha is not None and picture.mode.startswith("RGBa"):
+        samples = straight(samples, alpha)
     block = picture.info.get("exif")
     metadata = Metadata(exif=block.removeprefix(b"Exif\0\0") if block else None, xmp=picture.info.get("xmp") or None)
-    kinds = " ".join(picture.info.get("aux") or {})
-    others = [("gain map", "hdrgainmap" in kinds), ("depth map", bool(picture.info.get("depth_images")))]
-    notes = tuple(f"The {name} is not in the Result." for name, there in others if there)
-    return Decoded(samples, alpha, _colour(found), metadata, bits=bits, notes=notes)
+    notes = (f"It holds {len(picture)} pictures. The Result has the main one.",) if len(picture) > 1 else ()
+    claims = _claims(found, " ".join(picture.info.get("aux") or {}), depth=bool(picture.info.get("depth_images")))
+    return Decoded(samples, alpha, _colour(found), metadata, bits=bits, notes=notes, claims=claims)
 
 
 def read_avif(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:
@@ -47,8 +48,49 @@ def read_avif(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> 
     samples, alpha, bits = picture.samples, picture.alpha, _avif_bits(found)
     if bits > 8:
         samples, alpha = _deep_avif(path, bits)
-    metadata = Metadata(exif=picture.exif, xmp=picture.xmp)
-    return Decoded(samples, alpha, _colour(found), metadata, picture.turn, bits=bits)
+    rows, columns = _clean_aperture(found, samples.shape[0], samples.shape[1])
+    samples, alpha = samples[rows, columns], None if alpha is None else alpha[rows, columns]
+    metadata = Metadata(exif=_exif(file, found), xmp=picture.xmp)  # Pillow's EXIF is its own
+    claims = _claims(found, "", depth=False)
+    return Decoded(samples, alpha, _colour(found), metadata, picture.turn, bits=bits, claims=claims)
+
+
+def _claims(found: boxes.Items, auxiliary: str, *, depth: bool) -> frozenset[str]:
+    """What is in the file besides the picture."""
+    kinds = auxiliary + " ".join(
+        body.decode("latin-1") for all_of in found.properties.values() for name, body in all_of if name == b"auxC"
+    )
+    claims = {
+        xmp.GAIN_MAP: "hdrgainmap" in kinds or b"tmap" in found.types.values(),
+        xmp.DEPTH: depth or "depth" in kinds,
+        xmp.VIDEO: b"mpvd" in found.top_level,
+    }
+    return frozenset(claim for claim, there in claims.items() if there)
+
+
+def _exif(file: BinaryIO, found: boxes.Items) -> bytes | None:
+    """The EXIF item: the position of the block, counted from behind this number, and the block (ISO 23008-12, A.2)."""
+    for item, kind in found.types.items():
+        if kind == b"Exif":
+            data = b""
+            for start, length in found.places.get(item, []):
+                file.seek(start)
+                data += file.read(min(length, boxes.MAX_META))
+            return data[4 + int.from_bytes(data[:4], "big") :] or None
+    return None
+
+
+def _clean_aperture(found: boxes.Items, height: int, width: int) -> tuple[slice, slice]:
+    """The rows and columns to be shown (ISO 14496-12, 12.1.4)."""
+    for name, body in found.properties.get(found.primary, []):
+        if name == b"clap" and len(body) >= 32:
+            parts = struct.unpack_from(">IIIIiIiI", body)
+            wide, high, right, down = (a / b if b else 0.0 for a, b in zip(parts[::2], parts[1::2], strict=True))
+            left = round((width - wide) / 2 + right)
+            top = round((height - high) / 2 + down)
+            if wide >= 1 and high >= 1 and left >= 0 and top >= 0:
+                return slice(top, top + round(high)), slice(left, left + round(wide))
+    return slice(None), slice(None)
 
 
 def _colour(found: boxes.Items) -> bytes | Cicp | None:
@@ -65,11 +107,15 @@ def _colour(found: boxes.Items) -> bytes | Cicp | None:
 
 
 def _avif_bits(found: boxes.Items) -> int:
-    """8, 10 or 12 (AV1 in ISOBMFF, 2.3.3)."""
-    for name, body in found.properties.get(found.primary, []):
-        if name == b"av1C" and len(body) > 2:
-            return (12 if body[2] & 0x20 else 10) if body[2] & 0x40 else 8
-    return 8
+    """8, 10 or 12 (AV1 in ISOBMFF, 2.3.3): of the picture, or of the tiles of which it is made."""
+    tiles = [item for item, kind in found.types.items() if kind == b"av01"]
+    of_grid = found.types.get(found.primary) == b"grid"
+    bits = [8]
+    for item in tiles if of_grid else [found.primary]:
+        for name, body in found.properties.get(item, []):
+            if name == b"av1C" and len(body) > 2 and body[2] & 0x40:
+                bits.append(12 if body[2] & 0x20 else 10)
+    return max(bits)
 
 
 def _deep_avif(path: Path, bits: int) -> tuple[Pixels, Pixels | None]:
@@ -79,12 +125,7 @@ def _deep_avif(path: Path, bits: int) -> tuple[Pixels, Pixels | None]:
         samples, alpha = split_samples(imagecodecs.avif_decode(path.read_bytes()))
     except imagecodecs.AvifError as e:
         raise complete.damaged(path) from e
-    return _to_16_bits(samples, bits), None if alpha is None else _to_16_bits(alpha, bits)
-
-
-def _to_16_bits(samples: Pixels, bits: int) -> Pixels:
-    out: Pixels = samples.astype(np.uint32) * 65535 // (2**bits - 1)
-    return out.astype(np.uint16)
+    return widened(samples, bits), None if alpha is None else widened(alpha, bits)
 
 
 def encode_heic(pixels: Pixels, quality: int, bits: int, metadata: Metadata, profile: bytes | None) -> bytes:

@@ -31,6 +31,12 @@ def srgb_profile() -> bytes:
 
 
 @functools.cache
+def prophoto_rgb() -> bytes:
+    """ROMM RGB (ISO 22028-2), with a plain gamma of 1.8: almost every surface colour is in it."""
+    return rgb_profile((0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001), (0.3457, 0.3585), gamma=1.8)
+
+
+@functools.cache
 def adobe_rgb() -> bytes:
     """Adobe RGB (1998), or rather a profile with its primaries and its gamma of 563/256."""
     return rgb_profile((0.64, 0.33, 0.21, 0.71, 0.15, 0.06), D65, gamma=563 / 256)
@@ -106,22 +112,22 @@ def is_srgb(profile: bytes) -> bool:
 
 def to_rgb(samples: Pixels, profile: bytes) -> tuple[Pixels, bytes | None]:
     """Grey, RGB or CMYK samples (height, width, channels) to RGB of the same depth: to sRGB or, if that would clip
-    colours, to Adobe RGB. Returns them with their profile, None for sRGB. Raises UnknownColours for a
+    colours, to Adobe RGB or ProPhoto RGB. Returns them with their profile, None for sRGB. Raises UnknownColours for a
     damaged profile."""
     space = profile_space(profile)
-    for target in (None, adobe_rgb()):
+    for target in (None, adobe_rgb(), prophoto_rgb()):
         out = np.empty((*samples.shape[:2], 3), samples.dtype)
         top, clips = np.float32(np.iinfo(samples.dtype).max), False
         for start in range(0, samples.shape[0], BAND):
             rows = slice(start, start + BAND)
             floats = _transform(samples[rows].astype(np.float32) / top, profile, target or srgb_profile(), space)
-            if target is None and (floats.min() < -CLIPPED or floats.max() > 1 + CLIPPED):
+            if target != prophoto_rgb() and (floats.min() < -CLIPPED or floats.max() > 1 + CLIPPED):
                 clips = True
                 break
             out[rows] = np.rint(np.clip(floats, 0, 1) * top)
         if not clips:
             return out, target
-    raise AssertionError("Adobe RGB is the last resort")
+    raise AssertionError("ProPhoto RGB is the last resort")
 
 
 def pixels_to_srgb(pixels: Pixels, profile: bytes) -> Pixels:

@@ -40,10 +40,10 @@ def texts(record: bytes) -> dict[tuple[int, int], str]:
             break
         found.setdefault(key, record[at + 5 : at + 5 + length])
         at += 5 + length
-    return {key: _text(value) for key, value in found.items() if key != CHARACTER_SET}
+    return {key: as_text(value) for key, value in found.items() if key != CHARACTER_SET}
 
 
-def _text(value: bytes) -> str:
+def as_text(value: bytes) -> str:
     """UTF-8 if it can be, otherwise Latin-1: few programs declare what they write."""
     try:
         return value.decode()

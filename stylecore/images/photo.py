@@ -33,7 +33,8 @@ class Metadata:
 class Decoded:
     """What a format's reader found. ``samples``: (height, width, 1 grey, 3 RGB or 4 CMYK), uint8 or uint16.
     ``alpha``: (height, width), same type, or None. ``colour``: what the file says about its colours: an ICC profile,
-    code points, or nothing. ``turn``: EXIF orientation, 1 to 8. ``bits``: per channel, in the file."""
+    code points, or nothing. ``turn``: EXIF orientation, 1 to 8. ``bits``: per channel, in the file. ``claims``: what
+    the file holds besides the picture, as in `xmp.py`."""
 
     samples: Pixels
     alpha: Pixels | None = None
@@ -42,6 +43,7 @@ class Decoded:
     turn: int = 1
     bits: int = 8
     notes: tuple[str, ...] = ()
+    claims: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

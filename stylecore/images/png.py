@@ -5,51 +5,75 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL import PngImagePlugin
+
 from stylecore.colour import Pixels
 from stylecore.images import cicp, complete, exif, icc, iptc, with_pillow
+from stylecore.images.channels import split_samples
 from stylecore.images.cicp import Cicp
 from stylecore.images.photo import Decoded, Metadata
-from stylecore.images.with_pillow import split_samples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
-MAX_RAW_PROFILE = 1 << 24  # bytes
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+MAX_TEXT = 1 << 26  # bytes, of one chunk when it is no longer compressed
 XMP_KEYWORD, RAW_PROFILE = "XML:com.adobe.xmp", "Raw profile type "
+XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
+
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT  # workflows and profiles that programs keep in PNGs are larger than its limit
+PngImagePlugin.MAX_TEXT_MEMORY = 4 * MAX_TEXT
+
+
+@dataclass
+class Chunks:
+    """``bits``: per channel. ``colour``: the chunks that describe colours. ``text``: keyword and text, in order."""
+
+    bits: int = 8
+    colour: dict[bytes, bytes] = field(default_factory=dict)
+    text: list[tuple[str, str]] = field(default_factory=list)
 
 
 def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:
     """Raises PhotoError, and what Pillow raises."""
-    bits, chunks = _walk(path, file)
+    chunks = _walk(path, file)
     picture = with_pillow.read(path, ["PNG"], check_size)
     samples, alpha = picture.samples, picture.alpha
-    if bits == 16:
+    if chunks.bits == 16:
         samples, alpha = split_samples(_deep(path))
-    text = {str(key): str(value) for key, value in picture.info.get("text", {}).items()}
-    block, turn, raw_exif = picture.exif, picture.turn, _raw_profile(text, "exif", "APP1")
-    if block is None and raw_exif.startswith(b"Exif\0\0"):
-        block = raw_exif.removeprefix(b"Exif\0\0")
-        turn = exif.orientation(block)
-    record = _raw_profile(text, "iptc")
+    raw = _raw_profiles(chunks.text)
+    block, packet = picture.exif, picture.xmp or raw.get("xmp")
+    turn = picture.turn
+    for kind in ("exif", "APP1"):
+        data = raw.get(kind, b"")
+        if data.startswith(XMP_SEGMENT):
+            packet = packet or data.removeprefix(XMP_SEGMENT)
+        elif block is None and data.removeprefix(b"Exif\0\0")[:2] in (b"II", b"MM"):
+            block = data.removeprefix(b"Exif\0\0")
+            turn = exif.orientation(block)
+    resources = raw.get("8bim", b"") + raw.get("iptc", b"").removeprefix(iptc.PHOTOSHOP)
     metadata = Metadata(
         exif=block,
-        xmp=picture.xmp or _raw_profile(text, "xmp") or None,
-        iptc=(iptc.from_resources(record.removeprefix(iptc.PHOTOSHOP)) or record) or None,
-        text=tuple((key, value) for key, value in text.items() if key != XMP_KEYWORD and RAW_PROFILE not in key),
+        xmp=packet,
+        iptc=iptc.from_resources(resources) or raw.get("iptc"),
+        text=tuple(pair for pair in chunks.text if pair[0] != XMP_KEYWORD and RAW_PROFILE not in pair[0]),
         dpi=picture.dpi,
     )
-    colour = _colour(chunks, picture.profile) or _raw_profile(text, "icc", "icm") or None
+    colour = _colour(chunks.colour, picture.profile)
+    if not chunks.colour:
+        colour = raw.get("icc") or raw.get("icm")
     if isinstance(colour, Cicp) and not colour.full:
         samples = cicp.full_range(samples)
-    return Decoded(samples, alpha, colour, metadata, turn, bits=bits)
+    return Decoded(samples, alpha, colour, metadata, turn, bits=chunks.bits)
 
 
-def _walk(path: Path, file: BinaryIO) -> tuple[int, dict[bytes, bytes]]:
-    """Bits per channel, and the chunks that describe colours. Raises PhotoError if a chunk is not all there."""
-    size, at, bits = complete.size_of(file), len(SIGNATURE), 8
-    found: dict[bytes, bytes] = {}
+def _walk(path: Path, file: BinaryIO) -> Chunks:
+    """Raises PhotoError if a chunk is not all there."""
+    size, at = complete.size_of(file), len(SIGNATURE)
+    found = Chunks()
     while True:
         file.seek(at)
         header = file.read(8)
@@ -63,42 +87,66 @@ def _walk(path: Path, file: BinaryIO) -> tuple[int, dict[bytes, bytes]]:
         if at + 12 + length > size:
             raise complete.cut_off(path)
         if name == b"IHDR" and length == 13:
-            bits = max(8, file.read(13)[8])
-        elif name in COLOUR_CHUNKS and length <= MAX_RAW_PROFILE:
-            found.setdefault(name, file.read(length))
+            found.bits = max(8, file.read(13)[8])
+        elif name in COLOUR_CHUNKS and length <= MAX_TEXT:
+            found.colour.setdefault(name, file.read(length))
+        elif name in TEXT_CHUNKS and length <= MAX_TEXT:
+            pair = _text(name, file.read(length))
+            found.text += [pair] if pair is not None else []
         elif name == b"IEND":
-            return bits, found
+            return found
         at += 12 + length
+
+
+def _text(name: bytes, body: bytes) -> tuple[str, str] | None:
+    """Keyword and text of a chunk (section 11.3.3), or None if it is damaged."""
+    keyword, _, rest = body.partition(b"\0")
+    compressed = name == b"zTXt"
+    if name == b"zTXt":
+        rest = rest[1:]
+    elif name == b"iTXt":
+        compressed = rest[:1] == b"\1"
+        _language, _, rest = rest[2:].partition(b"\0")
+        _translated, _, rest = rest.partition(b"\0")
+    if compressed:
+        try:
+            rest = zlib.decompressobj().decompress(rest, MAX_TEXT)
+        except zlib.error:
+            return None
+    return keyword.decode("latin-1"), rest.decode("utf-8" if name == b"iTXt" else "latin-1", "replace")
 
 
 def _colour(chunks: dict[bytes, bytes], profile: bytes | None) -> bytes | Cicp | None:
     """cICP, then iCCP, then sRGB, then gAMA and cHRM (section 4.3)."""
     code_points = chunks.get(b"cICP", b"")
-    if len(code_points) == 4:
+    if len(code_points) == 4 and tuple(code_points[:2]) != (cicp.UNSPECIFIED, cicp.UNSPECIFIED):
         return Cicp(code_points[0], code_points[1], full=code_points[3] != 0)
     if b"iCCP" in chunks:
         return profile or b"damaged"
     if b"sRGB" in chunks:
-        return None
+        return cicp.SRGB_SPACE
     gamma, corners = chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b"")
-    if len(gamma) != 4 and len(corners) != 32:
+    has_gamma, has_corners = len(gamma) == 4 and any(gamma), len(corners) == 32 and any(corners)
+    if not has_gamma and not has_corners:
         return None
     white, primaries = icc.D65, icc.SRGB_PRIMARIES
-    if len(corners) == 32:
+    if has_corners:
         numbers = [number / 100_000 for number in struct.unpack(">8I", corners)]
         white, primaries = (numbers[0], numbers[1]), tuple(numbers[2:])
-    exponent = 100_000 / struct.unpack(">I", gamma)[0] if len(gamma) == 4 and any(gamma) else 2.2
+    exponent = 100_000 / struct.unpack(">I", gamma)[0] if has_gamma else 2.2
     return icc.rgb_profile(primaries, white, gamma=exponent)
 
 
-def _raw_profile(text: dict[str, str], *kinds: str) -> bytes:
-    """What ImageMagick and others keep in text: a name, a length, and hexadecimal digits. Empty if there is none."""
-    for kind in kinds:
-        found = re.match(r"\s*\S+\s+\d+\s+([0-9A-Fa-f\s]*)\Z", text.get(RAW_PROFILE + kind, ""))
-        if found:
+def _raw_profiles(text: list[tuple[str, str]]) -> dict[str, bytes]:
+    """What ImageMagick, exiftool and others keep in text, by kind: a line with a name, one with a length, and
+    hexadecimal digits."""
+    profiles: dict[str, bytes] = {}
+    for keyword, value in text:
+        found = re.match(r"\s*[^\n]*\n\s*\d+\s+([0-9A-Fa-f\s]*)\Z", value.lstrip("\n"))
+        if keyword.startswith(RAW_PROFILE) and found:
             digits = "".join(found[1].split())
-            return bytes.fromhex(digits[: len(digits) // 2 * 2])
-    return b""
+            profiles.setdefault(keyword.removeprefix(RAW_PROFILE), bytes.fromhex(digits[: len(digits) // 2 * 2]))
+    return profiles
 
 
 def _deep(path: Path) -> Pixels:

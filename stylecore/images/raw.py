@@ -13,7 +13,8 @@ from PIL import Image
 
 from stylecore.colour import Pixels
 from stylecore.errors import PhotoError
-from stylecore.images import boxes, complete, exif, icc, jpeg
+from stylecore.images import boxes, complete, exif, icc, iptc, jpeg, tiff
+from stylecore.images.cicp import SRGB_SPACE
 from stylecore.images.directories import Reader, Tree
 from stylecore.images.photo import Decoded, Metadata
 from stylecore.images.preview import DECODER_ERRORS
@@ -22,6 +23,7 @@ from stylecore.images.with_pillow import CheckSize
 SRGB_GAMMA = (2.4, 12.92)  # exponent and slope at the toe; LibRaw's own default is BT.709's
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")  # the CR3 box that holds CMT1, CMT2, ...
 LEAST_GAIN = 1.05
+XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 STRIPS, TILES = (0x111, 0x117), (0x144, 0x145)  # tags of positions and lengths
 COMPRESSION = 0x103
 
@@ -44,7 +46,8 @@ def read(path: Path, file: BinaryIO, check_size: CheckSize) -> Decoded:
         ) from e
     except rawpy.LibRawError as e:
         raise complete.damaged(path) from e
-    return Decoded(pixels, metadata=Metadata(exif=_exif(path, file)), bits=16, notes=notes)
+    # LibRaw has converted the colours, whatever space EXIF says the camera was set to.
+    return Decoded(pixels, colour=SRGB_SPACE, metadata=_metadata(path, file), bits=16, notes=notes)
 
 
 def is_known(path: Path) -> bool:
@@ -107,6 +110,7 @@ def _check_complete(path: Path, file: BinaryIO) -> tuple[str, ...]:
         start, length = struct.unpack(">II", head[100:108]) if len(head) >= 108 else (0, 0)
         return complete.check_pixels(path, file, start, start + length, compressed=False)
     notes: tuple[str, ...] = ()
+    found = False
     reader = Reader(file)
     for directory in reader.all():
         compressed = reader.number(directory, COMPRESSION) not in (None, 1)
@@ -117,8 +121,31 @@ def _check_complete(path: Path, file: BinaryIO) -> tuple[str, ...]:
             last, length = max(pieces, key=sum)
             start = last if compressed else min(piece for piece, _ in pieces)
             if start < size:  # a camera's own mark in place of a position is none
+                found = True
                 notes += complete.check_pixels(path, file, start, last + length, compressed=compressed)
+    if not found:  # of a maker who describes the pixels elsewhere
+        notes = complete.check_pixels(path, file, 0, size, compressed=False)
     return tuple(dict.fromkeys(notes))
+
+
+def _metadata(path: Path, file: BinaryIO) -> Metadata:
+    reader = Reader(file)
+    packet, record, resources = (reader.text(reader.main, tag) for tag in (tiff.XMP, tiff.IPTC, tiff.PHOTOSHOP))
+    packet = packet or _canon_xmp(path, file)
+    return Metadata(_exif(path, file), packet or None, record or iptc.from_resources(resources))
+
+
+def _canon_xmp(path: Path, file: BinaryIO) -> bytes:
+    file.seek(4)
+    if file.read(4) != b"ftyp":
+        return b""
+    for box in boxes.top_level(path, file):
+        if box.name == b"uuid" and box.end - box.start <= boxes.MAX_META:
+            file.seek(box.start)
+            data = file.read(box.end - box.start)
+            if data.startswith(XMP_BOX):
+                return data.removeprefix(XMP_BOX)
+    return b""
 
 
 def _exif(path: Path, file: BinaryIO) -> bytes | None:

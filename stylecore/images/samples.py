@@ -10,6 +10,7 @@ import numpy as np
 
 from stylecore.errors import PhotoError
 from stylecore.images import complete, with_pillow
+from stylecore.images.channels import split_samples
 from stylecore.images.photo import Decoded
 
 DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
@@ -33,5 +34,5 @@ def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decod
     if complete.size_of(file) - file.tell() < count * dtype.itemsize:
         raise complete.cut_off(path)
     read_samples = np.fromfile(file, dtype, count).reshape(shape)
-    samples, alpha = with_pillow.split_samples(read_samples)
+    samples, alpha = split_samples(read_samples)
     return Decoded(samples, alpha, bits=DEPTHS[dtype])

@@ -14,6 +14,7 @@ from PIL import Image
 from stylecore.colour import Pixels
 from stylecore.errors import PhotoError
 from stylecore.images import exif
+from stylecore.images.channels import split_samples
 from stylecore.images.preview import opened_picture
 
 MAX_DPI = 100_000
@@ -52,7 +53,7 @@ class Picture:
         return as_dpi(self.info.get("dpi"))
 
 
-def read(path: Path, formats: list[str], check_size: CheckSize, *, page: int = 0) -> Picture:
+def read(path: Path, formats: list[str], check_size: CheckSize) -> Picture:
     """Raises PhotoError, and DECODER_ERRORS and OSError of a damaged file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about small faults in metadata
@@ -63,22 +64,9 @@ def read(path: Path, formats: list[str], check_size: CheckSize, *, page: int = 0
                 raise PhotoError(
                     f"{path.name} is animated ({frames} frames): save the frame that you want as a separate picture."
                 )
-            if page:
-                image.seek(page)
-                check_size(image.width, image.height)
             image.load()
             info = {**image.info, "mpo_index": getattr(image, "mpinfo", None)}
-            if image.format == "PNG":
-                info["text"] = dict(getattr(image, "text", {}))
             return Picture(*_split(path, image), info)
-
-
-def split_samples(samples: Pixels) -> tuple[Pixels, Pixels | None]:
-    """(height, width[, 1 to 4]) to grey or RGB, and alpha, which is the second or the fourth channel."""
-    samples = samples[..., None] if samples.ndim == 2 else samples
-    if samples.shape[2] in (2, 4):
-        return samples[..., :-1], samples[..., -1]
-    return samples[..., :3], None
 
 
 def as_dpi(pair: Any) -> tuple[float, float] | None:
@@ -92,6 +80,8 @@ def as_dpi(pair: Any) -> tuple[float, float] | None:
 
 def _split(path: Path, image: Image.Image) -> tuple[Pixels, Pixels | None]:
     """Pillow's 8-bit picture as grey, RGB or CMYK samples, and alpha."""
+    if image.mode in ("1", "L") and "transparency" in image.info:
+        image = image.convert("LA")
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     if image.mode in ("RGBX", "YCbCr"):

@@ -12,8 +12,14 @@ from xml.parsers.expat import ExpatError
 import defusedxml
 import defusedxml.minidom
 
+STAND_INS = {"\n": "\ue00a", "\r": "\ue00d", "\t": "\ue009"}
+"""For line breaks in attributes, which `toxml` would write as they are, and readers would take for spaces."""
+
 MAX_BYTES = 1 << 24
 TIFF, EXIF, XMP = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/", "http://ns.adobe.com/xap/1.0/"
+COLOURS = {
+    ("http://ns.adobe.com/photoshop/1.0/", "ICCProfile"), ("http://ns.adobe.com/photoshop/1.0/", "ColorMode"),
+}  # fmt: skip
 NOTE, CAMERA = "http://ns.adobe.com/xmp/note/", "http://ns.google.com/photos/1.0/camera/"
 GAIN_MAP, VIDEO, DEPTH, MORE = "gain map", "video of the motion photo", "depth map", "extended XMP"
 
@@ -59,23 +65,26 @@ def read(packet: bytes) -> Found:
             elif node.namespaceURI == NOTE:
                 name = MORE
             claims |= {name} if name else set()
-    document.unlink()
     return Found(orientation, tuple(sorted(claims)))
 
 
-def corrected(packet: bytes, width: int, height: int) -> bytes:
+def corrected(packet: bytes, width: int, height: int, colour_space: int | None = None) -> bytes:
     """The packet for an upright Result of this size, without a thumbnail of the photo and without claims about what the
-    Result's file does not contain. One that is not well-formed is corrected as text, with the usual prefixes."""
+    Result's file does not contain. One that is not well-formed is corrected as text, with the usual prefixes.
+    ``colour_space``: as in `exif.corrected`."""
     document = _parsed(packet)
     values = {
         (TIFF, "Orientation"): 1, (TIFF, "ImageWidth"): width, (TIFF, "ImageLength"): height,
         (EXIF, "PixelXDimension"): width, (EXIF, "PixelYDimension"): height,
     }  # fmt: skip
+    if colour_space is not None:
+        values[EXIF, "ColorSpace"] = colour_space
     if document is None:
         return _corrected_text(packet, values)
+    stale = {(XMP, "Thumbnails")} if colour_space is None else {(XMP, "Thumbnails"), *COLOURS}
     for node, owner in list(_properties(document)):
         name = (node.namespaceURI, node.localName)
-        if _is_claim(node) or name == (XMP, "Thumbnails"):
+        if _is_claim(node) or name in stale:
             if node.nodeType == Node.ATTRIBUTE_NODE:
                 owner.removeAttributeNode(node)
             else:
@@ -85,12 +94,15 @@ def corrected(packet: bytes, width: int, height: int) -> bytes:
                 node.value = str(values[name])
             elif node.firstChild is not None and node.firstChild.nodeType == Node.TEXT_NODE:
                 node.firstChild.data = str(values[name])
+        elif node.nodeType == Node.ATTRIBUTE_NODE:
+            node.value = "".join(STAND_INS.get(character, character) for character in node.value)
     try:
-        out = "".join(child.toxml() for child in document.childNodes).encode()
+        out = "".join(child.toxml() for child in document.childNodes)
     except RecursionError:
         return _corrected_text(packet, values)
-    document.unlink()
-    return out
+    for character, stand_in in STAND_INS.items():
+        out = out.replace(stand_in, f"&#{ord(character)};")
+    return out.encode()
 
 
 def _corrected_text(packet: bytes, values: Mapping[tuple[str, str], int]) -> bytes:
