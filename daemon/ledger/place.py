@@ -64,7 +64,8 @@ def _refused(folder: Path) -> dict[str, str]:
 
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with trying("shared memory"):
-                mmap.mmap(file.fileno(), PAGE).close()
+                file.truncate(2 * PAGE)  # as SQLite does; some file systems cannot let a file grow like that
+                mmap.mmap(file.fileno(), 2 * PAGE).close()
             with trying("syncing"):
                 os.fsync(file.fileno())
     except OSError:  # full, or closed to us: opening the Ledger will say so

@@ -158,13 +158,21 @@ def test_polling_is_shown(daemon: Daemon, tmp_path: Path, small: Image.Image) ->
 @needs("fusefat", "mkfs.vfat")
 @pytest.mark.slow
 def test_fat(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
-    """No owner, no links, no chmod, times of two seconds, names without case."""
+    """No owner, no links, no chmod, times of two seconds, names without case, files that cannot be made to grow."""
     image = tmp_path / "fat"
     with image.open("wb") as file:
         file.truncate(64 << 20)
     subprocess.run(["mkfs.vfat", str(image)], check=True, capture_output=True)
     with mounted(["fusefat", "-o", "rw+", str(image)], daemon.root):
         paint_two(daemon, small)
+        assert "(Operation not permitted)" in remarks(daemon)
+        inbox = daemon.preset("case", ONE_STEP)
+        small.save(inbox / "IMG_1.jpg")
+        small.rotate(180).save(inbox / "img_1.bmp")
+        small.rotate(90).save(inbox / "Img_1.png")
+        wait_for(lambda: daemon.status()["inboxes"].get("case", {}).get("done") == 3)
+        names = sorted(path.name.casefold() for path in (inbox / "styled").iterdir())
+        assert names == ["img_1-2.png", "img_1.jpg", "img_1.png"]
         daemon.stop()
 
 
