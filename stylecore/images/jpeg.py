@@ -15,6 +15,7 @@ from stylecore.images.photo import Decoded, Metadata
 START_OF_SCAN, END_OF_IMAGE, HUFFMAN_TABLES, COMMENT = 0xDA, 0xD9, 0xC4, 0xFE
 APP1, APP2, APP11, APP13 = 0xE1, 0xE2, 0xEB, 0xED
 FRAMES = {*range(0xC0, 0xD0), 0xF7} - {HUFFMAN_TABLES, 0xC8, 0xCC}  # start-of-frame markers, with JPEG-LS's
+PROGRESSIVE = 0xC2
 READABLE = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # baseline, extended and progressive, with Huffman or arithmetic codes
 PROFILE, XMP = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP, ISO_GAIN_MAP = b"http://ns.adobe.com/xmp/extension/\0", b"urn:iso:std:iso:ts:21496:-1\0"
@@ -41,7 +42,7 @@ def segments_of(data: bytes) -> Segments:
     """Walk from marker to marker (ITU-T T.81, annex B), over any number of scans. Never raises an error."""
     found: list[tuple[int, bytes]] = []
     frame, end, at = None, None, 2
-    empty, flat = False, False
+    empty, flat = False, dict[int, bool]()  # by table
     while at + 2 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker == 0xFF:  # fill
@@ -67,24 +68,24 @@ def segments_of(data: bytes) -> Segments:
             after = _next_marker(data, at)
             if after is None:
                 break
+            used = any if frame is not None and frame[0] == PROGRESSIVE else all  # of which a scan uses one
             zeros = not data[max(at, after.start() - complete.ZERO_RUN) : after.start()].strip(b"\0")
             only_averages = len(body) >= 3 and body[-3:-1] == b"\0\0"  # of a progressive picture
-            empty |= zeros and after.start() - at >= complete.ZERO_RUN and not flat and not only_averages
+            empty |= zeros and after.start() - at >= complete.ZERO_RUN and not used(flat.values()) and not only_averages
             at = after.start()
     return Segments(tuple(found), frame, end, empty)
 
 
-def _zeros_are_flat(tables: bytes) -> bool:
-    """Whether zero bits mean "nothing more in this block" under one of these tables for AC coefficients. Then zeros can
-    be a large flat area."""
-    at = 0
+def _zeros_are_flat(tables: bytes) -> dict[int, bool]:
+    """For each of these tables for AC coefficients, whether zero bits mean "nothing more in this block". If they do in
+    all that are used, zeros can be a large flat area."""
+    at, found = 0, {}
     while at + 17 < len(tables):
-        count = sum(tables[at + 1 : at + 17])
         shortest = tables[at + 17]
-        if tables[at] >> 4 == 1 and shortest & 15 == 0 and shortest != 0xF0:
-            return True
-        at += 17 + count
-    return False
+        if tables[at] >> 4 == 1:
+            found[tables[at]] = shortest & 15 == 0 and shortest != 0xF0
+        at += 17 + sum(tables[at + 1 : at + 17])
+    return found
 
 
 def read(path: Path, file: BinaryIO, check_size: with_pillow.CheckSize) -> Decoded:

@@ -13,7 +13,7 @@ import defusedxml
 import defusedxml.minidom
 
 STAND_INS = {"\n": "\ue00a", "\r": "\ue00d", "\t": "\ue009"}
-"""For line breaks in attributes, which `toxml` would write as they are, and readers would take for spaces."""
+"""For line breaks in attributes, and carriage returns, which `toxml` writes as they are, and readers then change."""
 
 MAX_BYTES = 1 << 24
 TIFF, EXIF, XMP = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/", "http://ns.adobe.com/xap/1.0/"
@@ -84,18 +84,12 @@ def corrected(packet: bytes, width: int, height: int, colour_space: int | None =
     stale = {(XMP, "Thumbnails")} if colour_space is None else {(XMP, "Thumbnails"), *COLOURS}
     for node, owner in list(_properties(document)):
         name = (node.namespaceURI, node.localName)
-        if _is_claim(node) or name in stale:
-            if node.nodeType == Node.ATTRIBUTE_NODE:
-                owner.removeAttributeNode(node)
-            else:
-                owner.removeChild(node)
-        elif name in values:
-            if node.nodeType == Node.ATTRIBUTE_NODE:
-                node.value = str(values[name])
-            elif node.firstChild is not None and node.firstChild.nodeType == Node.TEXT_NODE:
-                node.firstChild.data = str(values[name])
+        if not _is_claim(node) and name not in stale:
+            _write(node, values.get(name))
         elif node.nodeType == Node.ATTRIBUTE_NODE:
-            node.value = "".join(STAND_INS.get(character, character) for character in node.value)
+            owner.removeAttributeNode(node)
+        else:
+            owner.removeChild(node)
     try:
         out = "".join(child.toxml() for child in document.childNodes)
     except RecursionError:
@@ -103,6 +97,18 @@ def corrected(packet: bytes, width: int, height: int, colour_space: int | None =
     for character, stand_in in STAND_INS.items():
         out = out.replace(stand_in, f"&#{ord(character)};")
     return out.encode()
+
+
+def _write(node: Property, value: int | None) -> None:
+    """Give the node this value, if there is one, and stand-ins for what `toxml` would lose."""
+    if node.nodeType == Node.ATTRIBUTE_NODE:
+        node.value = str(value) if value is not None else "".join(STAND_INS.get(c, c) for c in node.value)
+        return
+    for child in node.childNodes:
+        if child.nodeType == Node.TEXT_NODE:
+            child.data = child.data.replace("\r", STAND_INS["\r"])
+    if value is not None and node.firstChild is not None and node.firstChild.nodeType == Node.TEXT_NODE:
+        node.firstChild.data = str(value)
 
 
 def _corrected_text(packet: bytes, values: Mapping[tuple[str, str], int]) -> bytes:

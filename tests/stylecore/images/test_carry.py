@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, IptcImagePlugin, PngImagePlugin
 
-from stylecore.images import carry, iptc, xmp
+from stylecore.images import carry, directories, exif, iptc, xmp
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.images.formats import DEPTH, EXTENSIONS
@@ -242,3 +242,92 @@ def test_an_xmp_that_is_a_bomb(tmp_path: Path, small: Image.Image) -> None:
 
 def test_every_format_has_its_lines() -> None:
     assert carry.HOLDS.keys() == DEPTH.keys() == EXTENSIONS.keys()
+
+
+def test_xmp_keeps_its_line_breaks() -> None:
+    packet = b'<x xmlns:d="d" d:a="1&#xA;2&#x9;3"><b>4&#xD;5</b></x>'
+    out = xmp.corrected(packet, 1, 1)
+    again = xmp.corrected(out, 1, 1)
+    assert b'd:a="1&#10;2&#9;3"' in out
+    assert out == again
+
+
+def test_colours_that_were_converted_are_no_longer_claimed() -> None:
+    packet = (
+        b'<x xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:p="http://ns.adobe.com/photoshop/1.0/"'
+        b' exif:ColorSpace="65535" p:ICCProfile="Adobe RGB" p:City="Ulm"/>'
+    )
+    out = xmp.corrected(packet, 1, 1, 1)
+    assert b"ICCProfile" not in out
+    assert b'exif:ColorSpace="1"' in out
+    assert b'p:City="Ulm"' in out
+    assert b"ICCProfile" in xmp.corrected(packet, 1, 1)
+
+
+def test_what_exiftool_writes_into_a_png(tmp_path: Path, small: Image.Image) -> None:
+    """Its words before the digits, a bare block, XMP under APP1, Photoshop's resources."""
+    block = rich_exif(6, thumbnail=False)
+    cases = {
+        "iptc": (b"IPTC profile", RECORD),
+        "8bim": (b"8bim", iptc.as_resources(RECORD)),
+        "exif": (b"exif", block),
+        "APP1": (b"generic profile", b"http://ns.adobe.com/xap/1.0/\0" + PACKET),
+    }
+    for kind, (words, data) in cases.items():
+        body = b"\n" + words + b"\n" + f"{len(data):8d}\n{data.hex()}\n".encode()
+        raw = chunk(b"zTXt", f"Raw profile type {kind}".encode() + b"\0\0" + zlib.compress(body))
+        out = io.BytesIO()
+        small.save(out, "PNG")
+        (tmp_path / "a.png").write_bytes(out.getvalue()[:33] + raw + out.getvalue()[33:])
+        photo = load_photo(tmp_path / "a.png")
+        if kind in ("iptc", "8bim"):
+            assert photo.metadata.iptc == RECORD
+        else:
+            assert photo.size == (64, 96), kind
+
+
+def test_avif_keeps_exif_to_the_last_byte(tmp_path: Path, small: Image.Image) -> None:
+    """Pillow would write it in its own way, without thumbnail and with broken maker notes."""
+    block = rich_exif(1)
+    path, _ = saved(photo_with(small, Metadata(exif=block)), tmp_path, "avif")
+    back = load_photo(path).metadata.exif
+    assert back is not None
+    details, start = directories.Reader(back), directories.Reader(block)
+    assert details.next == start.next > 0, "the thumbnail"
+    assert back[details.next : details.next + 500] == block[start.next : start.next + 500] or len(back) > len(block)
+    reader = details.child(details.main, exif.EXIF_IFD)[exif.MAKERS_NOTES]
+    assert reader.data.startswith(b"Maker\0" + bytes(range(200)))
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif", "webp", "png"])
+def test_claims_become_notes_in_every_format(tmp_path: Path, small: Image.Image, kind: str) -> None:
+    path = tmp_path / f"a{EXTENSIONS[kind]}"
+    options: dict[str, Any] = {"xmp": PACKET}
+    if kind == "png":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", PACKET.decode())
+        options = {"pnginfo": info}
+    small.save(path, {"heic": "HEIF"}.get(kind, kind.upper()), **options)
+    assert "The video of the motion photo is not in the Result." in load_photo(path).notes
+
+
+def test_xmp_of_a_gif(tmp_path: Path, small: Image.Image) -> None:
+    out = io.BytesIO()
+    small.quantize().save(out, "GIF")
+    data = out.getvalue()
+    at = 13 + (3 << ((data[10] & 7) + 1))
+    trailer = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    (tmp_path / "a.gif").write_bytes(data[:at] + b"\x21\xff\x0bXMP DataXMP" + PACKET + trailer + data[at:])
+    assert load_photo(tmp_path / "a.gif").metadata.xmp == PACKET
+
+
+def test_repeated_keywords_and_comments_in_latin_1(tmp_path: Path, small: Image.Image) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Author", "one")
+    info.add_text("Author", "two")
+    small.save(tmp_path / "a.png", pnginfo=info)
+    path, _ = saved(load_photo(tmp_path / "a.png"), tmp_path, "png")
+    assert load_photo(path).metadata.text == (("Author", "one"), ("Author", "two"))
+    small.save(tmp_path / "a.jpg", comment="café".encode("latin-1"))
+    path, _ = saved(load_photo(tmp_path / "a.jpg"), tmp_path, "png")
+    assert dict(load_photo(path).metadata.text)["Comment"] == "café"

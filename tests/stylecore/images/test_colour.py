@@ -16,7 +16,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageCms
 
 from stylecore.errors import PhotoError
-from stylecore.images import cicp, icc
+from stylecore.images import cicp, directories, exif, icc
 from stylecore.images.cicp import Cicp
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import Result, save_result
@@ -329,3 +329,102 @@ def test_exif_does_not_contradict_the_profile(tmp_path: Path, small: Image.Image
         details = out.getexif().get_ifd(ExifTags.IFD.Exif)
     assert details[ExifTags.Base.ColorSpace] == 1
     assert load_photo(tmp_path / "out.jpg").profile is None
+
+
+R03 = Image.Exif()
+R03.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = 0xFFFF
+R03.get_ifd(ExifTags.IFD.Exif)[0xA005] = {1: "R03"}
+
+
+def test_what_is_stated_wins_over_exif(tmp_path: Path, small: Image.Image) -> None:
+    """sRGB by a chunk, and what LibRaw has converted to sRGB, are sRGB whatever the camera was set to."""
+    block = R03.tobytes().removeprefix(b"Exif\0\0")
+    (tmp_path / "a.png").write_bytes(png_with(np.asarray(small), chunk(b"sRGB", b"\0"), chunk(b"eXIf", block)))
+    photo = load_photo(tmp_path / "a.png")
+    assert photo.profile is None
+    check(photo, tmp_path / "a.png", small)
+    with Image.open(tmp_path / "result.png") as out:
+        assert out.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] == 1
+    pytest.importorskip("rawpy")
+    from tests.stylecore.images.test_raw import dng
+
+    data = bytearray(dng(small, preview=False))
+    interop = exif.as_block("<", directories.Tree({1: directories.Entry(2, 4, b"R03\0", 0)}))
+    reader = directories.Reader(bytes(data))
+    details = directories.Tree(
+        {0xA001: directories.Entry(3, 1, b"\xff\xff", 0)},
+        {0xA005: directories.Tree(directories.Reader(interop).main)},
+    )
+    data += bytes(len(data) % 2)
+    struct.pack_into("<I", data, 4, len(data))
+    directories.write(data, "<", directories.Tree(reader.main, {exif.EXIF_IFD: details}))
+    (tmp_path / "a.dng").write_bytes(data)
+    photo = load_photo(tmp_path / "a.dng")
+    assert photo.profile is None
+    assert photo.metadata.exif is not None
+    assert exif.colour(photo.metadata.exif) == icc.adobe_rgb(), "that is what it says"
+
+
+def test_hdr_of_8_bits_keeps_its_transparency(tmp_path: Path, small: Image.Image) -> None:
+    pixels = (hdr(small, cicp.PQ) >> 8).astype(np.uint8)
+    alpha = np.full((64, 96), 128, np.uint8)
+    (tmp_path / "a.png").write_bytes(png_with(np.dstack([pixels, alpha]), chunk(b"cICP", bytes((9, 16, 0, 1)))))
+    photo = load_photo(tmp_path / "a.png")
+    assert photo.alpha is not None
+    assert photo.alpha.dtype == photo.pixels.dtype == np.uint16
+    assert (photo.alpha == 128 * 257).all()
+
+
+def with_icc_pieces(data: bytes, profile: bytes, numbers: list[tuple[int, int]]) -> bytes:
+    third = -(-len(profile) // 3)
+    pieces = b""
+    for number, count in numbers:
+        body = b"ICC_PROFILE\0" + bytes((number, count)) + profile[(number - 1) * third : number * third]
+        pieces += b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body
+    return data[:2] + pieces + data[2:]
+
+
+def test_pieces_of_a_profile_in_a_jpeg(tmp_path: Path, small: Image.Image) -> None:
+    out = io.BytesIO()
+    small.save(out, "JPEG")
+    path = tmp_path / "a.jpg"
+    for numbers in ([(2, 3), (1, 3), (3, 3)], [(1, 3), (2, 3), (2, 3), (3, 3)]):
+        path.write_bytes(with_icc_pieces(out.getvalue(), adobe_rgb(), numbers))
+        assert load_photo(path).profile == adobe_rgb()
+    path.write_bytes(with_icc_pieces(out.getvalue(), adobe_rgb(), [(1, 3), (3, 3)]))
+    with pytest.raises(PhotoError, match="its colours are not known"):
+        load_photo(path)
+
+
+def test_uncalibrated_is_noted(tmp_path: Path, small: Image.Image) -> None:
+    block = Image.Exif()
+    block.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = 0xFFFF
+    small.save(tmp_path / "a.jpg", exif=block)
+    assert "they were read as sRGB" in load_photo(tmp_path / "a.jpg").notes[0]
+
+
+def test_tags_without_a_meaning_do_no_harm(tmp_path: Path, small: Image.Image) -> None:
+    block = Image.Exif()
+    block[318], block[319] = (0.0, 0.0), (0.0,) * 6
+    small.save(tmp_path / "a.jpg", exif=block, icc_profile=P3)
+    photo = load_photo(tmp_path / "a.jpg")
+    save_result(result_of(photo), tmp_path / "out.jpg", Output())
+    assert load_photo(tmp_path / "out.jpg").profile == P3
+
+
+def test_multiplied_alpha_of_heic(tmp_path: Path, small: Image.Image) -> None:
+    alpha = np.full((64, 96), 100, np.uint8)
+    multiplied = np.rint(np.asarray(small) * (100 / 255)).astype(np.uint8)
+    picture = pillow_heif.from_bytes("RGBa", (96, 64), np.dstack([multiplied, alpha]).tobytes())
+    picture.save(tmp_path / "a.heic", quality=98, chroma=444)
+    assert difference(load_photo(tmp_path / "a.heic").pixels, small) < 6
+
+
+def test_grey_that_arrives_as_rgb_with_a_grey_profile(tmp_path: Path, small: Image.Image) -> None:
+    grey = bytes(imagecodecs.cms_profile("gray", gamma=2.2))
+    small.convert("L").save(tmp_path / "a.png", icc_profile=grey, transparency=3)
+    small.convert("L").convert("RGB").save(tmp_path / "a.webp", icc_profile=grey, lossless=True)
+    for name in ("a.png", "a.webp"):
+        photo = load_photo(tmp_path / name)
+        assert photo.profile == icc.with_grey_curve(grey)
+        assert np.array_equal(photo.pixels[..., 0], np.asarray(small.convert("L")))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from stylecore.errors import PhotoError
 from stylecore.images.complete import BLACK_END
@@ -126,3 +128,64 @@ def test_the_words_of_libraries_stay_out(tmp_path: Path, cat: Image.Image) -> No
         "a.tif is damaged: copy it again from the original.",
         "a.tif is cut off: copy it again from the original.",
     )
+
+
+def test_zeros_before_a_jpegs_end(tmp_path: Path, cat: Image.Image) -> None:
+    """The last block arrived before those in the middle. A large flat area may be zeros, too: that is no fault."""
+    data = bytearray(encoded("a.jpg", cat))
+    data[-20_000:-2] = bytes(19_998)
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert "was not copied completely" in reason(tmp_path / "a.jpg")
+    flat = Image.new("RGB", (6000, 4000), (30, 60, 90))
+    flat.paste(cat, (0, 0))
+    for options in ({"optimize": True}, {"progressive": True}, {}):
+        flat.save(tmp_path / "flat.jpg", **options)  # type: ignore[arg-type]
+        load_photo(tmp_path / "flat.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.avif"])
+def test_what_follows_the_last_box(tmp_path: Path, cat: Image.Image, name: str) -> None:
+    for trailer in (bytes(5000), b"SEFT" * 10, b"MotionPhoto_Data" + bytes(100), b"\xff\xd8\xff\xe0"):
+        (tmp_path / name).write_bytes(encoded(name, cat) + trailer)
+        load_photo(tmp_path / name)
+
+
+def test_exif_that_was_not_copied(tmp_path: Path, cat: Image.Image) -> None:
+    """In HEIC it often is the last thing in the file."""
+    out = io.BytesIO()
+    cat.save(out, "HEIF", exif=b"Exif\0\0II*\0\x08\0\0\0" + bytes(range(1, 200)) * 20)
+    data = bytearray(out.getvalue())
+    at = data.rfind(b"II*\0\x08\0\0\0")
+    assert at > 0
+    end = at + 8 + 199 * 20
+    data[at - 10 : end] = bytes(end - at + 10)
+    (tmp_path / "a.heic").write_bytes(data)
+    assert "was not copied completely" in reason(tmp_path / "a.heic")
+
+
+def test_jpegs_of_another_kind(tmp_path: Path, cat: Image.Image) -> None:
+    """They are whole: copying them again would not help."""
+    deep = np.asarray(cat).astype(np.uint16) * 16
+    (tmp_path / "a.jpg").write_bytes(imagecodecs.jpeg8_encode(deep, bitspersample=12))
+    assert "is a JPEG of a kind that cannot be read" in reason(tmp_path / "a.jpg")
+
+
+def test_large_texts_in_png(tmp_path: Path, cat: Image.Image) -> None:
+    """As image generators keep their workflows."""
+    info = PngImagePlugin.PngInfo()
+    text = "node " * 500_000
+    info.add_text("workflow", text, zip=True)
+    cat.save(tmp_path / "a.png", pnginfo=info)
+    assert dict(load_photo(tmp_path / "a.png").metadata.text)["workflow"] == text
+
+
+def test_old_bmps(tmp_path: Path, cat: Image.Image) -> None:
+    rows = np.zeros((64, 96, 3), np.uint8)
+    rows[:20] = np.asarray(cat.resize((96, 20)))
+    head = struct.pack("<2sIHHI", b"BM", 26 + rows.size, 0, 0, 26) + struct.pack("<IHHHH", 12, 96, 64, 1, 24)
+    (tmp_path / "a.bmp").write_bytes(head + rows[::-1].tobytes()[::-1])
+    load_photo(tmp_path / "a.bmp")
+    (tmp_path / "a.bmp").write_bytes(head + rows.tobytes())
+    assert load_photo(tmp_path / "a.bmp").notes == (BLACK_END,)
+    (tmp_path / "a.bmp").write_bytes(head + rows.tobytes()[:9000])
+    assert "cut off" in reason(tmp_path / "a.bmp")

@@ -13,7 +13,7 @@ import tifffile
 from PIL import ExifTags, Image
 
 from stylecore.errors import PhotoError
-from stylecore.images import exif, icc, raw
+from stylecore.images import directories, exif, icc, raw
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.preset import Output
@@ -145,3 +145,19 @@ def test_where_each_maker_keeps_exif(tmp_path: Path, maker: str) -> None:
     assert shown[ExifTags.Base.Make] == "Stylefolder & Sons"
     assert shown.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "2026:11:23 10:00:00"
     assert shown.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+
+
+def test_xmp_and_iptc_of_raw(tmp_path: Path, small: Image.Image) -> None:
+    from tests.stylecore.images.test_carry import PACKET, RECORD
+
+    data = bytearray(dng(small, preview=False))
+    reader = directories.Reader(bytes(data))
+    data += bytes(len(data) % 2)
+    struct.pack_into("<I", data, 4, len(data))
+    more = {700: directories.Entry(1, len(PACKET), PACKET, 0), 33723: directories.Entry(7, len(RECORD), RECORD, 0)}
+    directories.write(data, "<", directories.Tree({**reader.main, **more}))
+    (tmp_path / "a.dng").write_bytes(data)
+    metadata = load_photo(tmp_path / "a.dng").metadata
+    assert metadata.iptc == RECORD
+    assert metadata.xmp == PACKET
+    assert load_photo(tmp_path / "a.dng").size == (96, 64), "LibRaw has turned it"

@@ -16,6 +16,7 @@ from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.images.tiff import LEFT_OUT, OTHER_PAGES
 from stylecore.preset import Output
+from tests.harness import difference
 from tests.stylecore.images.photos import result_of
 
 
@@ -111,3 +112,52 @@ def test_cmyk_of_16_bits(tmp_path: Path) -> None:
     photo = load_photo(tmp_path / "a.tif")
     assert photo.pixels[0, 0].tolist() == [0, 65535, 65535]
     assert "CMYK" in photo.notes[0]
+
+
+@pytest.mark.parametrize("compression", [None, "jpeg", "zlib"])
+def test_turned_once_by_its_xmp(tmp_path: Path, small: Image.Image, compression: str | None) -> None:
+    packet = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.asarray(small), photometric="rgb", compression=compression, metadata=None,
+        extratags=[(700, 1, len(packet), packet, True)],
+    )  # fmt: skip
+    photo = load_photo(tmp_path / "a.tif")
+    assert difference(photo.pixels, np.rot90(np.asarray(small), -1)) < 6
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "L", "CMYK"])
+@pytest.mark.parametrize("turn", [1, 3, 6])
+def test_all_modes_upright(tmp_path: Path, small: Image.Image, mode: str, turn: int) -> None:
+    image = small.convert(mode)
+    image.save(tmp_path / "a.tif", tiffinfo={274: turn}, icc_profile=None)
+    expected = np.rot90(np.asarray(image.convert("RGB")), {1: 0, 3: 2, 6: -1}[turn])
+    assert difference(load_photo(tmp_path / "a.tif").pixels, expected) < 3
+
+
+def test_a_preview_with_the_picture_within(tmp_path: Path, small: Image.Image) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(np.asarray(small.resize((24, 16))), photometric="rgb", subfiletype=1, subifds=1, metadata=None)
+        writer.write(np.asarray(small), photometric="rgb", metadata=None)
+    assert np.array_equal(load_photo(tmp_path / "a.tif").pixels, np.asarray(small))
+    write_pages(tmp_path / "b.tif", (np.asarray(small), {"subfiletype": 1}), (np.asarray(small), {"subfiletype": 1}))
+    with pytest.raises(PhotoError, match="only previews"):
+        load_photo(tmp_path / "b.tif")
+
+
+def test_metadata_of_the_page_that_is_the_picture(tmp_path: Path, small: Image.Image) -> None:
+    artist: Any = {"extratags": [(315, 2, 0, "Jane", True)]}
+    write_pages(
+        tmp_path / "a.tif", (np.asarray(small.resize((24, 16))), {"subfiletype": 1}), (np.asarray(small), artist)
+    )
+    save_result(result_of(load_photo(tmp_path / "a.tif")), tmp_path / "out.jpg", Output())
+    with Image.open(tmp_path / "out.jpg") as out:
+        assert out.getexif()[315] == "Jane"
+
+
+def test_kinds_that_are_not_supported_are_not_called_damaged(tmp_path: Path) -> None:
+    six_inks = np.zeros((8, 8, 6), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.tif", six_inks, photometric="separated", metadata=None, extratags=[(332, 3, 1, 2, True)]
+    )
+    with pytest.raises(PhotoError, match="which is not supported"):
+        load_photo(tmp_path / "a.tif")
