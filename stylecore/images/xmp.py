@@ -85,7 +85,7 @@ def corrected(packet: bytes, width: int, height: int, colour_space: int | None =
     for node, owner in list(_properties(document)):
         name = (node.namespaceURI, node.localName)
         if not _is_claim(node) and name not in stale:
-            _write(node, values.get(name))
+            _write(node, values.get((node.namespaceURI or "", node.localName)))
         elif node.nodeType == Node.ATTRIBUTE_NODE:
             owner.removeAttributeNode(node)
         else:
