@@ -29,6 +29,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.settings import Settings
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import clear_parts
+from stylecore.images.complete import BLACK_END
 
 IDLE_FOR = 300.0  # seconds without a Job after which the worker, and with it the device's memory, is released
 MAX_STARTS = 3
@@ -250,7 +251,8 @@ class Engine:
                 finished.part.unlink(missing_ok=True)
             failed = queue.failed(job, Failure("system", str(e)))
             return JobFailed(failed) if failed is not None else self._queued_again(job)
-        done = queue.done(job, self._settings.originals if job.source == "folder" else "keep")
+        keeps = job.source != "folder" or BLACK_END in finished.notes  # what may be half a photo is never thrown away
+        done = queue.done(job, "keep" if keeps else self._settings.originals)
         return JobDone(done, finished.notes, finished.curve, finished.timings, finished.copied)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -16,8 +17,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from stylecore.images.complete import BLACK_END
 from tests.daemon.harness import Daemon, is_picture
 from tests.harness import wait_for
+from tests.stylecore.images.test_raw import dng
 
 
 def test_symlinks_are_refused_with_the_reason(shared: Daemon, inbox: Path, small: Image.Image) -> None:
@@ -183,3 +186,83 @@ def test_a_file_that_comes_where_the_result_would_lie(daemon: Daemon, slow: str,
     assert (inbox / "styled" / "a.png").read_text() == "my own"
     assert is_picture(inbox / "styled" / "a-2.png")
     assert daemon.jobs()[0]["result"] == b"long/styled/a-2.png"
+
+
+def test_what_is_not_a_picture_is_skipped_and_counted(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """Sidecars, videos, sounds, half-finished copies. A picture without a picture's name is still a picture."""
+    inbox = daemon.preset("one", fast)
+    jpeg = io.BytesIO()
+    small.save(jpeg, "JPEG")
+    skipped = {
+        "a.jpg.json": b"{}", "a.jpg:Zone.Identifier": b"[ZoneTransfer]", "a.MP": b"\0\0\0\x18ftypmp42",
+        "a.acr": b"II*\0sidecar", "a.cos": b"<xml/>", "a.on1": b"on1", "a.vrd": b"CANON OPTIONAL DATA", "a.lrv": b"x",
+        "a.WAV": b"RIFF....WAVE", "Picasa.ini": b"[Picasa]", "notes": b"to do", "a.pdf": b"%PDF-1.7", "empty": b"",
+    }  # fmt: skip
+    hidden = {"a.jpg.filepart": jpeg.getvalue(), "Icon\r": b"", "._a.jpg": b"x"}
+    for name, data in {**skipped, **hidden}.items():
+        (inbox / name).write_bytes(data)
+    (inbox / "photo").write_bytes(jpeg.getvalue())
+    (inbox / "a.jxl").write_bytes(b"\xff\x0a")
+    daemon.start()
+    wait_for(lambda: is_picture(inbox / "styled" / "photo.jpg"))
+    assert "not a picture in a supported format" in daemon.reason(inbox / "a.jxl")
+    shown = len(skipped) - 1  # the zone's identifier is hidden
+    wait_for(lambda: daemon.status()["skipped"] == shown)
+    assert f"{shown} files are not pictures and were skipped." in daemon.run("status", "--once").stdout
+    assert sorted(path.name for path in (inbox / "failed").iterdir()) == ["a.jxl.txt"]
+    (inbox / "notes").write_bytes(jpeg.getvalue())
+    wait_for(lambda: is_picture(inbox / "styled" / "notes.jpg"))
+    (inbox / "a.pdf").unlink()
+    wait_for(lambda: daemon.status()["skipped"] == shown - 2)
+
+
+def test_trash_and_libraries_are_left_alone(shared: Daemon, inbox: Path, small: Image.Image) -> None:
+    """In an Inbox and beside it: nothing in them is painted, and nothing is written into them."""
+    names = ("#recycle", "@Recycle", "$RECYCLE.BIN", ".Trash-1000", "System Volume Information", "My.photoslibrary",
+             "Catalog Previews.lrdata")  # fmt: skip
+    for name in names:
+        for parent in (inbox, shared.root):
+            (parent / name / "deep").mkdir(parents=True)
+            small.save(parent / name / "deep" / "deleted.png")
+            small.save(parent / name / "style.png")
+    small.save(inbox / "a.png")
+    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+    for name in names:
+        for parent in (inbox, shared.root):
+            assert sorted(path.name for path in (parent / name).rglob("*")) == ["deep", "deleted.png", "style.png"]
+    assert [path.name for path in (inbox / "styled").iterdir()] == ["a.png"]
+    assert not any(name in preset for preset in shared.status()["inboxes"] for name in names)
+    for name in names:
+        shutil.rmtree(shared.root / name)
+
+
+def test_results_differ_by_more_than_case(shared: Daemon, inbox: Path, small: Image.Image) -> None:
+    """A RAW file and the camera's JPEG of it. Each keeps its Result when it is painted again."""
+    pytest.importorskip("rawpy")
+    (inbox / "IMG_1.DNG").write_bytes(dng(small))
+    wait_for(lambda: is_picture(inbox / "styled" / "IMG_1.jpg"))
+    small.save(inbox / "IMG_1.JPG", "JPEG")
+    wait_for(lambda: is_picture(inbox / "styled" / "IMG_1-2.JPG"))
+    small.rotate(180).save(inbox / "IMG_1.JPG", "JPEG")
+    before = (inbox / "styled" / "IMG_1-2.JPG").read_bytes()
+    wait_for(lambda: (inbox / "styled" / "IMG_1-2.JPG").read_bytes() != before)
+    wait_for(lambda: shared.status()["inboxes"][inbox.name].get("running", 0) == 0)
+    assert sorted(path.name for path in (inbox / "styled").iterdir()) == ["IMG_1-2.JPG", "IMG_1.jpg"]
+
+
+@pytest.mark.slow
+def test_what_may_be_half_a_photo_is_not_moved(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """Its last pixels are zeros: black, or an interrupted copy."""
+    daemon.settings("originals: move\n")
+    inbox = daemon.preset("one", fast)
+    out = io.BytesIO()
+    small.save(out, "TIFF")
+    data = bytearray(out.getvalue())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    (inbox / "half.tif").write_bytes(data)
+    small.save(inbox / "whole.tif")
+    daemon.start()
+    wait_for(lambda: daemon.status()["inboxes"].get("one", {}).get("done") == 2)
+    wait_for(lambda: (inbox / "originals" / "whole.tif").exists())
+    assert (inbox / "half.tif").exists()
+    assert BLACK_END in daemon.said()
