@@ -263,6 +263,6 @@ def test_what_may_be_half_a_photo_is_not_moved(daemon: Daemon, fast: str, small:
     small.save(inbox / "whole.tif")
     daemon.start()
     wait_for(lambda: daemon.status()["inboxes"].get("one", {}).get("done") == 2)
-    wait_for(lambda: (inbox / "originals" / "whole.tif").exists())
+    wait_for((inbox / "originals" / "whole.tif").exists)
     assert (inbox / "half.tif").exists()
     assert BLACK_END in daemon.said()
