@@ -16,6 +16,7 @@ CLIPPED = 0.004  # of the range: a colour that is outside by less than a step of
 SRGB_PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # x and y of red, green and blue
 D65 = (0.3127, 0.3290)
 TABLE = 1024  # entries of a curve
+BUILT_IN = "RGB built-in"  # Little CMS's name for what it makes
 CREATED = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # so that the same colours give the same bytes
 
 
@@ -33,13 +34,15 @@ def srgb_profile() -> bytes:
 @functools.cache
 def prophoto_rgb() -> bytes:
     """ROMM RGB (ISO 22028-2), with a plain gamma of 1.8: almost every surface colour is in it."""
-    return rgb_profile((0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001), (0.3457, 0.3585), gamma=1.8)
+    return rgb_profile(
+        (0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001), (0.3457, 0.3585), gamma=1.8, name="ProPhoto RGB"
+    )
 
 
 @functools.cache
 def adobe_rgb() -> bytes:
     """Adobe RGB (1998), or rather a profile with its primaries and its gamma of 563/256."""
-    return rgb_profile((0.64, 0.33, 0.21, 0.71, 0.15, 0.06), D65, gamma=563 / 256)
+    return rgb_profile((0.64, 0.33, 0.21, 0.71, 0.15, 0.06), D65, gamma=563 / 256, name="AdobeRGB1998")
 
 
 def rgb_profile(
@@ -48,9 +51,10 @@ def rgb_profile(
     *,
     gamma: float | None = None,
     curve: NDArray[np.floating] | None = None,
+    name: str = "RGB of photo",
 ) -> bytes:
     """A profile for an RGB space with these chromaticities (x, y of red, green, blue; of white) and either a gamma or
-    a curve, which gives linear light in 0..1 at evenly spaced sample values.
+    a curve, which gives linear light in 0..1 at evenly spaced sample values. ``name``: at most 12 characters.
 
     Raises UnknownColours if no such space can exist.
     """
@@ -62,6 +66,9 @@ def rgb_profile(
     shape = {"gamma": gamma} if curve is None else {"transferfunction": curve.astype(np.float32)}
     try:
         made = imagecodecs.cms_profile("rgb", whitepoint=list(white), primaries=list(primaries), **shape)
+        made = made.replace(
+            BUILT_IN.encode("utf-16-be"), name.ljust(len(BUILT_IN))[: len(BUILT_IN)].encode("utf-16-be")
+        )
         return bytes(made[:24] + CREATED + made[36:])
     except imagecodecs.CmsError as e:
         raise UnknownColours(str(e)) from e

@@ -428,3 +428,21 @@ def test_grey_that_arrives_as_rgb_with_a_grey_profile(tmp_path: Path, small: Ima
         photo = load_photo(tmp_path / name)
         assert photo.profile == icc.with_grey_curve(grey)
         assert np.array_equal(photo.pixels[..., 0], np.asarray(small.convert("L")))
+
+
+@pytest.mark.parametrize("colour", ["style", "photo"])
+def test_a_painting_looks_the_same_in_every_space(
+    tmp_path: Path, small: Image.Image, quick: Preset, colour: str
+) -> None:
+    """Enlarging and blending happen in the photo's own space."""
+    large = small.resize((192, 128), Image.Resampling.BICUBIC)
+    preset = quick.model_copy(update={"colour": colour})
+    painted = []
+    for name, profile in {"srgb.png": None, "adobe.png": icc.adobe_rgb(), "p3.png": P3}.items():
+        Image.fromarray(in_space(large, profile)).save(tmp_path / name, icc_profile=profile)
+        *_, result = stylize(load_photo(tmp_path / name), preset)
+        assert isinstance(result, Result)
+        save_result(result, tmp_path / f"painted-{name}", Output())
+        painted.append(shown(tmp_path / f"painted-{name}"))
+    assert difference(painted[0], large) > 8, "it is painted"
+    assert max(difference(painted[0], other) for other in painted[1:]) < 3
