@@ -83,4 +83,5 @@ def _polling_remark(inboxes: list[str], seconds: float, file_system: str | None)
     where = f"{printable(inboxes[0])}{others} {'are' if several else 'is'}"
     if file_system is None:
         return f"{where} scanned every {seconds:g} s."
-    return f"{where} on {file_system}, which does not report all changes, and scanned every {seconds:g} s."
+    so = "so they are" if several else "so it is"
+    return f"{where} on {file_system}, which does not report all changes, {so} scanned every {seconds:g} s."
