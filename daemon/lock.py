@@ -13,8 +13,9 @@ import os
 import platform
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import filelock
@@ -26,14 +27,18 @@ from stylecore.errors import StylefolderError
 BEAT = 15.0  # seconds between two heartbeats
 STALE = 60.0  # seconds without one after which the holder is dead, or its machine is cut off
 LOOK_EVERY = 0.5
+SETTLE = 2.0  # seconds after which a claim on a file server counts
+SAME_START = 5.0  # seconds by which two looks at one process's start may differ: clocks are corrected
+LENGTH = 512  # bytes of the file, which is overwritten in place: a reader never finds it empty
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds the Root. ``host``: the machine's name. ``boot``: tells its restarts, and its containers, apart.
-    ``started``: when the process did, in Unix seconds. ``beat``: grows with every heartbeat."""
+    """Who holds the Root. ``host``: the machine's name. ``machine``: its identity. ``boot``: tells its restarts, and
+    its containers, apart. ``started``: when the process did, in Unix seconds. ``beat``: grows with every heartbeat."""
 
     host: str
+    machine: str
     boot: str
     pid: int
     started: float
@@ -42,31 +47,36 @@ class Owner:
 
     @property
     def words(self) -> str:
-        return f"process {self.pid} on {self.host}"
+        return f"process {self.pid} on {self.host}" if self.pid else "on another machine"
+
+
+SOMEONE = Owner("another machine", "", "", 0, 0.0, "")
+"""Whoever wrote a file that cannot be read."""
 
 
 class Lock:
-    """Held while ``hold`` lasts. ``remark``: how it is held, if not as usual."""
+    """Held while ``only_one`` lasts. ``remark``: how it is held, if not as usual."""
 
     def __init__(self, root: Path, owner_file: Path, me: Owner, remark: str | None) -> None:
         self.root = root
         self.remark = remark
         self._file = owner_file
         self._me = me
-        self._beaten = 0.0
+        self._beaten = (time.monotonic(), time.time())
 
     def beat(self) -> None:
         """Cheap: call it often. Raises RootInUse if another machine has taken over, because it heard no heartbeat."""
-        now = time.monotonic()
-        if now - self._beaten < BEAT:
+        steady, wall = time.monotonic(), time.time()
+        # The steady clock stands still while the machine sleeps.
+        if steady - self._beaten[0] < BEAT and abs(wall - self._beaten[1]) < BEAT:
             return
-        self._beaten = now
+        self._beaten = steady, wall
         found = _read(self._file)
-        if found is not None and found.token != self._me.token:
+        if found is not None and found.token != self._me.token and found is not SOMEONE:
             raise RootInUse(_words(found, self.root))
-        self._me = Owner(**{**asdict(self._me), "beat": self._me.beat + 1})
+        self._me = replace(self._me, beat=self._me.beat + 1)
         with contextlib.suppress(OSError):  # a full disk, a Root that was removed: reported elsewhere
-            self._file.write_text(json.dumps(asdict(self._me)))
+            _write(self._file, self._me, "r+b" if found is not None else "xb")
 
     def release(self) -> None:
         found = _read(self._file)
@@ -76,15 +86,28 @@ class Lock:
 
 
 @contextlib.contextmanager
-def only_one(root: Path, lock_file: Path, *, shared: bool, say: Callable[[str], None]) -> Iterator[Lock]:
+def only_one(
+    root: Path,
+    lock_file: Path,
+    *,
+    shared: bool,
+    say: Callable[[str], None],
+    alive: Callable[[], None] = lambda: None,
+) -> Iterator[Lock]:
     """Hold the Root. ``shared``: it is on a file server, whose locks may not reach other machines. ``say`` receives a
-    sentence if this takes long. Raises RootInUse, which names the other daemon."""
+    sentence if this takes long, and ``alive`` is called in the meantime. Raises RootInUse, which names the other
+    daemon, and what ``alive`` raises."""
     owner_file = lock_file.with_name("owner")
     with contextlib.ExitStack() as stack:
         refusal = _take_systems_lock(stack, root, lock_file, owner_file)
-        me = Owner(platform.node(), _boot(), os.getpid(), _started(os.getpid()) or 0.0, secrets.token_hex(8))
-        _wait_for_other(root, owner_file, me, say, locked=refusal is None and not shared)
-        _claim(root, owner_file, me)
+        own_start = _started(os.getpid()) or 0.0
+        me = Owner(platform.node(), _machine(), _boot(), os.getpid(), own_start, secrets.token_hex(8))
+        locked = refusal is None and not shared
+        found = _read(owner_file)
+        if found is not None and not _is_dead(root, found, me, locked=locked):
+            say(f"{root} was last watched by {found.words}. Checking for up to {STALE:.0f} s whether it still is.")
+            found = _when_stale(root, owner_file, found, alive)
+        _claim(root, owner_file, me, found, settle=0.0 if locked else SETTLE)
         remark = None
         if refusal is not None:
             remark = (
@@ -116,50 +139,76 @@ def _take_systems_lock(stack: contextlib.ExitStack, root: Path, lock_file: Path,
     return None
 
 
-def _wait_for_other(root: Path, owner_file: Path, me: Owner, say: Callable[[str], None], *, locked: bool) -> None:
-    """Return if there is no other daemon. ``locked``: there is none on a machine of this name, because we have the
-    system's lock. Raises RootInUse."""
-    found = _read(owner_file)
-    if found is None:
-        return
-    if (found.host, found.boot) == (me.host, me.boot):
-        if _started(found.pid) == found.started and found.pid != me.pid:
-            raise RootInUse(_words(found, root))
-        return
-    if locked and found.host == me.host:  # from before a restart of the machine
-        return
-    say(f"{root} was last watched by {found.words}. Checking for up to {STALE:.0f} s whether it still is.")
+def _is_dead(root: Path, found: Owner, me: Owner, *, locked: bool) -> bool:
+    """Whether the owner is certainly gone. ``locked``: no daemon of this machine runs, because we have the system's
+    lock. Raises RootInUse if it certainly runs."""
+    if (found.machine, found.host) != (me.machine, me.host):
+        return False
+    if found.boot != me.boot:  # from before a restart, or of another container
+        return locked
+    started = _started(found.pid)
+    if started is None or found.pid == me.pid:
+        return True
+    if abs(started - found.started) < SAME_START:
+        raise RootInUse(_words(found, root))
+    return locked
+
+
+def _when_stale(root: Path, owner_file: Path, found: Owner, alive: Callable[[], None]) -> Owner | None:
+    """The owner's file, when it has not changed for long; None if it is gone. Raises RootInUse."""
     until = time.monotonic() + STALE
     while time.monotonic() < until:
+        alive()
         time.sleep(LOOK_EVERY)
         now = _read(owner_file)
         if now is None:
-            return
+            return None
         if now != found:
             raise RootInUse(_words(now, root))
+    return found
 
 
-def _claim(root: Path, owner_file: Path, me: Owner) -> None:
-    """Of several that come at once, one succeeds."""
-    with contextlib.suppress(OSError):
-        owner_file.rename(owner_file.with_name(f"owner.{me.token}"))  # of those who find it stale, one has it
-        owner_file.with_name(f"owner.{me.token}").unlink()
+def _claim(root: Path, owner_file: Path, me: Owner, stale: Owner | None, *, settle: float) -> None:
+    """Take the place of the ``stale`` owner. Of several that come at once, one succeeds. ``settle``: seconds to wait
+    for others' claims to show. Raises RootInUse."""
+    if stale is not None:
+        aside = owner_file.with_name(f"owner.{me.token}")
+        with contextlib.suppress(OSError):
+            owner_file.rename(aside)
+            taken = _read(aside)
+            aside.unlink()
+            if taken is not None and taken.token != stale.token:  # someone was quicker
+                _write(owner_file, taken, "xb")
+                raise RootInUse(_words(taken, root))
     try:
-        with owner_file.open("x") as file:
-            file.write(json.dumps(asdict(me)))
+        _write(owner_file, me, "xb")
     except FileExistsError as e:
         raise RootInUse(_words(_read(owner_file), root)) from e
     except OSError:  # on a full disk, others cannot tell who it is
         return
+    time.sleep(settle)
+    found = _read(owner_file)
+    if found is not None and found.token != me.token:
+        raise RootInUse(_words(found, root))
+
+
+def _write(owner_file: Path, owner: Owner, mode: str) -> None:
+    with owner_file.open(mode, buffering=0) as file:
+        file.write(json.dumps(asdict(owner)).encode().ljust(LENGTH))
 
 
 def _read(owner_file: Path) -> Owner | None:
-    """None if there is none, or if it is from a version that wrote only a number."""
+    """None if there is none."""
     try:
-        fields = json.loads(owner_file.read_text())
-        return Owner(**fields)
-    except (OSError, ValueError, TypeError):
+        text = owner_file.read_text()
+        if text.isdigit():
+            return Owner(platform.node(), _machine(), "", int(text), 0.0, "")  # of 0.1.0, which wrote its number
+        found = json.loads(text)
+        return Owner(**{field.name: found[field.name] for field in fields(Owner)})
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return SOMEONE
 
 
 def _words(owner: Owner | None, root: Path) -> str:
@@ -181,6 +230,12 @@ def _started(pid: int) -> float | None:
         return round(float(psutil.Process(pid).create_time()), 1)
     except psutil.Error:
         return None
+
+
+def _machine() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/etc/machine-id").read_text().strip()
+    return f"{uuid.getnode():x}"
 
 
 def _boot() -> str:

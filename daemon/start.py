@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from daemon.errors import LedgerDamaged, LedgerOutdated, UsageError
 from daemon.events import Event, JobDone, JobFailed, Note
 from daemon.folders import originals
 from daemon.folders.layout import Layout
+from daemon.folders.polling import mounts
 from daemon.folders.presets import Presets
 from daemon.ledger.database import set_aside
 from daemon.ledger.job import Original
@@ -48,9 +50,12 @@ def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledg
     is unusual about it. ``damaged``: it turned out to be damaged in use."""
     place, why = place_of_ledger(layout), "was damaged"
     path = place.file
+    if not place.locks:  # a lock that a killed daemon left: we hold the Root
+        with contextlib.suppress(OSError):
+            path.with_name(f"{path.name}.lock").rmdir()
     if not damaged:
         try:
-            ledger = Ledger(path, layout.root, place.journal)
+            ledger = Ledger(path, layout.root, place.journal, place.locks)
             return ledger, ledger.new, place.remark
         except LedgerOutdated:
             why = "is from a very old version of Stylefolder"
@@ -59,18 +64,26 @@ def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledg
     aside = set_aside(path)
     sentence = f"The Ledger {why} and was moved to {aside}. A new one is being built from the files in the folders."
     announce(Note(sentence, warning=True))
-    return Ledger(path, layout.root, place.journal), True, place.remark
+    return Ledger(path, layout.root, place.journal, place.locks), True, place.remark
 
 
 def place_of_ledger(layout: Layout) -> Place:
-    return place_for(layout.ledger_file, paths.ledgers())
+    return place_for(layout.ledger_file, paths.ledgers(), shared=mounts().is_silent(layout.root))
 
 
-def recover(ledger: Ledger, layout: Layout, presets: Presets, original: Original, announce: Announce) -> None:
+def recover(
+    ledger: Ledger,
+    layout: Layout,
+    presets: Presets,
+    original: Original,
+    announce: Announce,
+    keep_alive: Callable[[], None],
+) -> None:
     """Finish what a crash interrupted, and remove what it left behind."""
     for job in finish_interrupted(ledger, original):
+        keep_alive()
         announce(JobDone(job, (), (), {}))
-    clear_all_parts(layout)
+    clear_all_parts(layout, keep_alive)
     for job in ledger.queue.recover():
         announce(JobFailed(job))
     for due in ledger.queue.originals_due():
@@ -79,9 +92,11 @@ def recover(ledger: Ledger, layout: Layout, presets: Presets, original: Original
     clear_styles(layout.style_store, [*presets.in_force.values(), *ledger.history.presets_in_use()])
 
 
-def wait_for_root(root: Path, stopped: Callable[[], bool], systemd: Systemd) -> bool:
-    """Returns whether it is back; False once ``stopped``."""
-    while not stopped() and not os.path.isdir(root):  # Path.is_dir raises for a dead mount
+def wait_for_root(root: Path, mount: str | None, stopped: Callable[[], bool], systemd: Systemd) -> bool:
+    """Returns whether it is back; False once ``stopped``. ``mount``: where its file system was mounted. An empty folder
+    in that place, on the disk below, is not the Root."""
+    # Path.is_dir raises for a dead mount.
+    while not stopped() and not (os.path.isdir(root) and mounts().path(root) == mount):
         systemd.alive()
         time.sleep(LOOK_EVERY)
     return not stopped()

@@ -24,7 +24,7 @@ from daemon.api.schema import PendingOut, utf8
 from daemon.api.server import serving
 from daemon.engine.engine import Engine
 from daemon.engine.recovery import Adoption
-from daemon.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, WorkerError
+from daemon.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, RootInUse, WorkerError
 from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.folders import failure_notes, originals
 from daemon.folders.layout import Layout
@@ -73,14 +73,20 @@ def watch(
     create_root(layout, show)
     welcome(layout)
     settings, systemd = LiveSettings(paths.settings_file(), root), Systemd()
-    failed, damaged = 0, False
+    failed, damaged, mount = 0, False, mounts().path(root)
     with stoppable() as stopped:
+
+        def alive() -> None:
+            systemd.alive()
+            if stopped():
+                raise KeyboardInterrupt
+
         while True:
             try:
                 with contextlib.ExitStack() as stack:
                     say: Callable[[str], None] = lambda sentence: show(Note(sentence))  # noqa: E731
                     shared = mounts().is_silent(root)
-                    lock = stack.enter_context(only_one(root, layout.lock_file, shared=shared, say=say))
+                    lock = stack.enter_context(only_one(root, layout.lock_file, shared=shared, say=say, alive=alive))
                     loop = stack.enter_context(_Watch(layout, device, show, settings, systemd, lock, damaged))
                     damaged = False
                     try:
@@ -94,7 +100,7 @@ def watch(
                 if once:
                     raise
                 show(Note(f"The folder {root} was removed. Work continues when it is back.", warning=True))
-                if not wait_for_root(root, stopped, systemd):
+                if not wait_for_root(root, mount, stopped, systemd):
                     return failed
             except LedgerDamaged as e:
                 show(Note(str(e), warning=True))
@@ -133,7 +139,7 @@ class _Watch:
         self._remarks = [sentence for sentence in (lock.remark, remark) if sentence is not None]
         self.presets = Presets(self.layout, pin=True)
         self.engine = Engine(self.ledger, device, self.announce, self.layout.result_path)
-        recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce)
+        recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce, self._keep_alive)
         self.notifications = Notifications(self._wake, self._is_ours)
         self.watcher = Watcher(
             self.layout,
@@ -155,7 +161,7 @@ class _Watch:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.notifications.stop()
         try:
-            if kind is not LedgerGone:  # else a Result would be written where the Root was
+            if kind not in (LedgerGone, RootInUse):  # else we would write where the Root was, or to another's Ledger
                 self.engine.stop()
         except StylefolderError:  # the Ledger cannot be used: the next start recovers
             pass

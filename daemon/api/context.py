@@ -65,7 +65,7 @@ class _Shared:
 
     def __init__(self, layout: Layout, loops: Ledger) -> None:
         assert isinstance(loops.path, Path)
-        self._ledger = Ledger(loops.path, layout.root, loops.journal)
+        self._ledger = Ledger(loops.path, layout.root, loops.journal, loops.locks)
         self._lock = threading.Lock()
 
     @contextlib.contextmanager

@@ -63,7 +63,12 @@ class Out:
 
     def result_path(self, photo: Path, preset: str, extension: str) -> Path:
         parent = self.folder or photo.parent
-        return self.file or paths.free_name(parent / f"{_stem(photo, preset)}-{preset}{extension}", os.path.lexists)
+        names = paths.names_in(parent)
+
+        def taken(path: Path) -> bool:
+            return os.path.lexists(path) or paths.differs_by_case(path, names)
+
+        return self.file or paths.free_name(parent / f"{_stem(photo, preset)}-{preset}{extension}", taken)
 
 
 def _stem(photo: Path, preset: str) -> str:

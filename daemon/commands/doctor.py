@@ -94,7 +94,10 @@ def _root(root: Path) -> Finding:
 
 def _disk(root: Path) -> Finding:
     there = next(path for path in (root, *root.parents) if os.path.exists(path))
-    free = shutil.disk_usage(there).free
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as e:
+        return Finding("disk", True, f"the free space is not known ({e.strerror})")
     return Finding("disk", free > LOW_DISK, f"{free >> 20} MB free" + ("" if free > LOW_DISK else ": free some space"))
 
 
@@ -105,7 +108,8 @@ def _polling(layout: Layout) -> Iterator[Finding]:
     except SettingsError:  # has a Finding of its own
         return
     inboxes = list(Inboxes(layout.root, Problems(lambda _: None)).folders())
-    found = polling_remarks(polled(inboxes, mounts(), None if setting == "auto" else setting, missing=False))
+    every = None if setting == "auto" else setting
+    found = polling_remarks(polled(inboxes or [layout.root], mounts(), every, missing=False))
     for remark in found or ["every Inbox is on a file system that reports changes"]:
         yield Finding("polling", True, remark)
 

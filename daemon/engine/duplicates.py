@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.engine.messages import Finished
 from daemon.ledger.job import Job, Order
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.signature import look
+from daemon.ledger.signature import look, same
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import write_part
 from stylecore.images.formats import one_suffix
@@ -31,7 +31,7 @@ def _copy(
     if one_suffix(target.suffix) != extension:
         return None
     try:
-        if look(order.photo) != order.signature:
+        if not same(look(order.photo), order.signature):
             return None
         data = result.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest:

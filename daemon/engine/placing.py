@@ -3,11 +3,14 @@ in between loses nothing, and no other file is mistaken for ours."""
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.photos import Photos
 from daemon.ledger.signature import has_bytes
 from daemon.paths import differs_by_case, free_name, names_in
 from stylecore.errors import Taken
@@ -27,13 +30,18 @@ def place(ledger: Ledger, job: Job, part: Path, wanted: Path, digest: str, *, re
     while True:
         target = wanted
         if not replace:
-            target = free_name(wanted, lambda p: photos.may_write(p, job) is None or differs_by_case(p, names))
+            target = free_name(wanted, functools.partial(_is_taken, photos, job, names))
         ours = replace or photos.may_write(target, job) == "ours"
         ledger.queue.finishing(job, part, target, digest)
         try:
             return put_in_place(part, target, replace=ours)
         except Taken:
             pass  # a file appeared there just now
+
+
+def _is_taken(photos: Photos, job: Job, names: Mapping[str, set[str]], path: Path) -> bool:
+    state = photos.may_write(path, job)
+    return state is None or (state == "free" and differs_by_case(path, names))
 
 
 def _is_placed(ledger: Ledger, job: Job, part: Path) -> bool:

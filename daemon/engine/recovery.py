@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon.engine.placing import place
@@ -34,14 +34,15 @@ def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
         yield ledger.queue.done(job, originals if job.source == "folder" else "keep")
 
 
-def clear_all_parts(layout: Layout) -> None:
+def clear_all_parts(layout: Layout, keep_alive: Callable[[], None] = lambda: None) -> None:
     """Remove partial files that were left in the Root when a writer was killed."""
     one = layout.one_results_folder
-    results = [one] if one is not None else list(layout.root.glob(f"*/{layout.results}"))
-    in_inboxes = (*results, *layout.root.glob(f"*/{FAILED}"))
-    for ours in (*(folder for folder in in_inboxes if not is_others_folder(folder.parent.name)), layout.own_folder):
-        for folder in (ours, *(path for path in ours.rglob("*") if path.is_dir())):
-            clear_parts(folder)
+    inboxes = [layout.root / name for name in os.listdir(layout.root) if not is_others_folder(name)]  # noqa: PTH208
+    results = [one] if one is not None else [inbox / layout.results for inbox in inboxes]
+    for ours in (*results, *(inbox / FAILED for inbox in inboxes), layout.own_folder):
+        for folder, _, _ in os.walk(ours):  # passes over what it cannot read
+            keep_alive()
+            clear_parts(Path(folder))
 
 
 def clear_styles(store: Path, presets: Iterable[Preset]) -> None:
@@ -79,7 +80,7 @@ class Adoption:
 
         def exists(path: Path) -> bool:
             there = os.path.lexists(path)
-            found.extend([path] if there else [])
+            found.extend([path] if path.name in names.get(path.name.casefold(), ()) else [])
             return there or differs_by_case(path, names)
 
         free_name(name, exists)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from daemon.engine.messages import Assignment, Chosen, Controls, Finished, Phase, Preview, Ready, Stepped, Waiting
 from daemon.events import LossPoint
-from daemon.ledger.signature import look
+from daemon.ledger.signature import look, same
 from stylecore.errors import (
     DeviceError,
     EncodeError,
@@ -156,7 +156,7 @@ def _read(assignment: Assignment, daemon: Daemon) -> Photo | None:
     daemon.pipe.send(Phase(order.job, "reading", allowed))
     photo = load_photo(order.photo)
     try:
-        return photo if look(order.photo) == order.signature else None
+        return photo if same(look(order.photo), order.signature) else None
     except FileNotFoundError as e:
         raise PhotoGone(str(order.photo)) from e
 

@@ -17,7 +17,10 @@ READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | 
 def digest_if_complete(path: Path, after_chunk: Callable[[], None]) -> str | None:
     """The sha256 of a file's bytes, or None while someone has it open for writing. If the system cannot
     tell, assume that nobody has. Raises OSError if the file cannot be read."""
-    fd = os.open(path, READ)
+    try:
+        fd = os.open(path, READ)
+    except BlockingIOError:  # another program holds a lease for writing
+        return None
     try:
         if _has_writer(fd):
             return None

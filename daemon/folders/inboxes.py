@@ -49,7 +49,13 @@ class Inboxes:
 
     def folders(self) -> Iterator[Path]:
         for entry in self._entries(self.root):
-            if entry.is_dir(follow_symlinks=False) and not is_others_folder(entry.name) and entry.name != PRESETS:
+            if is_others_folder(entry.name) or _is_one_of(entry, (PRESETS,)):
+                continue
+            try:
+                there = entry.is_dir(follow_symlinks=False)
+            except OSError:  # a mount that is dead: `files` says so
+                there = True
+            if there:
                 yield self.root / entry.name
 
     def forget_removed(self, inboxes: Collection[Path]) -> None:
@@ -77,7 +83,7 @@ class Inboxes:
             entries = self._entries(folder)
             yield None
             for entry in entries:
-                if top and entry.name in layout.not_photos:
+                if top and _is_one_of(entry, layout.not_photos):
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
@@ -117,6 +123,17 @@ class Inboxes:
             return []
 
 
+def _is_one_of(entry: os.DirEntry[str], names: tuple[str, ...]) -> bool:
+    """Whether the entry has one of these names, or another that the file system takes for the same."""
+    if entry.name in names:
+        return True
+    alike = next((name for name in names if name.casefold() == entry.name.casefold()), None)
+    try:
+        return alike is not None and Path(entry.path).samefile(Path(entry.path).with_name(alike))
+    except OSError:
+        return False
+
+
 def _may_be_photo(
     entry: os.DirEntry[str], seen: os.stat_result, before: dict[str, Signature], no_pictures: dict[str, Signature]
 ) -> bool:
@@ -127,7 +144,9 @@ def _may_be_photo(
     signature = signature_of(seen)
     if before.get(entry.path) != signature:
         head = _head(entry.path)
-        if head is None or kind_of(head) is not None:
+        if head is None:
+            return False
+        if kind_of(head) is not None:
             return True
         if not head.strip(b"\0"):  # perhaps not written yet: look again
             return False

@@ -11,7 +11,7 @@ from daemon.events import Event, Note
 from daemon.folders.layout import Layout
 from daemon.ledger.job import OriginalDue
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.signature import look
+from daemon.ledger.signature import look, same
 from daemon.paths import free_name
 from daemon.sentences import printable
 
@@ -20,7 +20,7 @@ def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Callable[
     """Do with the photo what the settings said when its Result was done. A photo that changed since is left alone."""
     job, gone = due.job, False
     try:
-        if job.result is not None and job.result.exists() and look(job.photo) == due.signature:
+        if job.result is not None and job.result.exists() and same(look(job.photo), due.signature):
             if due.action == "trash":
                 _trash(job.photo)
             else:

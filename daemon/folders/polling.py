@@ -32,17 +32,29 @@ class Mounts:
         mount = self._of(folder)
         return mount[1] if mount is not None else None
 
+    def path(self, folder: Path) -> str | None:
+        """Where the folder's file system is mounted."""
+        mount = self._of(folder)
+        return mount[0] if mount is not None else None
+
     def is_silent(self, folder: Path) -> bool:
         """Whether changes that others make there are not reported."""
         mount = self._of(folder)
-        if mount is None:
-            return False
-        _, kind, options = mount
-        return kind.lower() in SILENT or kind.startswith("fuse.") or "remote" in options.split(",")  # Windows says so
+        return mount is not None and _is_silent(mount)
+
+    def silent_below(self, folder: Path) -> str | None:
+        """A silent file system that is mounted somewhere in the folder, by its type."""
+        start = os.path.realpath(folder).rstrip(os.sep) + os.sep
+        return next((m[1] for m in self.found if m[0].startswith(start) and _is_silent(m)), None)
 
     def _of(self, folder: Path) -> tuple[str, str, str] | None:
         real = os.path.realpath(folder)
         return next((m for m in self.found if real == m[0] or real.startswith(m[0].rstrip(os.sep) + os.sep)), None)
+
+
+def _is_silent(mount: tuple[str, str, str]) -> bool:
+    _, kind, options = mount
+    return kind.lower() in SILENT or kind.startswith("fuse.") or "remote" in options.split(",")  # Windows says so
 
 
 def mounts() -> Mounts:
@@ -64,9 +76,9 @@ class Polled:
 def polled(inboxes: Iterable[Path], at: Mounts, every: float | None, *, missing: bool) -> Iterator[Polled]:
     """``every``: how often the settings say, if they do. ``missing``: notifications are missing for another reason."""
     for inbox in inboxes:
-        silent = at.is_silent(inbox)
-        if every is not None or silent or missing:
-            yield Polled(inbox.name, every or POLL_EVERY, at.file_system(inbox) if silent else None)
+        kind = at.file_system(inbox) if at.is_silent(inbox) else at.silent_below(inbox)
+        if every is not None or kind is not None or missing:
+            yield Polled(inbox.name, every or POLL_EVERY, kind)
 
 
 def polling_remarks(polled: Iterable[Polled]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -132,11 +134,18 @@ def find(layout: Layout) -> dict[str, Path]:
     """The file of each Preset, by name: a YAML file in a folder of Presets, or else a picture named ``style.*`` in a
     folder in the Root, which is a Preset with the defaults."""
     found: dict[str, Path] = {}
-    for picture in layout.root.glob("*/[sS]tyle.*"):
-        folder = picture.parent.name
-        inbox = not is_others_folder(folder) and folder != PRESETS
-        if inbox and picture.suffix.lower() in PICTURE_SUFFIXES and picture.is_file():
-            found.setdefault(folder, picture)
+    try:
+        folders = sorted(os.listdir(layout.root))  # noqa: PTH208
+    except (FileNotFoundError, NotADirectoryError):
+        folders = []
+    for folder in folders:
+        if is_others_folder(folder) or folder == PRESETS:
+            continue
+        with contextlib.suppress(OSError):  # no folder, or one whose mount is dead: the watcher says so
+            for picture in (layout.root / folder).iterdir():
+                is_style = picture.stem in ("style", "Style") and picture.suffix.lower() in PICTURE_SUFFIXES
+                if is_style and picture.is_file():
+                    found.setdefault(folder, picture)
     return {**found, **find_presets(layout.preset_folders)}
 
 

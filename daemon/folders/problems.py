@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 
 class Problems:
@@ -35,6 +35,10 @@ class Problems:
         with self.of(subject):
             if sentence is not None:
                 self.add(sentence)
+
+    def keep(self, kind: str, subjects: Collection[str]) -> None:
+        """Of the subjects that begin with ``kind``, only these are left."""
+        self._now = {name: found for name, found in self._now.items() if not name.startswith(kind) or name in subjects}
 
     @property
     def all(self) -> tuple[str, ...]:

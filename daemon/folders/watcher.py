@@ -25,7 +25,7 @@ from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.ledger.job import Failure, Job, Original, OriginalDue
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.signature import Signature, look
+from daemon.ledger.signature import Signature, look, same
 from daemon.sentences import printable
 
 SCAN_EVERY = 30.0
@@ -118,9 +118,11 @@ class Watcher:
             self.notifications.watch({self.layout.root: False, **watched})
             missing = self.notifications.problem is not None
             self.polled = tuple(polled(inboxes, self._mounts, polling, missing=missing))
-            looked_at = [inbox for inbox in inboxes if only is None or inbox.name in only]
-            for inbox in looked_at:
+        looked_at = [inbox for inbox in inboxes if only is None or inbox.name in only]
+        for inbox in looked_at:
+            with self.problems.of(f"inbox {inbox.name}"):
                 seen |= self._scan_inbox(inbox, original)
+        self.problems.keep("inbox ", {f"inbox {inbox.name}" for inbox in inboxes})
         for removed in self.ledger.photos.presets() - {inbox.name for inbox in inboxes}:
             self.ledger.photos.gone(self._missing(self.ledger.photos.signatures(removed), set()))
         self.inboxes.forget_removed(inboxes)
@@ -143,7 +145,9 @@ class Watcher:
             self.keep_alive()
             if found is not None:
                 there.add(found.name)
-                if known.get(found.name) != found.signature and found.name not in self.presets.style_pictures:
+                before = known.get(found.name)
+                is_known = before is not None and same(before, found.signature)
+                if not is_known and found.name not in self.presets.style_pictures:
                     new.append(found)
         complete = [found for found in new if self._look_at(found, preset)]
         read = [(found, digest) for found in complete for digest in self._read(found, preset)]
@@ -192,7 +196,7 @@ class Watcher:
     def _look_at(self, found: Found, preset: str) -> bool:
         """Whether the file has been unchanged for long enough to be read now."""
         before, now = self.pending.get(found.name), time.monotonic()
-        if before is None or before.signature != found.signature:
+        if before is None or not same(before.signature, found.signature):
             self.pending[found.name] = Pending(found.signature, now, WRITING)
             return False
         if preset in self.presets.unsettled:
@@ -217,7 +221,7 @@ class Watcher:
             since = self.pending[found.name].since
             if digest is None:
                 self.pending[found.name] = Pending(found.signature, since, HELD_OPEN)
-            elif look(found.path) == found.signature:
+            elif same(look(found.path), found.signature):
                 return [digest]
             else:
                 self.pending[found.name] = Pending(found.signature, since, WRITING)

@@ -28,8 +28,8 @@ You can delete this file. It does not come back while .stylefolder is here.
 
 
 def welcome(layout: Layout) -> None:
-    """Once: a Root that has a Ledger is not new."""
+    """Once: in a Root that no daemon has used."""
     readme = layout.root / README
-    if not layout.ledger_file.exists() and not readme.exists():
+    if not any(layout.own_folder.iterdir()) and not readme.exists():
         with contextlib.suppress(ResultError):  # a full or read-only Root is reported elsewhere
             write_whole(readme, TEXT.encode())

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from daemon.errors import LedgerBusy, LedgerDamaged, LedgerError, LedgerFull, LedgerGone, LedgerNewer, LedgerOutdated
 from daemon.ledger.place import Journal
@@ -23,14 +24,17 @@ BUSY_TIMEOUT = 30  # seconds
 class Database:
     """A connection for one thread at a time. Every method raises a LedgerError if SQLite fails."""
 
-    def __init__(self, path: Path | str, journal: Journal = "WAL") -> None:
+    def __init__(self, path: Path | str, journal: Journal = "WAL", *, locks: bool = True) -> None:
         self.path = path
         try:
             if isinstance(path, Path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if journal != "WAL":
                     _leave_wal(path, journal)
-            self.connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False)
+            name = path if locks else f"file:{quote(os.fspath(path))}?vfs=unix-dotfile"
+            self.connection = sqlite3.connect(
+                name, isolation_level=None, timeout=BUSY_TIMEOUT, check_same_thread=False, uri=not locks
+            )
         except (OSError, sqlite3.Error) as e:
             raise LedgerError(f"The Ledger {path} cannot be opened ({e}): check the folder's permissions.") from e
         self.connection.row_factory = sqlite3.Row
@@ -125,7 +129,7 @@ def _leave_wal(path: Path, journal: Journal) -> None:
 def set_aside(path: Path) -> Path:
     """Move a damaged database out of the way, together with its log. Returns its new path."""
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", "-journal"):
         part = path.with_name(path.name + suffix)
         with contextlib.suppress(FileNotFoundError):
             part.replace(aside.with_name(aside.name + suffix))

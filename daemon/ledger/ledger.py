@@ -20,15 +20,16 @@ class Ledger:
     """``photos``: what is in the folders. ``queue``: the work to do. ``history``: read-only queries.
 
     For one thread at a time. ``path`` can be ``:memory:`` for Jobs that need not survive. Paths inside ``root`` are
-    stored relative to it. ``journal``: as SQLite calls it. ``new``: it was created just now. Opening it, and every
+    stored relative to it. ``journal``, ``locks``: as in Place. ``new``: it was created just now. Opening it, and every
     call, raises a LedgerError if SQLite fails.
     """
 
-    def __init__(self, path: Path | str, root: Path = Path("/"), journal: Journal = "WAL") -> None:
+    def __init__(self, path: Path | str, root: Path = Path("/"), journal: Journal = "WAL", locks: bool = True) -> None:
         self.path = path
         self.journal = journal
+        self.locks = locks
         paths = StoredPaths(root)
-        self._database = Database(path, journal)
+        self._database = Database(path, journal, locks=locks)
         presets = PinnedPresets(self._database, paths)
         self.photos = Photos(self._database, paths)
         self.queue = Queue(self._database, paths, presets, self.photos)

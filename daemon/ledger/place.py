@@ -15,32 +15,46 @@ from typing import Literal
 
 Journal = Literal["WAL", "TRUNCATE"]
 PAGE = mmap.PAGESIZE
+LONGEST_NAME = 200  # bytes
 USED_UP = (errno.ENOSPC, errno.EDQUOT)  # says nothing about the file system
 
 
 @dataclass(frozen=True)
 class Place:
-    """``remark``: why it is not the usual place or journal."""
+    """``locks``: the file system has them; else SQLite locks with files of its own. ``remark``: why it is not the usual
+    place or journal."""
 
     file: Path
     journal: Journal = "WAL"
+    locks: bool = True
     remark: str | None = None
 
 
-def place_for(usual: Path, elsewhere: Path) -> Place:
+def place_for(usual: Path, elsewhere: Path, *, shared: bool) -> Place:
     """``usual`` is in the Root; ``elsewhere``, for a Root whose file system has no locks or cannot be synced, is a
-    folder on this machine. Tries it out with a small file. What else is wrong with the folder shows when the Ledger is
-    opened."""
+    folder on this machine. ``shared``: the Root is on a file server.
+
+    Tries out what SQLite needs with a small file. What else is wrong with the folder shows when the Ledger is opened. A
+    Root whose Ledger was once elsewhere keeps it there.
+    """
+    root = os.fsencode(usual.parent.parent.resolve())
+    name = os.fsencode(usual.parent.parent.name)[:LONGEST_NAME]
+    other = elsewhere / f"{os.fsdecode(name)}-{hashlib.sha256(root).hexdigest()[:16]}.sqlite3"
     refused = _refused(usual.parent)
-    name = f"{usual.parent.parent.name}-{hashlib.sha256(os.fsencode(usual.parent.resolve())).hexdigest()[:16]}.sqlite3"
-    for what in ("locks", "syncing"):
-        if what in refused:
-            file = elsewhere / name
-            return Place(file, "WAL", f"The Ledger is {file}: the Root's file system has no {what} ({refused[what]}).")
+    why = next((f"no {what} ({refused[what]})" for what in ("locks", "syncing") if what in refused), None)
+    if why is None and other.exists():
+        why = "lacked locks or syncing before"
+    if why is not None:
+        elsewhere.mkdir(parents=True, exist_ok=True)
+        there = _refused(elsewhere)
+        plain: Journal = "TRUNCATE" if there else "WAL"
+        has = "" if why.startswith("lacked") else "has "
+        return Place(other, plain, "locks" not in there, f"The Ledger is {other}: the Root's file system {has}{why}.")
     if "shared memory" in refused:
         why = f"the Root's file system has no shared memory ({refused['shared memory']})"
-        return Place(usual, "TRUNCATE", f"The Ledger uses a rollback journal, which is slower: {why}.")
-    return Place(usual)
+    elif shared:
+        why = "the Root is on a file server"
+    return Place(usual, "TRUNCATE", remark=f"The Ledger uses a rollback journal: {why}.") if why else Place(usual)
 
 
 def _refused(folder: Path) -> dict[str, str]:

@@ -62,11 +62,13 @@ def put_in_place(part: Path, path: Path, *, replace: bool = True) -> None:
     """Rename a temporary file to its final name. Raises as ``write_whole`` does; then the temporary file stays."""
     try:
         if replace:
-            part.replace(path)
+            _replace(part, path)
         else:
             _rename_to_nothing(part, path)
         _sync_folder(path.parent)
     except FileExistsError as e:
+        if replace:
+            raise _error(path, e) from e
         raise Taken(f"{path} exists already: choose another name.") from e
     except OSError as e:
         raise _error(path, e) from e
@@ -102,13 +104,24 @@ def _rename_to_nothing(part: Path, path: Path) -> None:
     try:
         os.link(part, path)
     except FileExistsError:
-        raise
+        if not part.samefile(path):  # else a file server has lost its answer and did it twice
+            raise
     except OSError:  # a file system without hard links
         if os.path.lexists(path):
             raise FileExistsError(path) from None
         part.replace(path)
-    else:
+        return
+    with contextlib.suppress(OSError):  # the file has its name; the next start removes the other
         part.unlink()
+
+
+def _replace(part: Path, path: Path) -> None:
+    """A rename that replaces what is there, even where the file system does not do that at once."""
+    try:
+        part.replace(path)
+    except FileExistsError:
+        path.unlink()
+        part.replace(path)
 
 
 def _sync(fd: int) -> None:

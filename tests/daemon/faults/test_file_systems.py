@@ -37,12 +37,16 @@ def needs(*programs: str) -> pytest.MarkDecorator:
 
 
 @contextlib.contextmanager
-def mounted(command: list[str], at: Path, environment: dict[str, str] | None = None) -> Iterator[Path]:
+def mounted(
+    command: list[str], at: Path, environment: dict[str, str] | None = None, *, background: bool = False
+) -> Iterator[Path]:
     at.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [*command, str(at)], capture_output=True, text=True, env={**os.environ, **(environment or {})}
-    )
-    assert done.returncode == 0, done.stderr
+    own = {**os.environ, **(environment or {})}
+    if background:
+        subprocess.Popen([*command, str(at)], env=own)
+    else:
+        done = subprocess.run([*command, str(at)], capture_output=True, text=True, env=own)
+        assert done.returncode == 0, done.stderr
     try:
         wait_for(lambda: os.path.ismount(at), why="for the mount")
         yield at
@@ -270,6 +274,87 @@ def test_refused_system_calls(daemon: Daemon, small: Image.Image, refusals: Path
         assert not (daemon.root / ".stylefolder" / "ledger.sqlite3").exists()
         assert len(list((daemon.home / "state").rglob("ledgers/Root-*.sqlite3"))) == 1
     daemon.stop()
+
+
+@needs("bindfs")
+@pytest.mark.slow
+def test_a_dead_mount_stops_only_its_own_inbox(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    inbox = daemon.preset("one", ONE_STEP)
+    daemon.preset("two", ONE_STEP)
+    with mounted(["bindfs", "-f", str(behind(tmp_path))], daemon.root / "two", background=True):
+        subprocess.run(["pkill", "-9", "-f", f"bindfs -f {behind(tmp_path)}"], check=True)
+        wait_for(lambda: not os.path.isdir(daemon.root / "two"))
+        small.save(inbox / "a.png")
+        daemon.start()
+        wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
+        new = daemon.preset("new", ONE_STEP)
+        small.save(new / "b.png")
+        wait_for(lambda: is_picture(new / "styled" / "b.png"))
+        assert any("two" in problem for problem in daemon.status()["problems"])
+        assert "Traceback" not in daemon.said()
+        daemon.stop()
+
+
+@needs("bindfs")
+@pytest.mark.slow
+def test_a_root_that_is_unmounted_is_not_made_again_below(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    server = behind(tmp_path)
+    with mounted(["bindfs", str(server)], daemon.root):
+        daemon.preset("one", ONE_STEP)
+        daemon.start()
+        subprocess.run(["umount", "-l", str(daemon.root)], check=True)
+        wait_for(lambda: "Work continues when it is back" in daemon.said())
+        small.save(server / "one" / "a.png")
+        subprocess.run(["bindfs", str(server), str(daemon.root)], check=True)
+        wait_for(lambda: is_picture(server / "one" / "styled" / "a.png"))
+        daemon.stop()
+    assert list(daemon.root.iterdir()) == [], "nothing was put on the disk below"
+
+
+@pytest.mark.slow
+def test_a_ledger_stays_where_it_is(daemon: Daemon, small: Image.Image, refusals: Path) -> None:
+    """Even if the file system has locks again. Without locks there either, SQLite makes its own."""
+    inbox = daemon.preset("one", ONE_STEP)
+    daemon.extra = {"LD_PRELOAD": str(refusals), "REFUSE_IN": str(daemon.root.parent), "REFUSE": "fcntl_lock=ENOLCK"}
+    daemon.start()
+    small.save(inbox / "a.png")
+    wait_for(lambda: daemon.status()["inboxes"].get("one", {}).get("done") == 1)
+    (daemon.root / "README.txt").unlink()
+    daemon.kill()
+    daemon.extra = {}
+    daemon.start()
+    assert daemon.status()["inboxes"]["one"]["done"] == 1
+    assert "lacked locks or syncing before" in remarks(daemon)
+    small.rotate(90).save(inbox / "b.png")
+    wait_for(lambda: daemon.status()["inboxes"]["one"].get("done") == 2)
+    assert sorted(path.name for path in (inbox / "styled").iterdir()) == ["a.png", "b.png"]
+    assert not (daemon.root / "README.txt").exists(), "only a new Root has it"
+    daemon.stop()
+
+
+def test_a_poll_of_one_inbox_keeps_the_problems_of_others(tmp_path: Path) -> None:
+    """Else they would be announced again and again."""
+    layout, said = Layout(tmp_path), list[str]()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    ledger = Ledger(":memory:", tmp_path)
+    problems, notifications = Problems(said.append), Notifications(threading.Event(), layout.is_ours)
+    looking = watcher.Watcher(layout, ledger, Presets(layout), notifications, problems, lambda _: None)
+    real = looking.inboxes._entries
+
+    def closed(folder: Path | str) -> list[os.DirEntry[str]]:
+        if str(folder) == str(tmp_path / "two"):
+            problems.add("two is closed")
+            return []
+        return real(folder)
+
+    looking.inboxes._entries = closed  # type: ignore[method-assign]
+    for only in (None, {"one"}, None, {"one"}):
+        looking.scan(only=only)
+        assert problems.all == ("two is closed",)
+    assert said == ["two is closed"]
+    notifications.stop()
+    ledger.close()
 
 
 def on_host(daemon: Daemon, name: str) -> Daemon:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from daemon.engine.placing import _is_taken
+from daemon.engine.recovery import Adoption
 from daemon.errors import SettingsError
+from daemon.folders.inboxes import Inboxes
 from daemon.folders.layout import Layout
 from daemon.folders.names import is_hidden, is_others_folder
+from daemon.folders.problems import Problems
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature
@@ -98,3 +105,47 @@ def test_folders_for_results_that_are_refused(tmp_path: Path, results: str) -> N
     path.write_text(f"originals: keep\nresults: {results}\n")
     with pytest.raises(SettingsError, match=r"settings.yaml:2: results: "):
         load_settings(path)
+
+
+def test_a_photo_keeps_its_results_name_whatever_its_case(tmp_path: Path) -> None:
+    """Its own Result is replaced, even beside one that differs only by case: from before, or on a server that changes
+    names."""
+    names = {"a.jpg": {"a.jpg"}, "img_1.jpg": {"IMG_1.jpg", "IMG_1.JPG"}}
+
+    class Photos:
+        def may_write(self, path: Path, job: object) -> str | None:
+            return {"IMG_1.JPG": "ours", "IMG_1.jpg": None}.get(path.name, "free")
+
+    photos: Any = Photos()
+    job: Any = None
+    assert not _is_taken(photos, job, names, tmp_path / "IMG_1.JPG")
+    assert _is_taken(photos, job, names, tmp_path / "Img_1.jpg")
+    assert _is_taken(photos, job, names, tmp_path / "A.jpg")
+    assert not _is_taken(photos, job, names, tmp_path / "b.jpg")
+
+
+def test_our_folders_in_another_case_are_ours_if_they_are_the_same(tmp_path: Path) -> None:
+    """On file systems without case, `Styled` is `styled`; on others it is a folder of photos."""
+    inbox = tmp_path / "oil"
+    for name in ("styled", "Styled"):
+        (inbox / name).mkdir(parents=True)
+        (inbox / name / "a.jpg").write_bytes(b"x")
+    inboxes = Inboxes(tmp_path, Problems(lambda _: None))
+    found = [file.name for file in inboxes.files(inbox, Layout(tmp_path)) if file is not None]
+    assert found == [str(inbox / "Styled" / "a.jpg")]
+    shutil.rmtree(inbox / "styled")
+    (inbox / "styled").symlink_to(inbox / "Styled")  # as if they were one
+    assert [file for file in inboxes.files(inbox, Layout(tmp_path)) if file is not None] == []
+
+
+def test_adoption_never_gives_one_file_to_two_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without case says that both names exist."""
+    folder = tmp_path / "oil" / "styled"
+    folder.mkdir(parents=True)
+    for name in ("IMG_1.jpg", "IMG_1-2.JPG"):
+        (folder / name).write_bytes(b"x")
+    real = os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: real(path) or Path(path).name == "IMG_1.JPG")
+    with closing(Ledger(":memory:", tmp_path)) as ledger:
+        adoption = Adoption(Layout(tmp_path), ledger)
+        assert adoption._existing(folder / "IMG_1.JPG") == [folder / "IMG_1-2.JPG"]

@@ -49,3 +49,41 @@ def test_private_files_and_taken_names(tmp_path: Path) -> None:
         write_whole(path / "below a file", b"x")
     assert path.read_bytes() == b"secret"
     assert [p.name for p in tmp_path.iterdir()] == ["a"], "nothing is left behind"
+
+
+def test_what_file_systems_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second name without the first's removal, a rename that replaces nothing, a link whose answer was lost."""
+    path, real_link, real_unlink, real_replace = tmp_path / "a", os.link, Path.unlink, Path.replace
+
+    def no_unlink(self: Path, missing_ok: bool = False) -> None:
+        if self.suffix == ".part":
+            raise PermissionError(1, "Operation not permitted")
+        real_unlink(self, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", no_unlink)
+        write_whole(path, b"one", replace=False)
+    assert path.read_bytes() == b"one"
+
+    def twice(source: Path, target: Path) -> None:
+        real_link(source, target)
+        raise FileExistsError(17, "File exists")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", twice)
+        write_whole(tmp_path / "b", b"two", replace=False)
+    assert (tmp_path / "b").read_bytes() == b"two"
+
+    def no_replacing(self: Path, target: Path) -> Path:
+        if target.exists():
+            raise FileExistsError(17, "File exists")
+        return real_replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", no_replacing)
+        write_whole(path, b"three")
+        patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        with pytest.raises(ResultError) as e:
+            write_whole(path, b"four")
+        assert not isinstance(e.value, Taken), "else the caller tries for ever"
+    assert path.read_bytes() == b"three"
