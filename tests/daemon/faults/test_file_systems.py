@@ -149,7 +149,7 @@ def test_polling_is_shown(daemon: Daemon, tmp_path: Path, small: Image.Image) ->
         daemon.start()
         small.save(behind(tmp_path) / "one" / "a.png")
         wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
-        assert "on fuse, which does not report all changes, so it is scanned every 3 s." in remarks(daemon)
+        assert "on fuse, which does not report all changes, so they are scanned every 3 s." in remarks(daemon)
         assert "scanned every 3 s" in daemon.run("doctor", daemon.root).stdout
         assert "scanned every 3 s" in daemon.run("status", "--once").stdout
         daemon.settings("polling: 5\n")
