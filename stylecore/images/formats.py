@@ -31,7 +31,7 @@ OTHER_PICTURES = (
     ".eps", ".exr", ".hdr", ".ico", ".j2k", ".jp2", ".jpx", ".jxl", ".jxr", ".kra", ".pbm", ".pcx", ".pgm", ".pnm",
     ".ppm", ".psb", ".psd", ".svg", ".tga", ".xcf",
 )  # fmt: skip
-"""The suffixes of pictures that cannot be read: whoever drops one is told so."""
+"""The suffixes of pictures that cannot be read. They fail with the reason, instead of being skipped."""
 
 READ_ONLY = {"raw": "jpeg", "gif": "png", "bmp": "png"}
 """Formats that are read but not written, each with the format of its Results."""

@@ -160,7 +160,8 @@ def test_polling_is_shown(daemon: Daemon, tmp_path: Path, small: Image.Image) ->
 
 
 @needs("fusefat", "mkfs.vfat")
-@pytest.mark.slow
+@pytest.mark.long  # by hand: this FAT stops answering now and then, and with it whoever uses it
+@pytest.mark.timeout(600)
 def test_fat(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
     """No owner, no links, no chmod, times of two seconds, names without case, files that cannot be made to grow."""
     image = tmp_path / "fat"

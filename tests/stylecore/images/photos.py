@@ -86,15 +86,20 @@ def one_way_profile() -> bytes:
     curve = np.array([0, 65535], ">u2").tobytes() * 3
     matrix = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
     lut = b"mft2\0\0\0\0" + bytes((3, 3, steps, 0)) + matrix + struct.pack(">2H", 2, 2) + curve + table + curve
+    return icc_file(b"scnr", b"RGB ", lut)
+
+
+def icc_file(device: bytes, space: bytes, lut: bytes) -> bytes:
+    """An ICC profile (version 2) with nothing but a table to Lab."""
     text = b"text\0\0\0\0CC0\0"
     white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
-    name = b"desc\0\0\0\0" + struct.pack(">I", 8) + b"Scanner\0" + bytes(8 + 3 + 67)
+    name = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"Test\0" + bytes(8 + 3 + 67)
     tags = {b"desc": name, b"cprt": text, b"wtpt": white, b"A2B0": lut}
     at, index, body = 128 + 4 + 12 * len(tags), b"", b""
     for key, value in tags.items():
         index += key + struct.pack(">2I", at + len(body), len(value))
         body += value + bytes(-len(value) % 4)
-    head = struct.pack(">I4sI4s4s4s", at + len(body), b"lcms", 0x02400000, b"scnr", b"RGB ", b"Lab ").ljust(36, b"\0")
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"lcms", 0x02400000, device, space, b"Lab ").ljust(36, b"\0")
     head += b"acsp".ljust(32, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + index + body
 

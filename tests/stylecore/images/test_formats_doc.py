@@ -23,7 +23,7 @@ from stylecore.images.encode import save_result
 from stylecore.images.photo import Metadata, Photo
 from stylecore.preset import Output
 from tests.harness import REPOSITORY
-from tests.stylecore.images.photos import adobe_rgb, one_way_profile, result_of, rich_exif
+from tests.stylecore.images.photos import adobe_rgb, icc_file, one_way_profile, result_of, rich_exif
 from tests.stylecore.images.test_carry import PACKET, RECORD
 from tests.stylecore.images.test_colour import hdr, heic
 
@@ -156,17 +156,7 @@ def cmyk_profile() -> bytes:
     curve = bytes(range(256))
     matrix = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
     lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + matrix + curve * 4 + table + curve * 3
-    text = b"text\0\0\0\0CC0\0"
-    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
-    name = b"desc\0\0\0\0" + struct.pack(">I", 4) + b"Ink\0" + bytes(8 + 3 + 67)
-    tags = {b"desc": name, b"cprt": text, b"wtpt": white, b"A2B0": lut}
-    at, index, body = 128 + 4 + 12 * len(tags), b"", b""
-    for key, value in tags.items():
-        index += key + struct.pack(">2I", at + len(body), len(value))
-        body += value + bytes(-len(value) % 4)
-    head = struct.pack(">I4sI4s4s4s", at + len(body), b"lcms", 0x02400000, b"prtr", b"CMYK", b"Lab ").ljust(36, b"\0")
-    head += b"acsp".ljust(32, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
-    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + index + body
+    return icc_file(b"prtr", b"CMYK", lut)
 
 
 def test_every_reason(tmp_path: Path, small: Image.Image) -> None:
