@@ -49,7 +49,8 @@ class Inboxes:
 
     def folders(self) -> Iterator[Path]:
         for entry in self._entries(self.root):
-            if is_others_folder(entry.name) or _is_one_of(entry, (PRESETS,)):
+            presets = entry.name.casefold() == PRESETS and _is_the_same(entry, PRESETS)
+            if presets or is_others_folder(entry.name):
                 continue
             try:
                 there = entry.is_dir(follow_symlinks=False)
@@ -75,6 +76,7 @@ class Inboxes:
     def files(self, inbox: Path, layout: Layout) -> Iterator[Found | None]:
         """Every file in an Inbox and its folders that may be a photo, except what we put there. Yields None after what
         can take a long time: reading a folder, or the beginning of a file."""
+        ours = {name.casefold(): name for name in layout.not_photos}
         stack, skipped = [str(inbox)], 0
         before, no_pictures = self._no_pictures.get(str(inbox), {}), dict[str, Signature]()
         while stack:
@@ -83,16 +85,18 @@ class Inboxes:
             entries = self._entries(folder)
             yield None
             for entry in entries:
-                if top and _is_one_of(entry, layout.not_photos):
+                if top and (alike := ours.get(entry.name.casefold())) is not None and _is_the_same(entry, alike):
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         stack += [] if is_others_folder(entry.name) else [entry.path]
                         continue
-                    if is_hidden(entry.name):
+                    named = _is_named_like_a_picture(entry.name)
+                    if not named and is_hidden(entry.name):
                         continue
                     seen = entry.stat(follow_symlinks=False)
-                    if is_sidecar(entry.name) or not _may_be_photo(entry, seen, before, no_pictures):
+                    sidecar = not named and is_sidecar(entry.name)
+                    if sidecar or not (named or _may_be_photo(entry, seen, before, no_pictures)):
                         skipped += 1
                         yield None
                         continue
@@ -123,13 +127,16 @@ class Inboxes:
             return []
 
 
-def _is_one_of(entry: os.DirEntry[str], names: tuple[str, ...]) -> bool:
-    """Whether the entry has one of these names, or another that the file system takes for the same."""
-    if entry.name in names:
+def _is_named_like_a_picture(name: str) -> bool:
+    return not name.startswith((".", "~")) and name.lower().endswith(PICTURES)
+
+
+def _is_the_same(entry: os.DirEntry[str], name: str) -> bool:
+    """Whether the entry is what this name leads to. On some file systems, names that differ by case do."""
+    if entry.name == name:
         return True
-    alike = next((name for name in names if name.casefold() == entry.name.casefold()), None)
     try:
-        return alike is not None and Path(entry.path).samefile(Path(entry.path).with_name(alike))
+        return Path(entry.path).samefile(Path(entry.path).with_name(name))
     except OSError:
         return False
 
@@ -137,9 +144,9 @@ def _is_one_of(entry: os.DirEntry[str], names: tuple[str, ...]) -> bool:
 def _may_be_photo(
     entry: os.DirEntry[str], seen: os.stat_result, before: dict[str, Signature], no_pictures: dict[str, Signature]
 ) -> bool:
-    """Whether the file is named like a picture, or begins like one. What is no file is refused with a reason. Files
-    that are none go from ``before`` to ``no_pictures``, or are added there, so that each is read once."""
-    if entry.name.lower().endswith(PICTURES) or not stat.S_ISREG(seen.st_mode):
+    """Whether the file begins like a picture. What is no file is refused with a reason. Files that are none go from
+    ``before`` to ``no_pictures``, or are added there, so that each is read once."""
+    if not stat.S_ISREG(seen.st_mode):
         return True
     signature = signature_of(seen)
     if before.get(entry.path) != signature:

@@ -120,7 +120,7 @@ def damaged(number: int, seeds: dict[str, bytes]) -> tuple[str, bytes]:
                 for _ in range(chance.randint(1, 8)):
                     data[chance.randrange(min(len(data), 400))] = chance.choice((0, 1, 0x7F, 0x80, 0xFF))
             case "cut":
-                del data[chance.randrange(1, len(data)) :]
+                del data[chance.randrange(len(data)) :]
             case "zeros":
                 start = chance.randrange(len(data))
                 length = chance.choice((4, 64, 5000, len(data)))
@@ -136,8 +136,7 @@ def damaged(number: int, seeds: dict[str, bytes]) -> tuple[str, bytes]:
             case "drop":
                 start = chance.randrange(len(data))
                 del data[start : start + chance.randrange(1, 200)]
-        if not data:
-            data = bytearray(b"\0")
+        data = data or bytearray(b"\0")
     return name, bytes(data)
 
 
