@@ -139,7 +139,7 @@ class _Watch:
         self._remarks = [sentence for sentence in (lock.remark, remark) if sentence is not None]
         self.presets = Presets(self.layout, pin=True)
         self.engine = Engine(self.ledger, device, self.announce, self.layout.result_path)
-        recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce, self._keep_alive)
+        recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce, self.lock.beat)
         self.notifications = Notifications(self._wake, self._is_ours)
         self.watcher = Watcher(
             self.layout,
