@@ -47,16 +47,21 @@ def palette_of(pictures: Sequence[Floats], weights: Sequence[float]) -> Palette:
     return Palette(mean, second - np.outer(mean, mean))
 
 
-def with_palette(pixels: Floats, palette: Palette) -> Floats:
-    """Apply the linear map that gives the pixels the palette's mean and covariance and moves colours least: optimal
-    transport between Gaussians (Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour Mapping"). In 0..1,
-    (height, width, 3); grey pictures, whose covariance is singular, work too."""
-    own = palette_of([pixels], [1])
+def transport(own: Palette, wanted: Palette) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The linear map that gives colours of the palette ``own`` the mean and covariance of ``wanted`` and moves them
+    least: optimal transport between Gaussians (Pitie & Kokaram 2007, "The Linear Monge-Kantorovitch Linear Colour
+    Mapping"). A matrix A, (3, 3), and an offset b, (3): a colour c becomes A c + b. Palettes of grey pictures, whose
+    covariance is singular, work too."""
     floor = np.eye(3) * 1e-4  # a hundredth of the range: chroma below it counts as grey and is not amplified
     root, inverse = _power(own.covariance + floor, 0.5), _power(own.covariance + floor, -0.5)
-    transport = inverse @ _power(root @ (palette.covariance + floor) @ root, 0.5) @ inverse
-    moved = (pixels - own.mean) @ transport.T + palette.mean
-    return np.clip(moved, 0, 1).astype(np.float32)
+    matrix = inverse @ _power(root @ (wanted.covariance + floor) @ root, 0.5) @ inverse
+    return matrix, wanted.mean - matrix @ own.mean
+
+
+def with_palette(pixels: Floats, palette: Palette) -> Floats:
+    """The pixels with the palette's mean and covariance. In 0..1, (height, width, 3)."""
+    matrix, offset = transport(palette_of([pixels], [1]), palette)
+    return np.clip(pixels @ matrix.T + offset, 0, 1).astype(np.float32)
 
 
 def grading(colours: Colours, wanted: Colours) -> Floats:

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
-Statistic = Literal["gram", "covariance", "wasserstein"]
+from stylecore.recipe import Statistic
+
 TINY = 1e-12
 
 

@@ -10,7 +10,7 @@ import torch
 from stylecore.device import Device
 from stylecore.errors import TooLarge
 from stylecore.layers import block_of, maps_of, margin_of
-from stylecore.preset import Preset
+from stylecore.preset import Painting
 from stylecore.tiles import SMALLEST
 
 SHARE = 0.6  # of what is free: other programs need some, and estimates err
@@ -37,7 +37,7 @@ def free_memory(device: Device) -> int:
     return int(psutil.virtual_memory().available)  # Apple's GPU shares it
 
 
-def tile_and_pairs(device: Device, preset: Preset, width: int, height: int, free: int) -> tuple[int | None, int]:
+def tile_and_pairs(device: Device, preset: Painting, width: int, height: int, free: int) -> tuple[int | None, int]:
     """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
     remember, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
     room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 2400)

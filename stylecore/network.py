@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
+from stylecore.device import Device
 from stylecore.layers import LAYERS
-from stylecore.weights import Weights
+from stylecore.weights import Weights, load_weights
 
 
 class Network(nn.Module):
@@ -48,3 +50,9 @@ class Network(nn.Module):
             if i in wanted:
                 found[LAYERS[i]] = x
         return found
+
+
+@functools.lru_cache(maxsize=2)
+def load_network(weights: str, device: Device) -> Network:
+    """Loaded once."""
+    return Network(load_weights(weights), device.torch, device.dtype)

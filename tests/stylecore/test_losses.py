@@ -11,8 +11,9 @@ from torch import Tensor
 
 from stylecore import losses
 from stylecore.device import Device
-from stylecore.losses import Moments, Statistic, moments
-from stylecore.transfer import load_network
+from stylecore.losses import Moments, moments
+from stylecore.network import load_network
+from stylecore.recipe import Statistic
 
 
 @pytest.fixture

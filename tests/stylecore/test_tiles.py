@@ -16,13 +16,14 @@ from PIL import Image
 from stylecore import Result, load_photo, stylize
 from stylecore.device import Device
 from stylecore.errors import TooLarge
-from stylecore.losses import Statistic
 from stylecore.memory import tile_and_pairs
-from stylecore.objective import Objective
-from stylecore.preset import Preset
+from stylecore.network import load_network
+from stylecore.painting import objective_of, working_sizes
+from stylecore.preset import Painting
+from stylecore.progress import Progress
+from stylecore.recipe import Statistic
 from stylecore.targets import to_tensor
 from stylecore.tiles import tiles_of
-from stylecore.transfer import Progress, load_network, working_sizes
 from tests.harness import HANG, REPOSITORY
 
 EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
@@ -54,7 +55,7 @@ def test_tiles_cover_the_picture_once(height: int, width: int, edge: int, layer:
     ],
 )
 def test_the_gradient_is_that_of_the_whole(
-    cat: Image.Image, oil: Preset, tmp_path: Path, statistic: Statistic, weighting: str, deepest: str
+    cat: Image.Image, oil: Painting, tmp_path: Path, statistic: Statistic, weighting: str, deepest: str
 ) -> None:
     """In float32, at borders and seams too; the sides are not multiples of anything."""
     cat.save(tmp_path / "cat.png")
@@ -71,8 +72,8 @@ def test_the_gradient_is_that_of_the_whole(
     )
     picture = (photo.roll(37, 3) * 0.7 + 0.1).contiguous()
     network = load_network("oxford", EXACT)
-    whole, expected = Objective(network, preset, photo, preset.digest)(picture)
-    objective = Objective(network, preset, photo, preset.digest, tile=144)
+    whole, expected = objective_of(network, preset, photo)(picture)
+    objective = objective_of(network, preset, photo, tile=144)
     assert len(objective.tiles) == 4
     tiled, gradient = objective(picture)
     assert tiled.total == pytest.approx(whole.total, rel=1e-5)
@@ -85,14 +86,15 @@ SHORT = """
 import resource, sys, psutil, torch
 from pathlib import Path
 from stylecore.device import Device
-from stylecore.objective import Objective
 from stylecore.preset_file import load_preset
-from stylecore.transfer import Progress, load_network, working_sizes
+from stylecore.network import load_network
+from stylecore.painting import objective_of, working_sizes
+from stylecore.progress import Progress
 from tests.harness import REPOSITORY
 device = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 network, preset = load_network("oxford", device), load_preset(Path(sys.argv[1]))
 photo = torch.rand(1, 3, 640, 960, generator=torch.Generator().manual_seed(1))
-objective = Objective(network, preset, photo, preset.digest)
+objective = objective_of(network, preset, photo)
 resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + int(sys.argv[2]), -1))
 losses, gradient = objective(photo * 0.8)
 print(len(objective.tiles), losses.total)
@@ -117,7 +119,7 @@ def test_out_of_memory_halves_the_tiles_and_goes_on() -> None:
     assert again == pytest.approx(loss, rel=1e-4)
 
 
-def test_what_fits(oil: Preset) -> None:
+def test_what_fits(oil: Painting) -> None:
     """As a whole, in tiles, with few pairs, or not at all: then the message names a size that would fit."""
     assert tile_and_pairs(EXACT, oil, 512, 384, 8 << 30) == (None, 20)
     tile, pairs = tile_and_pairs(EXACT, oil, 6000, 4000, 16 << 30)
@@ -134,7 +136,7 @@ def test_what_fits(oil: Preset) -> None:
 
 
 @pytest.mark.slow
-def test_full_size_has_no_enlarging(cat: Image.Image, oil: Preset, tmp_path: Path) -> None:
+def test_full_size_has_no_enlarging(cat: Image.Image, oil: Painting, tmp_path: Path) -> None:
     cat.save(tmp_path / "cat.png")
     photo = load_photo(tmp_path / "cat.png")
     full = oil.model_copy(update={"size": "full", "steps": (1, 1)})
@@ -147,12 +149,12 @@ def test_full_size_has_no_enlarging(cat: Image.Image, oil: Preset, tmp_path: Pat
 
 
 def test_memory_is_released_after_the_traceback_is_gone(
-    oil: Preset, cat: Image.Image, monkeypatch: pytest.MonkeyPatch
+    oil: Painting, cat: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then the traceback's frames hold the tensors that did not fit."""
     network = load_network("oxford", EXACT)
     photo = to_tensor(np.asarray(cat.resize((300, 280)), np.float32) / 255, EXACT.torch)
-    objective = Objective(network, oil, photo, oil.digest)
+    objective = objective_of(network, oil, photo)
     evaluate, failed, held = objective._evaluate, list[weakref.ref[torch.Tensor]](), list[bool]()
 
     def fail_once(picture: torch.Tensor) -> object:

@@ -9,14 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from stylecore import Photo, Preset, Progress, Result, load_photo, load_preset, stylize
+from stylecore import Painting, Photo, Preset, Progress, Result, load_photo, load_preset, stylize
 from stylecore.colour import luma, palette_of
 from stylecore.device import Device, choose_device
 from stylecore.errors import DeviceError
-from stylecore.objective import Objective
+from stylecore.network import load_network
+from stylecore.painting import objective_of, working_sizes
 from stylecore.targets import to_tensor
-from stylecore.transfer import load_network, working_sizes
-from tests.harness import REPOSITORY, difference
+from tests.harness import REPOSITORY, difference, shipped
 
 CPU32 = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 
@@ -43,9 +43,9 @@ def edges_kept(result: Result, photo: Photo) -> float:
 
 
 def test_classic_lowers_the_total_loss_tenfold_and_keeps_the_scene(photo: Photo) -> None:
-    classic = load_preset(REPOSITORY / "presets" / "classic.yaml").model_copy(update={"size": 128, "steps": (60,)})
+    classic = shipped("classic").model_copy(update={"size": 128, "steps": (60,)})
     network = load_network("oxford", CPU32)
-    start, _ = Objective(network, classic, to_tensor(photo.resized(128, 85), CPU32.torch), classic.digest)(
+    start, _ = objective_of(network, classic, to_tensor(photo.resized(128, 85), CPU32.torch))(
         to_tensor(photo.resized(128, 85), CPU32.torch)
     )
     progress, result = run(photo, classic, CPU32)
@@ -54,12 +54,12 @@ def test_classic_lowers_the_total_loss_tenfold_and_keeps_the_scene(photo: Photo)
     assert difference(result.pixels, photo.pixels) > 20, "and it is painted over"
 
 
-def test_the_gradient_of_the_whole_objective_is_the_numerical_one(photo: Photo, oil: Preset) -> None:
+def test_the_gradient_of_the_whole_objective_is_the_numerical_one(photo: Photo, oil: Painting) -> None:
     """In float64, along a direction that is half gradient, half noise: network, both losses and total variation."""
     preset = oil.model_copy(update={"tv_weight": 0.3})
     network = load_network("oxford", Device(torch.device("cpu"), torch.float64, "CPU, float64"))
     target = to_tensor(photo.resized(48, 32), torch.device("cpu")).double()
-    objective = Objective(network, preset, target, preset.digest)
+    objective = objective_of(network, preset, target)
     generator = torch.Generator().manual_seed(3)
     picture = (target * 0.8 + 0.2 * torch.rand(target.shape, generator=generator)).double()
     _, gradient = objective(picture)
@@ -70,7 +70,7 @@ def test_the_gradient_of_the_whole_objective_is_the_numerical_one(photo: Photo, 
     assert float((gradient * direction).sum()) == pytest.approx((up - down) / (2 * step), rel=1e-3)
 
 
-def test_progress_tells_the_whole_way(photo: Photo, oil: Preset) -> None:
+def test_progress_tells_the_whole_way(photo: Photo, oil: Painting) -> None:
     preset = oil.model_copy(update={"steps": (2, 3), "size": 96})
     progress, result = run(photo, preset)
     assert [p.step for p in progress] == [1, 2, 3, 4, 5]
@@ -86,7 +86,7 @@ def test_progress_tells_the_whole_way(photo: Photo, oil: Preset) -> None:
     assert result.size == photo.size == (451, 300)
 
 
-def test_a_seed_gives_another_painting_and_always_the_same(photo: Photo, quick: Preset) -> None:
+def test_a_seed_gives_another_painting_and_always_the_same(photo: Photo, quick: Painting) -> None:
     """Without a seed, the painting is the same each time, too, to the last bit."""
     recipes = [quick.model_copy(update={"seed": seed, "steps": (3, 2)}) for seed in (None, None, 1, 1, 2)]
     plain, again, one, one_again, two = (run(photo, recipe)[1].pixels for recipe in recipes)
@@ -96,27 +96,27 @@ def test_a_seed_gives_another_painting_and_always_the_same(photo: Photo, quick: 
     assert difference(one, plain) > 1
 
 
-def test_leaving_the_loop_is_cancelling(photo: Photo, quick: Preset) -> None:
+def test_leaving_the_loop_is_cancelling(photo: Photo, quick: Painting) -> None:
     events = stylize(photo, quick)
     next(events)
     events.close()  # type: ignore[attr-defined]
     assert torch.is_grad_enabled()
 
 
-def test_strength_0_is_the_photo_and_costs_no_step(photo: Photo, quick: Preset) -> None:
+def test_strength_0_is_the_photo_and_costs_no_step(photo: Photo, quick: Painting) -> None:
     progress, result = run(photo, quick.model_copy(update={"strength": 0}))
     assert progress == []
     assert np.array_equal(result.pixels, photo.pixels)
 
 
-def test_strength_mixes(photo: Photo, quick: Preset) -> None:
+def test_strength_mixes(photo: Photo, quick: Painting) -> None:
     _, whole = run(photo, quick)
     _, half = run(photo, quick.model_copy(update={"strength": 50}))
     mean = (whole.pixels.astype(float) + photo.pixels) / 2
     assert difference(half.pixels, mean) < 0.6
 
 
-def test_colour_photo_keeps_the_chroma(photo: Photo, quick: Preset) -> None:
+def test_colour_photo_keeps_the_chroma(photo: Photo, quick: Painting) -> None:
     def chroma(pixels: np.ndarray) -> np.ndarray:
         floats = pixels.astype(np.float32) / np.float32(255)
         return floats - luma(floats)[..., None]
@@ -129,7 +129,7 @@ def test_colour_photo_keeps_the_chroma(photo: Photo, quick: Preset) -> None:
     assert difference(luma(kept.pixels.astype(np.float32)), luma(photo.pixels.astype(np.float32))) > 4
 
 
-def test_a_grey_photo_and_a_flat_one(quick: Preset) -> None:
+def test_a_grey_photo_and_a_flat_one(quick: Painting) -> None:
     flat = Photo(Path("flat.png"), np.full((40, 60, 3), 128, np.uint8), "png")
     assert 5 < run(flat, quick)[1].pixels.mean() < 250
     black = Photo(Path("black.png"), np.zeros((40, 60, 3), np.uint8), "png")
@@ -137,20 +137,20 @@ def test_a_grey_photo_and_a_flat_one(quick: Preset) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 3), (20, 20)])
-def test_odd_sizes(quick: Preset, shape: tuple[int, int]) -> None:
+def test_odd_sizes(quick: Painting, shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
     _, result = run(Photo(Path("odd.png"), pixels, "png"), quick)
     assert result.pixels.shape == pixels.shape
 
 
-def test_16_bits_stay_16_bits(photo: Photo, quick: Preset) -> None:
+def test_16_bits_stay_16_bits(photo: Photo, quick: Painting) -> None:
     deep = Photo(photo.path, photo.pixels.astype(np.uint16) * 257, "png")
     _, result = run(deep, quick)
     assert result.pixels.dtype == np.uint16
     assert len(np.unique(result.pixels)) > 10_000
 
 
-def test_several_style_pictures_are_weighted(photo: Photo, quick: Preset, tmp_path: Path) -> None:
+def test_several_style_pictures_are_weighted(photo: Photo, quick: Painting, tmp_path: Path) -> None:
     styles = REPOSITORY / "presets" / "styles"
 
     def loaded(text: str) -> Result:
@@ -165,7 +165,7 @@ def test_several_style_pictures_are_weighted(photo: Photo, quick: Preset, tmp_pa
     assert difference(mostly.pixels, one.pixels) < difference(hardly.pixels, one.pixels)
 
 
-def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp_path: Path) -> None:
+def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Painting, tmp_path: Path) -> None:
     """Activations twice as large in the first layer, and so in all after it: the same picture, also with classic."""
     from stylecore.weights import load_weights
 
@@ -177,7 +177,7 @@ def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp
     state = {k: v * 2 if k.startswith("0.") or k.endswith("bias") else v for k, v in state.items()}
     state["0.weight"] = state["0.weight"] * std
     torch.save({f"features.{k}": v for k, v in state.items()}, tmp_path / "double.pth")
-    classic = load_preset(REPOSITORY / "presets" / "classic.yaml")
+    classic = shipped("classic")
     for preset in (oil, classic):
         short = preset.model_copy(update={"steps": (6,), "size": 64})
         _, one = run(photo, short, CPU32)
@@ -186,11 +186,11 @@ def test_a_preset_looks_alike_under_other_weights(photo: Photo, oil: Preset, tmp
 
 
 @pytest.mark.slow
-def test_bf16_is_harmless(photo: Photo, oil: Preset) -> None:
+def test_bf16_is_harmless(photo: Photo, oil: Painting) -> None:
     """The same steps in bf16 and in float32 end at losses within a tenth of each other, both judged in float32."""
     preset = oil.model_copy(update={"steps": (25,), "size": 96})
     target = to_tensor(photo.resized(96, 64), CPU32.torch)
-    judge = Objective(load_network("oxford", CPU32), preset, target, preset.digest)
+    judge = objective_of(load_network("oxford", CPU32), preset, target)
     ends = {}
     for dtype in (torch.bfloat16, torch.float32):
         progress, _ = run(photo, preset, Device(torch.device("cpu"), dtype, str(dtype)))
@@ -199,14 +199,14 @@ def test_bf16_is_harmless(photo: Photo, oil: Preset) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
-def test_a_gpu_paints_what_the_cpu_paints(photo: Photo, oil: Preset) -> None:
+def test_a_gpu_paints_what_the_cpu_paints(photo: Photo, oil: Painting) -> None:
     preset = oil.model_copy(update={"steps": (10,), "size": 128})
     _, there = run(photo, preset, choose_device("cuda"))
     _, here = run(photo, preset, CPU32)
     assert difference(there.pixels, here.pixels) < 8
 
 
-def test_working_sizes(oil: Preset) -> None:
+def test_working_sizes(oil: Painting) -> None:
     three = oil.model_copy(update={"steps": (1, 1, 1), "size": 400})
     assert working_sizes((6000, 4000), three, CPU32) == [(100, 67), (200, 133), (400, 267)]
     assert working_sizes((200, 100), three, CPU32)[-1] == (200, 100), "never larger than the photo"
@@ -222,7 +222,7 @@ def test_devices() -> None:
             choose_device(name)
 
 
-def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Preset) -> None:
+def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Painting) -> None:
     """The style picture first gets the photo's colours, so mean and covariance stay close to them. A grey photo stays
     grey."""
     _, other = run(photo, quick.model_copy(update={"steps": (20, 10)}))
@@ -241,7 +241,7 @@ def test_colour_palette_keeps_the_photos_palette(photo: Photo, quick: Preset) ->
     assert float(np.ptp(result.pixels.astype(int), axis=2).mean()) < 12
 
 
-def test_a_photo_that_is_the_style_already(quick: Preset) -> None:
+def test_a_photo_that_is_the_style_already(quick: Painting) -> None:
     """There is nothing left to do: no step makes it better, and none makes it worse."""
     style = load_photo(quick.style[0].picture)
     progress, _ = run(style, quick.model_copy(update={"recolour": False, "steps": (15,), "style_size": 1.0}), CPU32)
@@ -251,9 +251,7 @@ def test_a_photo_that_is_the_style_already(quick: Preset) -> None:
 
 def test_adam_with_an_average_is_calmer(photo: Photo) -> None:
     """With steps that are too long, their mean has less noise than the last one."""
-    classic = load_preset(REPOSITORY / "presets" / "classic.yaml").model_copy(
-        update={"size": 96, "steps": (25,), "rate": 0.1}
-    )
+    classic = shipped("classic").model_copy(update={"size": 96, "steps": (25,), "rate": 0.1})
     noise = {}
     for average in (0.0, 0.9):
         _, result = run(photo, classic.model_copy(update={"average": average}))
