@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from stylecore.errors import PresetError
-from stylecore.preset import MAX_SIZE, MIN_SIZE, Output, Preset, Recipe, StylePicture
+from stylecore.preset import PRESETS, RECIPES, Look, Preset
+from stylecore.recipe import MAX_SIZE, MIN_SIZE, LookRecipe, Output, PaintingRecipe, Recipe, StylePicture
 from stylecore.yamlfile import Lines, read_yaml, shown, words_of
 
 RESERVED_NAMES = ("presets", "styled", "failed")
@@ -24,10 +26,48 @@ def load_preset(path: Path) -> Preset:
     return _checked(path, path.stem, data, lines)
 
 
-def preset_of_picture(picture: Path, name: str) -> Preset:
-    """The defaults, with this style picture. Raises PresetError."""
-    data = {"style": picture.name, "description": f"After {picture.name} in its folder"}
+def preset_of_picture(picture: Path, name: str, transfer: str) -> Preset:
+    """The transfer's defaults, with this style picture. Raises PresetError."""
+    data = {"transfer": transfer, "style": picture.name, "description": f"After {picture.name} in its folder"}
     return _checked(picture, name, data, Lines({}))
+
+
+def look_like(
+    pictures: Sequence[Path],
+    lut: Path | None = None,
+    *,
+    strength: float = 100,
+    series: bool = False,
+    tables: Sequence[Path] = (),
+) -> Look:
+    """A Look that is in no file: of these pictures, or of a table. Raises PresetError."""
+    digest = hashlib.sha256()
+    for path in (*pictures, *([lut] if lut is not None else [])):
+        try:
+            if path.exists() and not path.is_file():
+                raise PresetError(f"{path} is not a file: name a picture or a table.")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as e:
+            raise PresetError(f"{path} cannot be read ({e.strerror}): check its name.") from e
+    found = Look.model_construct(
+        **{
+            **{name: field.default for name, field in Look.model_fields.items()},
+            "transfer": "look",
+            "name": "look",
+            "digest": digest.hexdigest(),
+            "style": tuple(StylePicture(picture=path.absolute()) for path in pictures),
+            "lut": lut and lut.absolute(),
+            "fit": "series" if series else "photo",
+            "strength": strength,
+            "tables": tuple(path.absolute() for path in tables),
+        }
+    )
+    try:
+        found.model_dump_json()
+    except ValueError as e:
+        raise PresetError("A picture or a table has a name that is not UTF-8: give it another name.") from e
+    return found
 
 
 def find_presets(folders: Iterable[Path]) -> dict[str, Path]:
@@ -44,34 +84,48 @@ def find_presets(folders: Iterable[Path]) -> dict[str, Path]:
 def _checked(path: Path, name: str, data: dict[str, Any], lines: Lines) -> Preset:
     if name in RESERVED_NAMES or name.startswith(".") or not name.isprintable():
         raise PresetError(f"{path}: {name!r} cannot be a preset's name, because it names a folder: rename the file.")
+    transfer = data.get("transfer", "painting")
+    if not isinstance(transfer, str) or transfer not in RECIPES:
+        words = " or ".join(RECIPES)
+        raise PresetError(f"{path}:{lines.where(('transfer',))}: transfer: must be {words} (not {shown(transfer)}).")
+    kind = RECIPES[transfer]
     try:
-        recipe = Recipe.model_validate(data)
+        recipe = kind.model_validate(data)
     except ValidationError as e:
-        by_line = {_sentence(path, lines, error): lines.where(_location(error)) for error in _causes(e.errors())}
+        by_line = {_sentence(kind, path, lines, error): lines.where(_location(error)) for error in _causes(e.errors())}
         raise PresetError("\n".join(sorted(by_line, key=lambda sentence: by_line[sentence]))) from e
     return _with_files(recipe, name, path, lines)
 
 
 def _with_files(recipe: Recipe, name: str, path: Path, lines: Lines) -> Preset:
     """The Preset with absolute paths, and a digest of everything."""
-    keys = recipe.model_dump(mode="json", exclude={"style"})
+    apart = {"style", "lut", "photos"} | ({"transfer"} if recipe.transfer == "painting" else set())
+    keys = recipe.model_dump(mode="json", exclude=apart)  # digests of paintings are older than the key `transfer`
     digest = hashlib.sha256(json.dumps({**keys, "digest": ""}, sort_keys=True).encode())
-    pictures = []
-    for i, style in enumerate(recipe.style):
-        where = lines.where(("style", i, "picture"))
-        full = _style_picture(path, style.picture, where)
-        with full.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest() + repr(style.weight).encode())
-        pictures.append(StylePicture(picture=full, weight=style.weight))
+
+    def absolute(file: Path, mark: str, key: str, *location: object) -> Path:
+        full = _existing(path, file, key, lines.where((key, *location)))
+        with full.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest() + mark.encode())
+        return full
+
+    style = [
+        StylePicture(picture=absolute(p.picture, repr(p.weight), "style", i, "picture"), weight=p.weight)
+        for i, p in enumerate(recipe.style)
+    ]
+    files: dict[str, Any] = {"style": tuple(style)}
+    if isinstance(recipe, LookRecipe):
+        files["lut"] = recipe.lut and absolute(recipe.lut, "lut", "lut")
+        files["photos"] = tuple(absolute(photo, "photo", "photos", i) for i, photo in enumerate(recipe.photos))
     weights = recipe.weights
     if weights not in ("oxford", "torchvision"):
         try:
             weights = str((path.parent / Path(weights).expanduser()).resolve())
         except (ValueError, RuntimeError) as e:
             raise PresetError(f"{path}:{lines.where(('weights',))}: weights: {weights!r} is not a path ({e}).") from e
-    values = {key: getattr(recipe, key) for key in Recipe.model_fields}
-    whole = {**values, "style": tuple(pictures), "weights": weights, "name": name, "digest": digest.hexdigest()}
-    preset = Preset.model_construct(**whole)  # validated above; validation would wrap single values again
+    values = {key: getattr(recipe, key) for key in type(recipe).model_fields}
+    whole = {**values, **files, "weights": weights, "name": name, "digest": digest.hexdigest()}
+    preset = PRESETS[recipe.transfer].model_construct(**whole)  # validated above; again would wrap single values
     try:
         preset.model_dump_json()
     except ValueError as e:
@@ -79,17 +133,17 @@ def _with_files(recipe: Recipe, name: str, path: Path, lines: Lines) -> Preset:
     return preset
 
 
-def _style_picture(preset: Path, picture: Path, line: int) -> Path:
+def _existing(preset: Path, file: Path, key: str, line: int) -> Path:
     try:
-        full = preset.parent / picture.expanduser()
+        full = preset.parent / file.expanduser()
         if full.exists() and not full.is_file():
             raise ValueError("it is not a file")
         with full.open("rb"):
             return full.resolve()
     except (OSError, ValueError, RuntimeError) as e:  # also a name with a zero byte, or ~nobody
-        why = getattr(e, "strerror", None) or e
+        why, what = getattr(e, "strerror", None) or e, "table" if key == "lut" else "picture"
         raise PresetError(
-            f"{preset}:{line}: style: the picture {picture} cannot be read ({why}): put it there, or correct the path."
+            f"{preset}:{line}: {key}: the {what} {file} cannot be read ({why}): put it there, or correct the path."
         ) from e
 
 
@@ -103,23 +157,39 @@ def _location(error: Any) -> tuple[Any, ...]:
     return tuple(part for part in error["loc"] if part not in ("int", "constrained-int") and "literal" not in str(part))
 
 
-def _sentence(path: Path, lines: Lines, error: Any) -> str:
+def _sentence(kind: type[Recipe], path: Path, lines: Lines, error: Any) -> str:
     location = _location(error)
+    if not location:  # keys that do not go together: the sentence begins with one of them
+        location = (re.findall(r"`(\w+)", error["msg"])[0],)
     if error["type"] == "extra_forbidden":
-        return _unknown_key(path, lines, location)
+        return _unknown_key(kind, path, lines, location)
     if error["type"] == "missing" and len(location) == 1:
         return f"{path}:1: {location[0]}: is missing; a preset needs it."
     where = f"{path}:{lines.where(location)}"
     if location[:1] == ("size",):  # each of its two types has an error
         given = shown(error["input"])
         return f"{where}: size: must be a number from {MIN_SIZE} to {MAX_SIZE}, auto or full (not {given})."
-    key = ".".join(map(str, location)) or "statistic"
+    key = ".".join(map(str, location))
     return f"{where}: {key}: {words_of(error)}"
 
 
-def _unknown_key(path: Path, lines: Lines, location: tuple[Any, ...]) -> str:
-    model = Recipe if len(location) == 1 else Output if location[0] == "output" else StylePicture
-    known = sorted(model.model_fields)
-    near = difflib.get_close_matches(str(location[-1]), known, 1)
+def _unknown_key(kind: type[Recipe], path: Path, lines: Lines, location: tuple[Any, ...]) -> str:
+    where, key = f"{path}:{lines.where(location)}: {location[-1]}", str(location[-1])
+    for transfer, other in RECIPES.items():
+        if other is not kind and key in _keys(other, location):
+            instead = f"remove it, or add `transfer: {transfer}`." if kind is PaintingRecipe else "remove it."
+            return f"{where}: only {transfer}s have this key: {instead}"
+    known = sorted(_keys(kind, location))
+    near = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}."
-    return f"{path}:{lines.where(location)}: {location[-1]}: there is no such key; {hint}"
+    return f"{where}: there is no such key; {hint}"
+
+
+def _keys(kind: type[Recipe], location: tuple[Any, ...]) -> Collection[str]:
+    """The keys that could be at this place in a Preset's file."""
+    if len(location) == 1:
+        return kind.model_fields
+    if location[0] == "output":
+        output: type[Output] = type(kind.model_fields["output"].default)
+        return output.model_fields
+    return StylePicture.model_fields

@@ -14,7 +14,7 @@ from stylecore.images.decode import load_style_picture
 from stylecore.layers import block_of
 from stylecore.losses import Moments, sums
 from stylecore.network import Network
-from stylecore.preset import StylePicture
+from stylecore.recipe import StylePicture
 from stylecore.tiles import tiles_of
 
 COLOURS = 30_000  # sampled from the style pictures, to represent all

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stylecore.errors import PresetError
-from stylecore.preset import json_schema
+from stylecore.preset import as_yaml, json_schema, preset_of_json
 from stylecore.preset_file import find_presets, load_preset
 
 PRESETS = Path(__file__).parent.parent.parent / "presets"
@@ -24,7 +24,7 @@ def test_shipped_presets_are_right(path: Path) -> None:
     assert preset.description
     for style in preset.style:
         with Image.open(style.picture) as picture:
-            assert max(picture.size) >= 1024
+            assert max(picture.size) >= (1024 if preset.transfer == "painting" else 512)
 
 
 def test_there_are_classic_and_seven_others() -> None:
@@ -47,7 +47,7 @@ def test_there_are_classic_and_seven_others() -> None:
         ("steps: []", 2, "steps: needs at least 1"),
         ("size: 31", 2, "size: must be a number from 32 to 16384, auto or full (not 31)"),
         ("colour: red", 2, "colour: must be one of 'style', 'photo' or 'palette' (not 'red')"),
-        ("weighting: article\nstatistic: covariance", 1, "statistic: `weighting: article` needs `statistic: gram`"),
+        ("weighting: article\nstatistic: covariance", 2, "weighting: `weighting: article` needs `statistic: gram`"),
         ("output: 3", 2, "output: must be `key: value` in braces (not 3)"),
         ("output: {qualty: 3}", 2, "qualty: there is no such key; did you mean 'quality'?"),
         ("colour: *style", 2, "aliases"),
@@ -148,3 +148,60 @@ def test_steps_are_spread_over_the_scales(oil: object) -> None:
 def test_the_json_schema_in_the_repository_is_this_one() -> None:
     """After a change of the model: python -m stylecore.preset > presets/preset.schema.json"""
     assert json.loads((PRESETS / "preset.schema.json").read_text()) == json_schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("transfer: look\nsize: 300", 3, "size: only paintings have this key: remove it."),
+        ("skin: 50", 2, "skin: only looks have this key: remove it, or add `transfer: look`."),
+        ("output: {lut: cube}", 2, "lut: only looks have this key"),
+        ("transfer: filter", 2, "transfer: must be painting or look (not 'filter')"),
+        ("transfer: look\nskim: 50", 3, "skim: there is no such key; did you mean 'skin'?"),
+        ("transfer: look\noutput: {lut: 3d}", 3, "output.lut: must be one of 'none', 'cube' or 'hald'"),
+        ("transfer: look\nskin: 101", 3, "skin: must be 100 or less (not 101)."),
+        ("transfer: look\nphotos: [a.jpg]", 3, "photos: `photos` needs `fit: series`"),
+        ("transfer: look\nfit: series\nphotos: [none.jpg]", 4, "photos: the picture none.jpg cannot be read (No such"),
+        ("transfer: look\nlut: x.cube", 3, "lut: `lut` is a finished table, so `style` has no effect"),
+    ],
+)
+def test_mistakes_in_a_look(tmp_path: Path, text: str, line: int, says: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"style: {STYLE}\n{text}\n")
+    with pytest.raises(PresetError) as e:
+        load_preset(path)
+    assert str(e.value).startswith(f"{path}:{line}: {says}"), e.value
+
+
+def test_a_look_needs_a_picture_or_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("transfer: look\n")
+    with pytest.raises(PresetError, match="1: transfer: `transfer: look` needs `style` or `lut`"):
+        load_preset(path)
+    path.write_text("transfer: look\nlut: none.cube\n")
+    with pytest.raises(PresetError, match=r"2: lut: the table none\.cube cannot be read"):
+        load_preset(path)
+
+
+def test_the_digest_of_a_look_covers_its_files(tmp_path: Path) -> None:
+    path, photo = tmp_path / "mine.yaml", tmp_path / "a.jpg"
+    photo.write_bytes(STYLE.read_bytes())
+    digests = set()
+    for text in ("", "fit: series\n", f"fit: series\nphotos: {photo}\n", "skin: 5\n"):
+        path.write_text(f"transfer: look\nstyle: {STYLE}\n{text}")
+        digests.add(load_preset(path).digest)
+    path.write_text(f"transfer: look\nstyle: {STYLE}\nfit: series\nphotos: {photo}\n")
+    photo.write_bytes(STYLE.read_bytes() + b"\0")
+    digests.add(load_preset(path).digest)
+    assert len(digests) == 5
+
+
+def test_a_look_as_yaml_and_json_is_the_same_look(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    for text in (f"style: {STYLE}\nfit: series\n", "lut: x.cube\nstrength: 40\n"):
+        (tmp_path / "x.cube").write_text("LUT_3D_SIZE 2\n")
+        path.write_text(f"transfer: look\n{text}")
+        preset = load_preset(path)
+        path.write_text(as_yaml(preset))
+        assert load_preset(path) == preset
+        assert preset_of_json(preset.model_dump_json()) == preset
