@@ -65,3 +65,9 @@ class DeviceError(StylefolderError):
 
 class Diverged(StylefolderError):
     """The starting picture, or every step however small, has a loss that is not finite."""
+
+
+class LutError(StylefolderError):
+    """A table of colours cannot be read: it is damaged, too large, or of another kind."""
+
+    exit_status = 2

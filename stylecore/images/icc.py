@@ -15,6 +15,7 @@ BAND = 256  # rows at a time
 CLIPPED = 0.004  # of the range: a colour that is outside by less than a step of 8 bits is inside
 SRGB_PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # x and y of red, green and blue
 D65 = (0.3127, 0.3290)
+TOE = 12.92  # slope of sRGB's curve at black, with which Little CMS continues it below
 TABLE = 1024  # entries of a curve
 BUILT_IN = "RGB built-in"  # Little CMS's name for what it makes
 CREATED = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # so that the same colours give the same bytes
@@ -93,6 +94,23 @@ def from_srgb(pixels: Floats, profile: bytes) -> Floats:
     if is_srgb(profile):
         return pixels
     return np.clip(_transform(pixels, srgb_profile(), profile, "RGB"), 0, 1)
+
+
+def to_extended_srgb(pixels: Floats, profile: bytes) -> Floats:
+    """As ``to_srgb``, but a colour outside sRGB has values below 0 or above 1. Below 0, the curve is that above 0,
+    turned (as in CSS Color 4)."""
+    there = _transform(pixels, profile, srgb_profile(), "RGB")
+    dark = there < 0
+    there[dark] = -linear_to_srgb(there[dark] / -TOE)
+    return there
+
+
+def from_extended_srgb(pixels: Floats, profile: bytes) -> Floats:
+    """The inverse of ``to_extended_srgb``, clipped to what the profile's space holds."""
+    dark = pixels < 0
+    there = pixels.copy()
+    there[dark] = srgb_to_linear(-pixels[dark]) * -TOE
+    return np.clip(_transform(there, srgb_profile(), profile, "RGB"), 0, 1)
 
 
 def works_both_ways(profile: bytes) -> bool:
