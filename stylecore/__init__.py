@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stylecore.device import Device as Device
     from stylecore.device import choose_device as choose_device
     from stylecore.errors import DeviceError as DeviceError
+    from stylecore.errors import LutError as LutError
     from stylecore.errors import PhotoError as PhotoError
     from stylecore.errors import PresetError as PresetError
     from stylecore.errors import ResultError as ResultError
@@ -29,21 +30,36 @@ if TYPE_CHECKING:
     from stylecore.images.encode import output_format as output_format
     from stylecore.images.encode import save_result as save_result
     from stylecore.images.photo import Photo as Photo
+    from stylecore.lut import Lut as Lut
+    from stylecore.lut_files import read_lut as read_lut
+    from stylecore.preset import Look as Look
+    from stylecore.preset import Painting as Painting
     from stylecore.preset import Preset as Preset
     from stylecore.preset_file import find_presets as find_presets
     from stylecore.preset_file import load_preset as load_preset
-    from stylecore.transfer import Progress as Progress
+    from stylecore.progress import Progress as Progress
     from stylecore.transfer import stylize as stylize
 
 _MODULES = {
     "images.decode": ("load_photo",),
     "device": ("Device", "choose_device"),
-    "errors": ("DeviceError", "PhotoError", "PresetError", "ResultError", "StylefolderError", "WeightsError"),
+    "errors": (
+        "DeviceError",
+        "LutError",
+        "PhotoError",
+        "PresetError",
+        "ResultError",
+        "StylefolderError",
+        "WeightsError",
+    ),
     "images.photo": ("Photo",),
-    "preset": ("Preset",),
+    "lut": ("Lut",),
+    "lut_files": ("read_lut",),
+    "preset": ("Look", "Painting", "Preset"),
     "preset_file": ("find_presets", "load_preset"),
     "images.encode": ("Result", "output_format", "save_result"),
-    "transfer": ("Progress", "stylize"),
+    "progress": ("Progress",),
+    "transfer": ("stylize",),
 }
 __all__ = sorted(name for names in _MODULES.values() for name in names)  # noqa: PLE0605
 

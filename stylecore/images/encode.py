@@ -19,15 +19,18 @@ from stylecore.images.atomic_write import write_whole
 from stylecore.images.formats import DEPTH, EXTENSIONS, LARGEST_EDGE, READ_ONLY, one_suffix
 from stylecore.images.photo import Metadata, Photo
 from stylecore.images.preview import DECODER_ERRORS
-from stylecore.preset import Output
+from stylecore.lut import Lut
+from stylecore.recipe import Output
 
+BAND = 256  # rows at a time
 ENCODER_ERRORS = (OSError, *DECODER_ERRORS)  # some encoders parse the EXIF
 
 
 @dataclass(frozen=True)
 class Result:
     """``pixels``: (height, width, 3), of the photo's size, type and colour space. ``steps`` taken, ``seconds``
-    spent, ``loss`` at the end (None if nothing was optimised), ``device`` in words."""
+    spent, ``loss`` at the end (None if nothing was optimised), ``device`` in words. ``table``: of a Look, before its
+    strength."""
 
     photo: Photo
     pixels: Pixels
@@ -35,6 +38,7 @@ class Result:
     seconds: float
     loss: float | None
     device: str
+    table: Lut | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,7 +106,7 @@ def _samples(result: Result, kind: str) -> tuple[Pixels, list[str]]:
     if pixels.dtype == np.uint16 and photo.bits > (most := DEPTH[kind]):
         notes.append(f"{kind} holds {most} bits per channel, so {photo.bits} bits were reduced to {most}.")
     if pixels.dtype == np.uint16 and DEPTH[kind] == 8:
-        pixels, alpha = _to_8_bits(pixels), None if alpha is None else _to_8_bits(alpha)
+        pixels, alpha = _to_8_bits(pixels, dither=True), None if alpha is None else _to_8_bits(alpha, dither=False)
     if alpha is not None and kind == "jpeg":
         notes.append("jpeg has no transparency, so transparent areas became white.")
         share = (alpha / np.float32(255))[..., None]
@@ -122,8 +126,15 @@ def _colour_space(photo: Photo) -> int | None:
     return None if is_srgb or stated is not None else exif.UNCALIBRATED
 
 
-def _to_8_bits(samples: Pixels) -> Pixels:
-    return ((samples.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+def _to_8_bits(samples: Pixels, *, dither: bool) -> Pixels:
+    """Rounded up or down by chance, in proportion, so that a smooth sky has no steps. What has only 8 bits stays
+    exact."""
+    chance, out = np.random.default_rng(0), np.empty(samples.shape, np.uint8)
+    for start in range(0, len(samples), BAND):
+        band = samples[start : start + BAND].astype(np.uint32)
+        band += chance.integers(0, 257, band.shape, np.uint16) if dither else np.uint16(128)
+        out[start : start + BAND] = band // 257
+    return out
 
 
 def _thumbnail(result: Result) -> Callable[[], Image.Image]:

@@ -23,7 +23,8 @@ from stylecore.images.encode import Result, save_result
 from stylecore.images.formats import EXTENSIONS
 from stylecore.images.photo import Photo
 from stylecore.images.png import chunk
-from stylecore.preset import Output, Preset
+from stylecore.preset import Painting
+from stylecore.recipe import Output
 from stylecore.transfer import stylize
 from tests.harness import difference
 from tests.stylecore.images.photos import LOSSLESS, adobe_rgb, one_way_profile, result_of
@@ -294,7 +295,7 @@ def test_a_profile_of_another_kind(tmp_path: Path, small: Image.Image) -> None:
 
 @pytest.mark.parametrize("kind", ["png", "tiff", "jpeg"])
 @pytest.mark.parametrize("strength", [0, 50, 100])
-def test_a_wide_gamut_survives(tmp_path: Path, quick: Preset, kind: str, strength: int) -> None:
+def test_a_wide_gamut_survives(tmp_path: Path, quick: Painting, kind: str, strength: int) -> None:
     """P3's red, green and blue: unchanged at strength 0, still outside sRGB at 50 with the photo's own colours."""
     patches = np.zeros((64, 96, 3), np.uint8)
     for i, colour in enumerate([(254, 0, 0), (0, 254, 0), (0, 0, 254)]):
@@ -432,7 +433,7 @@ def test_grey_that_arrives_as_rgb_with_a_grey_profile(tmp_path: Path, small: Ima
 
 @pytest.mark.parametrize("colour", ["style", "photo"])
 def test_a_painting_looks_the_same_in_every_space(
-    tmp_path: Path, small: Image.Image, quick: Preset, colour: str
+    tmp_path: Path, small: Image.Image, quick: Painting, colour: str
 ) -> None:
     """Enlarging and blending happen in the photo's own space."""
     large = small.resize((192, 128), Image.Resampling.BICUBIC)
