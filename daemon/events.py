@@ -50,11 +50,11 @@ class JobStarted:
 
 @dataclass(frozen=True)
 class JobChosen:
-    """The device in words, and the (width, height) of the finest scale."""
+    """The device in words, and the (width, height) of a painting's finest scale."""
 
     job: Job
     device: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ def sentence(event: Event) -> str | None:
 
 
 def device_sentence(event: JobChosen) -> str:
-    """Where the photo is painted, and how large."""
+    """Where the photo is styled, and how large."""
+    if event.size is None:
+        return f"Working on {event.device}, at the photo's own size."
     width, height = event.size
     return f"Painting on {event.device}, at {width} x {height} pixels, then enlarging to the photo's own size."
 

@@ -325,5 +325,7 @@ class _Watch:
 
     def _settle_original(self, event: Event) -> None:
         if isinstance(event, JobDone):
+            if str(event.job.photo) in self.presets.named_photos:
+                return
             for due in self.ledger.queue.originals_due(event.job):
                 originals.settle(self.ledger, self.layout, due, self.announce)

@@ -24,7 +24,9 @@ from daemon.errors import LedgerError
 from daemon.events import ENDS, JobQueued
 from daemon.ledger.job import FINISHED, Job, State
 from daemon.ledger.signature import look
-from stylecore.preset import MAX_SIZE, MAX_STEPS, MIN_SIZE, Colour, OutputFormat, Preset
+from stylecore.errors import PresetError
+from stylecore.preset import Look, Preset, with_options
+from stylecore.recipe import MAX_SIZE, MAX_STEPS, MIN_SIZE, Colour, OutputFormat
 
 JOB_EVERY = 1.0  # seconds of silence
 RETRIED_SHOWN = 100
@@ -57,11 +59,15 @@ class JobQuery(BaseModel):
     )
 
     def recipe(self, preset: Preset) -> Preset:
-        if self.steps is not None:
-            preset = preset.with_steps(self.steps)
-        given = self.model_dump(include={"strength", "size", "seed", "colour"}, exclude_none=True)
+        """Raises HTTPException (409) for options that the preset's transfer does not have."""
         output = self.model_dump(include={"format", "quality"}, exclude_none=True)
-        return preset.model_copy(update={**given, "output": preset.output.model_copy(update=output)})
+        if isinstance(preset, Look):
+            output["lut"] = "none"  # nobody could fetch it
+        options = self.model_dump(include={"strength", "size", "steps", "seed", "colour"})
+        try:
+            return with_options(preset, output=preset.output.model_copy(update=output), **options)
+        except PresetError as e:
+            raise HTTPException(409, str(e)) from e
 
     def pixels(self) -> uploads.Pixels | None:
         """None if an image file is sent. Raises HTTPException (409)."""
@@ -90,7 +96,8 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
             404: {"model": ErrorOut, "description": "There is no such preset."},
             409: {
                 "model": ErrorOut,
-                "description": "Some of width, height, channels and bits are missing, or the body's length is wrong.",
+                "description": "Some of width, height, channels and bits are missing, the body's length is wrong, or "
+                "the preset is a look, which has no size, steps, seed or colour.",
             },
             413: {"model": ErrorOut, "description": "The picture is larger than the settings allow."},
             507: {"model": ErrorOut, "description": "The disk is full."},

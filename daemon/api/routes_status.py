@@ -15,7 +15,7 @@ from daemon.api.schema import ErrorOut, PresetOut, PresetsOut, StatusOut, utf8
 from daemon.api.status import status
 from daemon.api.thumbnails import thumbnail_of
 from stylecore.errors import PhotoError
-from stylecore.preset import Preset
+from stylecore.preset import Painting, Preset
 
 JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
 
@@ -76,6 +76,8 @@ def _preset_routes(routes: APIRouter, context: Context) -> None:
         preset = context.snapshot.presets.get(name)
         if preset is None:
             raise HTTPException(404, f"There is no preset {name!r}.")
+        if not preset.style:
+            raise HTTPException(404, f"The preset {name!r} has a table, and no picture.")
         try:
             return Response(thumbnail_of(preset.style[0].picture), media_type="image/jpeg")
         except PhotoError as e:
@@ -86,8 +88,9 @@ def _preset_out(name: str, preset: Preset | None, problem: str | None) -> Preset
     return PresetOut(
         name=utf8(name),
         description=preset.description if preset else "",
-        size=preset.size if preset else None,
+        transfer=preset.transfer if preset else "painting",
+        size=None if preset is None else preset.size if isinstance(preset, Painting) else "full",
         strength=preset.strength if preset else None,
-        colour=preset.colour if preset else None,
+        colour=None if preset is None else preset.colour if isinstance(preset, Painting) else "style",
         problem=problem and utf8(problem),
     )

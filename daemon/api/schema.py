@@ -48,9 +48,11 @@ class RetriedOut(BaseModel):
 
 
 class PresetOut(BaseModel):
-    """``problem``: what is wrong with its file. An earlier version may still be in effect."""
+    """``problem``: what is wrong with its file. An earlier version may still be in effect. A look has the photo's own
+    size."""
 
     name: str
+    transfer: Literal["painting", "look"] = "painting"
     description: str
     size: int | Literal["auto", "full"] | None
     strength: float | None
@@ -63,8 +65,8 @@ class PresetsOut(BaseModel):
 
 
 class RunningOut(BaseModel):
-    """A running Job. ``size``: (width, height) of the finest scale. ``share``: of the whole work, 0 to 1. ``seconds``:
-    since the start. ``left``: estimated seconds to the end, if known."""
+    """A running Job. ``size``: (width, height) of a painting's finest scale. ``share``: of the whole work, 0 to 1.
+    ``seconds``: since the start. ``left``: estimated seconds to the end, if known."""
 
     job: JobOut
     device: str | None = None

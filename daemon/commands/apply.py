@@ -13,6 +13,7 @@ from daemon.api.client import Client
 from daemon.commands.apply_by_daemon import send
 from daemon.commands.loss_plot import PLOTS, can_plot, plot_losses
 from daemon.commands.private_engine import run_jobs
+from daemon.engine.tables import wants_table
 from daemon.errors import UsageError
 from daemon.events import Event, JobCancelled, JobDone, JobFailed
 from daemon.folders.layout import Layout
@@ -24,7 +25,8 @@ from daemon.sentences import printable
 from daemon.terminal.output import Show
 from stylecore.images.encode import output_format
 from stylecore.images.formats import EXTENSIONS, one_suffix
-from stylecore.preset import Output, Preset
+from stylecore.preset import Preset, with_options
+from stylecore.recipe import Output
 
 EXTENSION_LIST = ", ".join(EXTENSIONS.values())
 
@@ -41,10 +43,7 @@ class Request:
     def load(self, root: Path) -> Preset:
         """The Preset, which can also be one of this Root's own. Raises PresetError."""
         preset = get_preset(self.preset, Layout(root))
-        if self.steps is not None:
-            preset = preset.with_steps(self.steps)
-        given = {"size": self.size, "seed": self.seed}
-        return preset.model_copy(update={key: value for key, value in given.items() if value is not None})
+        return with_options(preset, size=self.size, steps=self.steps, seed=self.seed)
 
     def query(self, out: Out) -> dict[str, object]:
         """The query of ``POST /v1/jobs``. Raises ResultError if the file's name asks for an unknown format."""
@@ -92,7 +91,7 @@ def apply(
 
     Raises UsageError if ``out`` or ``curve`` does not fit, PresetError, SettingsError.
     """
-    place = _place(photos, out)
+    place = place_for(photos, out)
     left = list(dict.fromkeys(photo.absolute() for photo in photos))
     if curve is not None:
         _check_curve(left, curve)
@@ -105,15 +104,18 @@ def apply(
         if curve is not None and isinstance(event, JobDone) and event.curve:
             plot_losses(event.curve, f"{event.job.photo.name}, {event.job.preset}", curve)
 
-    if client is not None and device == "auto" and _known_to(client, request.preset):
-        left = send(client, left, request.query(place), place.result_path, hear)
     root = Path(client.address.root) if client is not None else paths.default_root()
+    known = client is not None and device == "auto" and _known_to(client, request.preset)
+    if client is not None and known and not wants_table(request.load(root)):  # a table would stay with the daemon
+        left = send(client, left, request.query(place), place.result_path, hear)
     if left:
-        _apply_here(left, request.load(root), place, device, hear)
+        apply_here(left, request.load(root), place, device, hear)
     return failed
 
 
-def _apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, hear: Show) -> None:
+def apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, hear: Show) -> None:
+    """Without a daemon."""
+
     def enter(ledger: Ledger) -> None:
         for photo in photos:
             job = _enter(ledger, photo, preset, out.file)
@@ -134,7 +136,8 @@ def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None) -> 
     return ledger.queue.ask("command", photo, preset, None, unseen, target, failure=Failure("photo", reason))
 
 
-def _place(photos: Sequence[Path], out: Path | None) -> Out:
+def place_for(photos: Sequence[Path], out: Path | None) -> Out:
+    """Raises UsageError if ``out`` cannot be the Results' file or folder."""
     if out is None:
         return Out(None, None)
     try:

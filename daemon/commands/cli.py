@@ -13,7 +13,7 @@ from daemon.commands.cli_groups import config_app, gimp_app, presets_app, servic
 from daemon.commands.cli_options import Device, Json, Plain, PresetName, RootFolder
 from daemon.folders.layout import Layout
 from daemon.sentences import printable
-from stylecore.preset import MAX_SIZE, MAX_STEPS, MIN_SIZE
+from stylecore.recipe import MAX_SIZE, MAX_STEPS, MIN_SIZE
 
 app = typer.Typer(
     name="stylefolder",
@@ -35,6 +35,7 @@ Size = Annotated[
         metavar="PX|full",
     ),
 ]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="A file; for several photos, a folder.", metavar="OUT")]
 Steps = Annotated[
     int | None, typer.Option(min=1, max=MAX_STEPS, help="Total steps over the preset's scales.", metavar="N")
 ]
@@ -83,9 +84,7 @@ def demo(
 def apply(
     photos: Annotated[list[Path], typer.Argument(help="The photos.", metavar="PHOTO")],
     preset: PresetName,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A file; for several photos, a folder.", metavar="OUT")
-    ] = None,
+    out: Out = None,
     size: Size = None,
     steps: Steps = None,
     seed: Annotated[
@@ -110,6 +109,40 @@ def apply(
     request = Request(preset, _pixels(size), steps, seed)
     with view(plain, as_json) as show:
         failed = run_apply(photos, request, out, device, show, running_daemon(paths.address_file()), curve)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def look(
+    photos: Annotated[list[Path], typer.Argument(help="The photos.", metavar="PHOTO")],
+    like: Annotated[
+        list[Path] | None,
+        typer.Option("--like", help="A picture whose look you want. You can repeat this option.", metavar="PICTURE"),
+    ] = None,
+    lut: Annotated[
+        Path | None, typer.Option("--lut", help="A table in place of a picture: .cube or HaldCLUT.", metavar="FILE")
+    ] = None,
+    out: Out = None,
+    cube: Annotated[Path | None, typer.Option(help="Write the table to this .cube file.", metavar="FILE")] = None,
+    hald: Annotated[
+        Path | None, typer.Option(help="Write the table to this .png file, as a HaldCLUT.", metavar="FILE")
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(min=0, max=100, help="How much of the look, in percent.", metavar="N")
+    ] = 100,
+    series: Annotated[bool, typer.Option("--series", help="One table for all photos.")] = False,
+    device: Device = "auto",
+    plain: Plain = False,
+    as_json: Json = False,
+) -> None:
+    """Give photos the colours and tones of another picture, with every detail kept."""
+    from daemon.commands.look import Request
+    from daemon.commands.look import look as run_look
+    from daemon.terminal.output import view
+
+    request = Request(tuple(like or ()), lut, cube, hald, strength, series)
+    with view(plain, as_json) as show:
+        failed = run_look(photos, request, out, device, show)
     raise typer.Exit(1 if failed else 0)
 
 

@@ -51,10 +51,14 @@ def show(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml f
 def check(name: Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.", metavar="NAME|FILE")]) -> None:
     """Check a preset, and name each mistake with its line."""
     from daemon.folders.presets import get_preset
+    from stylecore.lut_files import read_lut
+    from stylecore.preset import Look, files_of
 
     preset = get_preset(name, Layout(paths.default_root()))
-    pictures = ", ".join(style.picture.name for style in preset.style)
-    typer.echo(printable(f"{name} is fine: preset {preset.name!r}, styled after {pictures}."))
+    if isinstance(preset, Look) and preset.lut is not None:
+        read_lut(preset.lut)
+    after = ", ".join(file.name for file in files_of(preset))
+    typer.echo(printable(f"{name} is fine: {preset.transfer} {preset.name!r}, styled after {after}."))
 
 
 @presets_app.command()

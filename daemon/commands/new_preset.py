@@ -16,8 +16,9 @@ from daemon.terminal.output import Show
 from stylecore.errors import PresetError
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
-from stylecore.preset import Recipe, json_schema
+from stylecore.preset import json_schema
 from stylecore.preset_file import load_preset
+from stylecore.recipe import PaintingRecipe
 
 HEAD = """\
 # yaml-language-server: $schema=preset.schema.json
@@ -45,7 +46,7 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     copies = [free_name(folder / copy, os.path.lexists) for copy in names]
     style = "\n".join(f"  - {_quoted(copy.name)}" for copy in copies)
     description = _quoted(f"{name}, after {', '.join(p.stem for p in pictures)}"[:500])
-    style_says = Recipe.model_fields["style"].description
+    style_says = PaintingRecipe.model_fields["style"].description
     text = HEAD.format(description=description, style=style, style_says=style_says) + _commented_keys()
     for picture, copy in zip(pictures, copies, strict=True):
         write_whole(copy, picture.read_bytes())
@@ -74,9 +75,9 @@ def _quoted(text: str) -> str:
 
 def _commented_keys() -> str:
     """All other keys with their defaults, as comments."""
-    defaults = Recipe.model_validate({"style": "x"}).model_dump(mode="json")
+    defaults = PaintingRecipe.model_validate({"style": "x"}).model_dump(mode="json")
     lines: list[str] = []
-    for name, field in Recipe.model_fields.items():
+    for name, field in PaintingRecipe.model_fields.items():
         if name not in IN_HEAD:
             value = yaml.safe_dump(defaults[name], default_flow_style=True, width=1000).removesuffix("...\n").strip()
             lines += ["", f"# {field.description}", f"# {name}: {value}"]

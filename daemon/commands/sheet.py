@@ -22,7 +22,7 @@ from daemon.sentences import printable
 from daemon.terminal.output import Show
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
-from stylecore.preset import Output, Preset
+from stylecore.preset import Painting, Preset, with_options
 
 EDGE = 288  # pixels: enough to judge, quick to paint
 GAP, LABEL = 12, 30
@@ -32,7 +32,7 @@ SHEETS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 FIGURE = string.Template(
     '<figure><div class="pair" style="aspect-ratio:$width/$height"><img alt="$name" src="$after">'
     '<img class="before" alt="the photo" src="$before">'
-    '<input type="range" min="0" max="100" value="50" aria-label="$name: photo or painting"></div>'
+    '<input type="range" min="0" max="100" value="50" aria-label="$name: photo or Result"></div>'
     "<figcaption>$name</figcaption></figure>"
 )
 
@@ -54,7 +54,7 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
     with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:
         paintings = _paint(photo, small, presets, Path(folder), device, show)
     if not paintings:
-        raise UsageError("No preset could be painted. The reasons are above.")
+        raise UsageError("No preset could be applied. The reasons are above.")
     if kind == ".html":
         write_whole(out, _page(printable(photo.name), small, paintings).encode())
     else:
@@ -99,7 +99,8 @@ def _paint(
 
     def enter(ledger: Ledger) -> None:
         for i, preset in enumerate(presets):
-            recipe = preset.model_copy(update={"size": EDGE, "output": Output(format="png")})
+            size = EDGE if isinstance(preset, Painting) else None
+            recipe = with_options(preset, size=size, output=type(preset.output)(format="png"))
             job = ledger.queue.ask("command", copy, recipe, sha256(copy), look(copy), folder / f"{i}.png")
             names[job.id] = preset.name
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.engine.messages import Finished
+from daemon.engine.tables import wants_table
 from daemon.ledger.job import Job, Order
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look, same
@@ -16,7 +17,10 @@ from stylecore.images.formats import one_suffix
 
 
 def copy_of_twin(ledger: Ledger, job: Job, order: Order, result_path: Callable[[Job, str], Path]) -> Finished | None:
-    """None if no such Result is still unchanged, or if the photo was changed: then the worker decides."""
+    """None if no such Result is still unchanged, if the photo was changed, so that the worker decides, or if a table is
+    wanted, too."""
+    if wants_table(order.recipe):
+        return None
     for result, digest in ledger.history.twins(job, order.recipe):
         if (copy := _copy(job, order, result, digest, result_path)) is not None:
             return copy

@@ -11,6 +11,7 @@ from daemon.engine.duplicates import copy_of_twin
 from daemon.engine.messages import Assignment, Chosen, Finished, Message, Phase, Preview, Ready, Stepped, Waiting
 from daemon.engine.placing import place
 from daemon.engine.slot import STOP_WITHIN, LocalSlot, SlotDied
+from daemon.engine.tables import in_series, keep_for_series, write_tables
 from daemon.errors import WorkerError
 from daemon.events import (
     Event,
@@ -30,6 +31,7 @@ from daemon.settings import Settings
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import clear_parts
 from stylecore.images.complete import BLACK_END
+from stylecore.preset import Painting
 
 IDLE_FOR = 300.0  # seconds without a Job after which the worker, and with it the device's memory, is released
 MAX_STARTS = 3
@@ -61,6 +63,7 @@ class Engine:
         self.ready = False  # a worker is ready for Jobs
         self._settings = Settings()
         self._order: Order | None = None
+        self._begun = True  # the worker has the Order
         self._path_of_result = result_path  # for the current Job
         self._starts = 0  # since a worker was ready
         self._heard = 0.0  # when the worker last said something
@@ -81,6 +84,8 @@ class Engine:
         self._settings = settings
         self._settle()
         fed = False
+        if self.job is not None and not self._begun:
+            self._begin(self.job)
         if self.job is None and self.ledger.queue.has_queued():
             self.warm()
             if self.ready:
@@ -137,18 +142,27 @@ class Engine:
         taken = self.ledger.queue.take()
         if taken is None:
             return
-        self.job, self._order = job, order = taken
+        self.job, self._order = taken
+        self._begun = False
         self._path_of_result = self.result_path
         self.waits_for = self._phase = None
-        self._heard, self._slowest = time.monotonic(), 0.0
+        self._begin(self.job)
+
+    def _begin(self, job: Job) -> None:
+        """Ask the Ledger what the worker needs besides the Order, and send it. If the Ledger cannot answer, the next
+        turn asks again."""
+        assert self._order is not None
+        self._order = order = in_series(self.ledger, job, self._order)
+        self._typical = self.ledger.history.typical_seconds(job)
         self._finished = copy_of_twin(self.ledger, job, order, self._path_of_result)
+        self._begun = True
+        self._heard, self._slowest = time.monotonic(), 0.0
         died: SlotDied | None = None
         if self._finished is None:
             try:
                 self.slot.send(Assignment(order, self._folder(job, order), waits=job.source != "command"))
             except SlotDied as e:
                 died = e
-        self._typical = self.ledger.history.typical_seconds(job)
         self.announce(JobStarted(job, self._typical))
         if died is not None:
             self._died(str(died))
@@ -226,7 +240,7 @@ class Engine:
                 where = " on the CPU" if self._on_cpu_instead else ""
                 self.announce(Note(f"{job.photo.name}: {finished.reason}. Trying again{where}.", warning=True))
         else:
-            failed = queue.failed(job, Failure(finished.blame, _reason(finished, job)))
+            failed = queue.failed(job, Failure(finished.blame, self._reason(finished, job)))
             event = JobFailed(failed) if failed is not None else self._queued_again(job)
         self.job = self._finished = self.waits_for = self._phase = None
         if self.slot.controls.cancelled.value == job.id:
@@ -236,6 +250,14 @@ class Engine:
         if event is not None:
             self.announce(event)
 
+    def _reason(self, finished: Finished, job: Job) -> str:
+        if finished.outcome != "again":
+            return finished.reason or ""
+        remedy = "raise `patience` in the settings, or try" if "sign of life" in (finished.reason or "") else "try"
+        sized = self._order is not None and isinstance(self._order.recipe, Painting)
+        smaller = "a smaller --size" if sized else "a smaller photo"
+        return f"{finished.reason} {job.attempts} times: {remedy} {smaller}, which needs less memory and time."
+
     def _queued_again(self, job: Job) -> JobQueued | None:
         now = self.ledger.history.job(job.id)
         return JobQueued(now) if now is not None and now.state == "queued" else None
@@ -244,8 +266,14 @@ class Engine:
         assert finished.part is not None and self._order is not None
         queue, named = self.ledger.queue, self._order.target
         wanted = named or self._path_of_result(job, finished.extension)
+        keep_for_series(self.ledger, self._order, finished.table)
+        notes, order = list(finished.notes), self._order
+
+        def write(result: Path) -> None:
+            notes.extend(write_tables(order.recipe, finished.table, result))
+
         try:
-            place(self.ledger, job, finished.part, wanted, finished.digest, replace=named is not None)
+            place(self.ledger, job, finished.part, wanted, finished.digest, replace=named is not None, before=write)
         except ResultError as e:
             with contextlib.suppress(OSError):  # then the next start removes it
                 finished.part.unlink(missing_ok=True)
@@ -253,7 +281,7 @@ class Engine:
             return JobFailed(failed) if failed is not None else self._queued_again(job)
         keeps = job.source != "folder" or BLACK_END in finished.notes  # what may be half a photo is never thrown away
         done = queue.done(job, "keep" if keeps else self._settings.originals)
-        return JobDone(done, finished.notes, finished.curve, finished.timings, finished.copied)
+        return JobDone(done, tuple(notes), finished.curve, finished.timings, finished.copied)
 
     @property
     def _on_cpu_instead(self) -> bool:
@@ -292,10 +320,3 @@ def time_left(spent: float, share: float, typical: float | None) -> float | None
     if by_others is None or by_pace is None:
         return by_pace if by_others is None else by_others
     return by_pace * share + by_others * (1 - share)
-
-
-def _reason(finished: Finished, job: Job) -> str:
-    if finished.outcome != "again":
-        return finished.reason or ""
-    remedy = "raise `patience` in the settings, or try" if "sign of life" in (finished.reason or "") else "try"
-    return f"{finished.reason} {job.attempts} times: {remedy} a smaller --size, which needs less memory and time."

@@ -34,17 +34,17 @@ class Phase:
     """The worker is about to be silent, for ``seconds`` at most on a slow machine."""
 
     job: int
-    name: Literal["reading", "preparing", "enlarging", "writing"]
+    name: Literal["reading", "preparing", "finishing", "writing"]
     seconds: float
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The device in words and the (width, height) of the finest scale. Once for each Job."""
+    """The device in words and the (width, height) of a painting's finest scale. Once for each Job."""
 
     job: int
     device: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class Finished:
 
     ``outcome``: done; failed; cancelled, by a person or because the photo changed; again, because the worker or its
     device failed. A Result is in the temporary file ``part``, has this ``extension`` and sha256 ``digest``.
-    ``ends``: this worker process takes no other Job. ``curve``, ``timings``, ``copied``: as in ``events.JobDone``.
+    ``ends``: this worker process takes no other Job. ``table``: of a Look, as `stylecore.lut.to_bytes` gives it, if it
+    is to be kept. ``curve``, ``timings``, ``copied``: as in ``events.JobDone``.
     """
 
     job: int
@@ -99,6 +100,7 @@ class Finished:
     curve: tuple[LossPoint, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     copied: bool = False
+    table: bytes | None = None
 
 
 Message = Ready | Phase | Chosen | Stepped | Preview | Waiting | Finished

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from daemon.ledger.job import Job
@@ -17,9 +17,19 @@ from stylecore.errors import Taken
 from stylecore.images.atomic_write import put_in_place
 
 
-def place(ledger: Ledger, job: Job, part: Path, wanted: Path, digest: str, *, replace: bool = False) -> None:
+def place(
+    ledger: Ledger,
+    job: Job,
+    part: Path,
+    wanted: Path,
+    digest: str,
+    *,
+    replace: bool = False,
+    before: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Rename the temporary file ``part``, whose sha256 is ``digest``, to ``wanted`` or, unless it may ``replace`` what
-    is there, to the first name after it that the Job may have.
+    is there, to the first name after it that the Job may have. ``before`` is called with the name, to write what
+    belongs beside the Result: if we crash in between, the next start finishes the rename.
 
     Raises LedgerError, after which the same call can be made again, and ResultError.
     """
@@ -34,6 +44,7 @@ def place(ledger: Ledger, job: Job, part: Path, wanted: Path, digest: str, *, re
         ours = replace or photos.may_write(target, job) == "ours"
         ledger.queue.finishing(job, part, target, digest)
         try:
+            before(target)
             return put_in_place(part, target, replace=ours)
         except Taken:
             pass  # a file appeared there just now

@@ -17,7 +17,7 @@ from daemon.paths import differs_by_case, free_name, names_in
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import clear_parts
 from stylecore.images.formats import EXTENSIONS
-from stylecore.preset import Preset
+from stylecore.preset import Preset, files_of
 
 
 def finish_interrupted(ledger: Ledger, originals: Original) -> Iterator[Job]:
@@ -47,7 +47,7 @@ def clear_all_parts(layout: Layout, keep_alive: Callable[[], None] = lambda: Non
 
 def clear_styles(store: Path, presets: Iterable[Preset]) -> None:
     """Remove copies of style pictures that no Job and no Preset needs any more."""
-    needed = {style.picture.name for preset in presets for style in preset.style}
+    needed = {file.name for preset in presets for file in files_of(preset)}
     if store.is_dir():
         for copy in store.iterdir():
             if copy.name not in needed:

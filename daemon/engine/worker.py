@@ -5,6 +5,7 @@ In the daemon, torch is imported only here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.engine.messages import Assignment, Chosen, Controls, Finished, Phase, Preview, Ready, Stepped, Waiting
+from daemon.engine.tables import wants_table
 from daemon.events import LossPoint
+from daemon.ledger.job import Order
 from daemon.ledger.signature import look, same
 from stylecore.errors import (
     DeviceError,
@@ -29,10 +32,13 @@ from stylecore.errors import (
     WeightsError,
 )
 from stylecore.images.formats import EXTENSIONS, LARGEST_EDGE
+from stylecore.preset import Look, Painting, Preset
 
 if TYPE_CHECKING:
+    from stylecore.colour import Floats
+    from stylecore.device import Device
     from stylecore.images.photo import Photo
-    from stylecore.transfer import Progress
+    from stylecore.progress import Progress
 
 REPORT_EVERY = 0.1  # seconds between two Stepped
 PREVIEW_EVERY = 1.0
@@ -44,6 +50,7 @@ ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 # How long each phase may take on a slow machine. A shorter limit would kill work that is still going on.
 SHORTEST = 300.0  # seconds
 READ_RATE = 200_000  # bytes a second
+DECODE = 300.0  # seconds for a photo of a series, whose size nobody has looked at
 DOWNLOAD = 3 * 3600.0  # seconds for 548 MB of weights
 ENLARGE, ENCODE = 20.0, 60.0  # seconds a megapixel; AVIF is the slowest encoder
 
@@ -118,7 +125,8 @@ def do(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
 def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     from stylecore.device import choose_device
     from stylecore.images.encode import Result
-    from stylecore.transfer import stylize, working_sizes
+    from stylecore.lut import from_bytes
+    from stylecore.transfer import stylize
 
     order, recipe = assignment.order, assignment.order.recipe
     clock = time.monotonic()
@@ -129,12 +137,15 @@ def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     timings = {"read": time.monotonic() - clock, "optimise": 0.0}
     kind = _output_kind(assignment, photo)
     chosen = choose_device(device)
-    daemon.pipe.send(Chosen(order.job, chosen.words, working_sizes(photo.size, recipe, chosen)[-1]))
+    series = _series(order, daemon)
+    size, steps = _work(photo, recipe, chosen)
+    daemon.pipe.send(Chosen(order.job, chosen.words, size))
     allowed = DOWNLOAD if recipe.weights == "torchvision" else SHORTEST
     daemon.pipe.send(Phase(order.job, "preparing", allowed))
     curve: list[LossPoint] = []
-    report = _Report(daemon, order.job, tuple(itertools.accumulate(recipe.steps)), _megapixels(photo))
-    for event in stylize(photo, recipe, chosen):
+    report = _Report(daemon, order.job, tuple(itertools.accumulate(steps)), _megapixels(photo))
+    table = None if order.table is None else from_bytes(order.table)
+    for event in stylize(photo, recipe, chosen, table, series):
         daemon.check(order.job)
         if isinstance(event, Result):
             timings["enlarge"] = event.seconds - timings["optimise"]
@@ -159,6 +170,31 @@ def _read(assignment: Assignment, daemon: Daemon) -> Photo | None:
         return photo if same(look(order.photo), order.signature) else None
     except FileNotFoundError as e:
         raise PhotoGone(str(order.photo)) from e
+
+
+def _work(photo: Photo, recipe: Preset, device: Device) -> tuple[tuple[int, int] | None, tuple[int, ...]]:
+    """The (width, height) of a painting's finest scale, and the steps at each scale."""
+    from stylecore import look, painting
+
+    if isinstance(recipe, Painting):
+        return painting.working_sizes(photo.size, recipe, device)[-1], recipe.steps
+    return None, (look.STEPS,)
+
+
+def _series(order: Order, daemon: Daemon) -> list[Floats]:
+    """The photos of the Order's series, as its fit sees them. Those that only wait may be damaged: their own Jobs will
+    say so. Raises PhotoError for one that the Preset names."""
+    from stylecore.images.decode import load_photo
+    from stylecore.look import PIXELS_OF_SEVERAL, small
+
+    named = order.recipe.photos if isinstance(order.recipe, Look) else ()
+    pictures = []
+    for photo in order.series:
+        daemon.check(order.job)
+        daemon.pipe.send(Phase(order.job, "reading", SHORTEST + DECODE))
+        with contextlib.nullcontext() if photo in named else contextlib.suppress(PhotoError):
+            pictures.append(small(load_photo(photo), PIXELS_OF_SEVERAL))
+    return pictures
 
 
 def _output_kind(assignment: Assignment, photo: Photo) -> str:
@@ -196,7 +232,7 @@ class _Report:
             self._shown = now
             pipe.send(Preview(self.job, _jpeg(event)))
         if event.step == event.steps:
-            pipe.send(Phase(self.job, "enlarging", SHORTEST + ENLARGE * self.megapixels))
+            pipe.send(Phase(self.job, "finishing", SHORTEST + ENLARGE * self.megapixels))
         elif event.step in self.last_steps:
             pipe.send(Phase(self.job, "preparing", SHORTEST))
 
@@ -211,6 +247,7 @@ def _write(
 ) -> Finished:
     """Write the Result to a temporary file."""
     from stylecore.images.encode import Result, encode
+    from stylecore.lut import to_bytes
 
     assert isinstance(result, Result)
     order, clock = assignment.order, time.monotonic()
@@ -228,6 +265,7 @@ def _write(
         notes=(*result.photo.notes, *notes),
         curve=curve,
         timings=timings,
+        table=to_bytes(result.table) if result.table and (order.series or wants_table(order.recipe)) else None,
     )
 
 
@@ -279,7 +317,8 @@ def _unexpected(e: Exception) -> str:
     import traceback
 
     if "out of memory" in str(e) or "can't allocate memory" in str(e) or isinstance(e, MemoryError):
-        return "The device has too little memory for this size: choose a smaller `size` in the preset or with --size."
+        remedy = "choose a smaller `size` in the preset or with --size, or a smaller photo."
+        return f"The device has too little memory for this size: {remedy}"
     where = traceback.extract_tb(e.__traceback__)[-1]
     place = f"{Path(where.filename).name}:{where.lineno}"
     return f"Unexpected error, {type(e).__name__}: {e} ({place}). Report it as a bug."

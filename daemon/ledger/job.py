@@ -46,13 +46,16 @@ class Job:
 @dataclass(frozen=True)
 class Order:
     """What a worker needs to do a Job. ``signature``: the photo must still have it when its turn comes. ``target``:
-    the Result's file if someone named one; it replaces whatever is there."""
+    the Result's file if someone named one; it replaces whatever is there. For a Look with ``fit: series``, its
+    ``table``, or else the photos of the ``series`` to which it is fitted."""
 
     job: int
     photo: Path
     recipe: Preset
     signature: Signature
     target: Path | None
+    table: bytes | None = None
+    series: tuple[Path, ...] = ()
 
 
 class Failure(NamedTuple):

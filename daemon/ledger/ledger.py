@@ -14,10 +14,12 @@ from daemon.ledger.pinned_presets import PinnedPresets
 from daemon.ledger.place import Journal
 from daemon.ledger.queue import Queue
 from daemon.ledger.rows import StoredPaths
+from daemon.ledger.series import Series
 
 
 class Ledger:
     """``photos``: what is in the folders. ``queue``: the work to do. ``history``: read-only queries.
+    ``series``: tables that many Jobs share.
 
     For one thread at a time. ``path`` can be ``:memory:`` for Jobs that need not survive. Paths inside ``root`` are
     stored relative to it. ``journal``, ``locks``: as in Place. ``new``: it was created just now. Opening it, and every
@@ -34,6 +36,7 @@ class Ledger:
         self.photos = Photos(self._database, paths)
         self.queue = Queue(self._database, paths, presets, self.photos)
         self.history = History(self._database, paths, presets)
+        self.series = Series(self._database, paths, presets)
         self.new = self._database.new
         self._file = _identity(path) if isinstance(path, Path) else None
 

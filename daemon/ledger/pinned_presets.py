@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 from daemon.ledger.database import Database
 from daemon.ledger.rows import StoredPaths
-from stylecore.preset import Preset
+from stylecore.preset import Preset, preset_of_json, with_files
 
 CACHED = 100
 
 
 class PinnedPresets:
-    """Style pictures inside the Root are stored by relative paths, as photos are."""
+    """A Preset's files inside the Root are stored by relative paths, as photos are."""
 
     def __init__(self, database: Database, paths: StoredPaths) -> None:
         self._sql = database.sql
@@ -25,7 +24,7 @@ class PinnedPresets:
     def keep(self, preset: Preset) -> str:
         """Returns the digest of the whole Preset. (A Preset's own digest leaves out its name and paths.)"""
         if self._latest is None or self._latest[0] is not preset:  # a thousand photos in a row have the same Preset
-            text = _moved(preset, lambda path: Path(self._paths.key(path).decode())).model_dump_json()
+            text = with_files(preset, lambda path: Path(self._paths.key(path).decode())).model_dump_json()
             self._latest = preset, hashlib.sha256(text.encode()).hexdigest(), text
         _, digest, text = self._latest
         self._sql("INSERT OR IGNORE INTO pinned_presets VALUES (?, ?)", (digest, text))
@@ -36,11 +35,6 @@ class PinnedPresets:
             if len(self._read) > CACHED:
                 self._read.clear()
             rows = self._sql("SELECT preset FROM pinned_presets WHERE digest = ?", (digest,))
-            preset = Preset.model_validate_json(rows[0]["preset"])
-            self._read[digest] = _moved(preset, self._paths.root.joinpath)
+            preset = preset_of_json(rows[0]["preset"])
+            self._read[digest] = with_files(preset, self._paths.root.joinpath)
         return self._read[digest]
-
-
-def _moved(preset: Preset, move: Callable[[Path], Path]) -> Preset:
-    style = tuple(style.model_copy(update={"picture": move(style.picture)}) for style in preset.style)
-    return preset.model_copy(update={"style": style})

@@ -170,15 +170,16 @@ class Queue:
         """The next queued Job, which is now running: first what someone is waiting for, then the folders' oldest."""
         if not self.has_queued():
             return None  # without the cost of a write
-        rows = self._sql(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, reason = NULL"
-            f" WHERE {NOT_PAUSED}"
-            " AND id = (SELECT id FROM jobs WHERE state = 'queued' ORDER BY source = 'folder', id LIMIT 1) RETURNING *",
-            (time.time(),),
-        )
-        if not rows:
-            return None
-        return self._job(rows[0]), order_of(rows[0], self._presets.get(rows[0]["recipe"]), self._paths)
+        with self._database.transaction():  # a Job whose recipe cannot be read just now stays queued
+            rows = self._sql(
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, reason = NULL"
+                f" WHERE {NOT_PAUSED} AND id ="
+                " (SELECT id FROM jobs WHERE state = 'queued' ORDER BY source = 'folder', id LIMIT 1) RETURNING *",
+                (time.time(),),
+            )
+            if not rows:
+                return None
+            return self._job(rows[0]), order_of(rows[0], self._presets.get(rows[0]["recipe"]), self._paths)
 
     # Jobs end
 

@@ -10,7 +10,7 @@ from typing import get_args
 
 from daemon.ledger.job import Blame, Source, State
 
-VERSION = 6
+VERSION = 7
 FIRST_VERSION = 5  # of 0.1.0, the oldest that can be converted
 
 PHOTOS = """
@@ -55,6 +55,12 @@ CREATE INDEX by_finish ON jobs (finished_at, state, preset, started_at) WHERE fi
 CREATE INDEX by_result_digest ON jobs (result_digest) WHERE result_digest IS NOT NULL;
 CREATE INDEX originals_due ON jobs (id) WHERE original IS NOT NULL"""
 
+SERIES = """
+CREATE TABLE series (                    -- the tables of Looks that are fitted to a series
+    digest TEXT PRIMARY KEY,             -- the Preset's own
+    lut BLOB NOT NULL                    -- its colours in 16 bits
+)"""
+
 SCHEMA = f"""
 CREATE TABLE pinned_presets (            -- the Presets that Jobs were queued with, each once
     digest TEXT PRIMARY KEY,             -- sha256 of the JSON
@@ -62,7 +68,8 @@ CREATE TABLE pinned_presets (            -- the Presets that Jobs were queued wi
 );
 CREATE TABLE switches (name TEXT PRIMARY KEY);
 {PHOTOS};
-{JOBS}"""
+{JOBS};
+{SERIES}"""
 
 # Version 5 kept photos and Jobs in one table: inode -1 meant gone, -2 changed; digests of files that cannot be read
 # began with a prefix; a cancelled Job without finished_at was one that the worker had not left yet.
@@ -93,5 +100,5 @@ INSERT INTO jobs (id, source, photo, preset, recipe, digest, size, mtime_ns, cti
 UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = 'old_jobs') WHERE name = 'jobs';
 DROP TABLE old_jobs"""
 
-MIGRATIONS = {6: TO_6}
+MIGRATIONS = {6: TO_6, 7: SERIES}
 """By the version that each one leads to."""

@@ -120,7 +120,8 @@ def _one_running(
     if not running.steps:
         return [first, bar, Text("starting", "dim")]
     size = f", {running.size[0]} x {running.size[1]} px" if running.size else ""
-    step = Text(f"scale {running.scale} of {running.scales}, step {running.step} of {running.steps}{size}")
+    scale = f"scale {running.scale} of {running.scales}, " if running.scales != 1 else ""
+    step = Text(f"{scale}step {running.step} of {running.steps}{size}")
     loss = Text()
     if curve:
         best = min(

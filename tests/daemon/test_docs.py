@@ -14,7 +14,9 @@ import yaml
 from PIL import Image
 
 from daemon.settings import Settings
-from stylecore.preset import Recipe
+from stylecore.lut import Lut, identity
+from stylecore.lut_files import cube
+from stylecore.recipe import LookRecipe, PaintingRecipe
 from tests.daemon.harness import STYLEFOLDER, Daemon
 from tests.harness import HANG, REPOSITORY, wait_for
 
@@ -72,7 +74,7 @@ def test_every_file_in_the_architecture_is_there() -> None:
 
 def test_every_key_of_a_preset_has_its_place() -> None:
     text = (REPOSITORY / "docs" / "presets.md").read_text()
-    assert set(Recipe.model_fields) <= set(re.findall(r"`(\w+)`", text))
+    assert {*PaintingRecipe.model_fields, *LookRecipe.model_fields} <= set(re.findall(r"`(\w+)`", text))
 
 
 def test_the_settings_in_the_readme_are_the_defaults() -> None:
@@ -93,6 +95,7 @@ def test_every_command_in_the_documents_runs(daemon: Daemon, fast: str, cat: Ima
         daemon.preset(shipped.stem, fast)
     for name in ("photo.jpg", "picture.jpg"):
         cat.resize((150, 100)).save(home / name)
+    (home / "look.cube").write_bytes(cube(Lut(identity()), "look"))
     (home / "mine.yaml").write_text(fast)
     (home / "config" / "GIMP" / "3.0").mkdir(parents=True)  # as if GIMP had been started once
     tools = home / "bin"

@@ -22,7 +22,7 @@ from daemon.lock import only_one
 from daemon.settings import LiveSettings
 from daemon.start import create_root
 from daemon.watch import _Watch
-from stylecore.preset import Recipe
+from stylecore.recipe import PaintingRecipe as Recipe
 from tests.daemon.harness import STYLEFOLDER
 from tests.harness import HANG, REPOSITORY, wait_for
 

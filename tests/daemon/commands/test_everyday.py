@@ -73,7 +73,7 @@ def test_photos_in_the_wrong_place(daemon: Daemon, small: Image.Image) -> None:
     assert says in daemon.said()
     wait_for(lambda: len(daemon.jobs("state = 'failed'")) == 2)
     reasons = {row["preset"]: row["reason"] for row in daemon.jobs()}
-    assert "put a picture named style.jpg into this folder" in reasons[b"holiday"]
+    assert "put a picture named style.jpg, or look.jpg for a look, into this folder" in reasons[b"holiday"]
     assert "did you mean 'oil'?" in reasons[b"oli"]
     (daemon.root / "astray.JPG").unlink()
     wait_for(lambda: daemon.status()["state"] == "healthy")

@@ -23,6 +23,7 @@ from daemon.errors import LedgerNewer, LedgerOutdated
 from daemon.ledger.job import State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.schema import FIRST_VERSION, VERSION
+from stylecore.preset import Painting
 from tests.daemon.harness import Daemon, is_picture
 from tests.harness import wait_for
 
@@ -85,6 +86,7 @@ def test_nothing_is_lost(root: Path) -> None:
     ledger.queue.resume()
     job, order = ledger.queue.take() or pytest.fail("no queued Job")
     assert job.photo == root / "one" / "queued.png"
+    assert isinstance(order.recipe, Painting)
     assert order.recipe.steps == (1,)
     assert order.recipe.style[0].picture.is_file(), "the pinned style picture, in its new place"
     twins = ledger.history.twins(ledger.history.job(6) or pytest.fail("the twin"), order.recipe)
