@@ -11,19 +11,25 @@ gi.require_version("Gimp", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 from gi.repository import GdkPixbuf, Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402
-from link import Daemon, NotRunning, Trouble  # noqa: E402
+from link import Daemon, NotRunning, Trouble, is_look  # noqa: E402
 
 THUMBNAIL = 200  # pixels
+PAINTING_ONLY = ("size", "keep-colours")  # arguments that a look does not have
 
 
 def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, daemon: Daemon, title: str, style_label: str) -> bool:
     """Whether the user confirmed. The choices are in ``config``."""
     GimpUi.init("stylefolder")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
-    chooser = _chooser(config, daemon, style_label)
-    dialog.get_content_area().pack_start(chooser, True, True, 0)
     dialog.get_scale_entry("strength", 1.0)
-    dialog.fill(["strength", "size", "keep-colours"])
+    dialog.fill(["strength", *PAINTING_ONLY])
+
+    def offer(preset: dict[str, Any]) -> None:
+        for name in PAINTING_ONLY:
+            dialog.set_sensitive(name, not is_look(preset), None, None, False)
+
+    chooser = _chooser(config, daemon, style_label, offer)
+    dialog.get_content_area().pack_start(chooser, True, True, 0)
     dialog.get_content_area().reorder_child(chooser, 0)
     chooser.show_all()
     try:
@@ -32,14 +38,17 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, daemon: Daemon,
         dialog.destroy()
 
 
-def _chooser(config: Gimp.ProcedureConfig, daemon: Daemon, label: str) -> Gtk.Widget:
-    presets = {preset["name"]: preset["description"] for preset in daemon.presets()}
+def _chooser(
+    config: Gimp.ProcedureConfig, daemon: Daemon, label: str, offer: Callable[[dict[str, Any]], None]
+) -> Gtk.Widget:
+    """``offer`` is called with each preset that is chosen."""
+    presets = {preset["name"]: preset for preset in daemon.presets()}
     combo = Gtk.ComboBoxText()
     for name in presets:
         combo.append(name, name)
     picture, words = Gtk.Image(), Gtk.Label(wrap=True, xalign=0, yalign=0, max_width_chars=36, width_chars=36)
     picture.set_size_request(THUMBNAIL, THUMBNAIL)
-    show = _shower(config, presets, daemon, picture, words)
+    show = _shower(config, presets, daemon, picture, words, offer)
     config.connect("notify::preset", show)
     show(config)
     config.bind_property(
@@ -56,14 +65,20 @@ def _chooser(config: Gimp.ProcedureConfig, daemon: Daemon, label: str) -> Gtk.Wi
 
 
 def _shower(
-    config: Gimp.ProcedureConfig, presets: dict[str, str], daemon: Daemon, picture: Gtk.Image, words: Gtk.Label
+    config: Gimp.ProcedureConfig,
+    presets: dict[str, dict[str, Any]],
+    daemon: Daemon,
+    picture: Gtk.Image,
+    words: Gtk.Label,
+    offer: Callable[[dict[str, Any]], None],
 ) -> Callable[..., None]:
     def show(*_: Any) -> None:
         name = config.get_property("preset")
         if name not in presets:  # a preset that no longer exists
             config.set_property("preset", next(iter(presets), ""))
             return
-        words.set_text(presets[name])
+        offer(presets[name])
+        words.set_text(presets[name]["description"])
         try:
             picture.set_from_pixbuf(_scaled(daemon.thumbnail(name)))
         except (Trouble, NotRunning, GLib.Error):

@@ -101,6 +101,11 @@ class Daemon:
         return answer
 
 
+def is_look(preset: dict[str, Any]) -> bool:
+    """Whether it changes colours and tones only, so that it has no size and no strokes."""
+    return preset.get("transfer") == "look"
+
+
 def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
     """Connect to the daemon whose address is in the plug-in's folder. If none answers, announce that with ``say`` and
     start one.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""GIMP 3 plug-in: send the current layer to the Stylefolder daemon, and insert the painting as a new layer above it."""
+"""GIMP 3 plug-in: send the current layer to the Stylefolder daemon, and insert the result as a new layer above it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 from layers import Pixels, check, insert  # noqa: E402
-from link import Daemon, NotRunning, Trouble, connect  # noqa: E402
+from link import Daemon, NotRunning, Trouble, connect, is_look  # noqa: E402
 
 PROCEDURE = "plug-in-stylefolder"
 FOLDER = Path(__file__).resolve().parent
@@ -42,10 +42,10 @@ class Stylefolder(Gimp.PlugIn):
         procedure.set_menu_label(_("Style Transfer (Stylefolder)..."))
         procedure.add_menu_path("<Image>/Filters/Artistic")
         procedure.set_documentation(
-            _("Paint the layer in the style of a picture"),
+            _("Paint the layer in the style of a picture, or give it a look"),
             _(
                 "Sends the selected layers to the Stylefolder daemon, which is started if necessary, and inserts each "
-                "painting as a new layer above its source. Strength is the new layer's opacity; you can change it "
+                "result as a new layer above its source. Strength is the new layer's opacity; you can change it "
                 "later."
             ),
             name,
@@ -54,7 +54,7 @@ class Stylefolder(Gimp.PlugIn):
         flags = GObject.ParamFlags.READWRITE
         procedure.add_string_argument("preset", _("_Style"), _("The name of a preset"), DEFAULT_PRESET, flags)
         procedure.add_double_argument(
-            "strength", _("St_rength"), _("Opacity of the painting over the photo, in percent"), 0, 100, 100, flags
+            "strength", _("St_rength"), _("Opacity of the result over the photo, in percent"), 0, 100, 100, flags
         )
         procedure.add_int_argument(
             "size",
@@ -98,7 +98,7 @@ def run(
 
 
 def _style(daemon: Daemon, image: Gimp.Image, chosen: list[Gimp.Layer], config: Gimp.ProcedureConfig) -> None:
-    """Finish all paintings before inserting any layer: if one fails, nothing has changed, and nothing of ours is left
+    """Finish all results before inserting any layer: if one fails, nothing has changed, and nothing of ours is left
     in the daemon."""
     preset, options = _options(daemon, config)
     jobs: list[int] = []
@@ -143,9 +143,11 @@ def _follow(daemon: Daemon, number: int, layer: int, layers: int) -> None:
 
 def _options(daemon: Daemon, config: Gimp.ProcedureConfig) -> tuple[str, dict[str, Any]]:
     preset, size = config.get_property("preset"), config.get_property("size")
-    names = [known["name"] for known in daemon.presets()]
-    if preset not in names:
-        raise Trouble(_("There is no preset “{}”: choose one of {}.").format(preset, ", ".join(names)))
+    known = {found["name"]: found for found in daemon.presets()}
+    if preset not in known:
+        raise Trouble(_("There is no preset “{}”: choose one of {}.").format(preset, ", ".join(known)))
+    if is_look(known[preset]):
+        return preset, {"preset": preset}
     colour = "photo" if config.get_property("keep-colours") else None
     return preset, {"preset": preset, "size": size or None, "colour": colour}
 

@@ -54,6 +54,23 @@ def test_another_profile(gimp: Gimp, adobe_rgb_file: str) -> None:
     assert found == {"status": ["success", ""], "difference": pytest.approx(0, abs=1)}
 
 
+def test_a_look(gimp: Gimp) -> None:
+    """It has no size and no strokes: what was last chosen for a painting is left out."""
+    found = gimp.run("""
+        image = new_image(precision="U16_NON_LINEAR")
+        layer = add_layer(image, alpha=True)
+        OUTCOME["status"] = style(image, [layer], "overcast", size=48, **{"keep-colours": True})
+        new, old = image.get_layers()
+        OUTCOME["new"], OUTCOME["difference"] = describe(new), difference(new, old)
+        pairs = zip(samples(new)[3::4], samples(old)[3::4])
+        OUTCOME["alpha"] = max(abs(a - b) for a, b in pairs)
+    """)
+    assert found["status"] == ["success", ""]
+    assert found["new"]["name"] == "photo (overcast)"
+    assert found["difference"] > 10, "its colours changed"
+    assert found["alpha"] <= 257
+
+
 def test_a_painting(gimp: Gimp) -> None:
     found = gimp.run("""
         image = new_image()
