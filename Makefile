@@ -29,6 +29,7 @@ test-long: install
 
 bench: install
 	$(BIN)/python -m tests.bench.engine
+	$(BIN)/python -m tests.bench.looks
 	$(BIN)/python -m tests.bench.daemon
 
 lint: install
@@ -42,6 +43,7 @@ format: install
 
 docs: install
 	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python docs/make_looks.py
 
 styles: install
 	$(BIN)/python -m presets.paint
