@@ -21,7 +21,7 @@ from stylecore.device import Device
 from stylecore.errors import Diverged, PresetError
 from stylecore.images.encode import Result
 from stylecore.images.photo import Photo
-from stylecore.lut import SIZE, Lut, apply, identity, in_space
+from stylecore.lut import SIZE, Lut, identity, restyle
 from stylecore.lut_files import read_lut
 from stylecore.natural import (
     LATTICE,
@@ -73,7 +73,7 @@ def look(
             yield progress
     pixels = photo.pixels  # for strength 0, unchanged to the last bit
     if preset.strength > 0 and table is not None:
-        pixels = apply(in_space(table.at_strength(preset.strength), photo.profile), pixels)
+        pixels = restyle(table.at_strength(preset.strength), pixels, photo.profile)
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words, table)
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from stylecore.colour import Floats, Pixels
@@ -25,6 +26,8 @@ WIDE_SIZE = 65  # for a table that is carried over into another space
 PILLOW_MAX = 65  # points that Pillow's filter takes
 BAND = 256  # rows at a time
 THREADS = 2
+RAMP = np.linspace(0, 1, 65536)
+ALIKE = 0.05  # largest difference of a tone curve to sRGB's that needs no curve of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +90,24 @@ def identity(size: int = SIZE) -> Floats:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
 
 
-def in_space(lut: Lut, profile: bytes | None) -> Lut:
-    """The table for pixels in the RGB profile's space; None is sRGB. Raises UnknownColours for a damaged profile."""
+def restyle(lut: Lut, pixels: Pixels, profile: bytes | None) -> Pixels:
+    """A photo's pixels through the table: (height, width, 3), uint8 or uint16, in the RGB profile's space, None for
+    sRGB, to the same. Raises UnknownColours for a damaged profile."""
     if profile is None or icc.is_srgb(profile):
-        return lut
-    nodes = identity(WIDE_SIZE).reshape(1, -1, 3)
+        return apply(lut, pixels)
+    curve = _tone_curve(profile)
+    if np.abs(curve - RAMP).max() <= ALIKE:
+        return apply(in_space(lut, profile, RAMP), pixels)
+    # Evenly spaced in linear light, the nodes would be too far apart in the shadows.
+    forward, back = _in_16_bits(curve), _in_16_bits(np.interp(RAMP, curve, RAMP))
+    wide = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
+    found = back[apply(in_space(lut, profile, curve), forward[wide])]
+    return found if pixels.dtype == np.uint16 else ((found.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def in_space(lut: Lut, profile: bytes, curve: NDArray[np.float64]) -> Lut:
+    """The table for pixels in the RGB profile's space after the ``curve``, values in 0..1 at evenly spaced samples."""
+    nodes = np.interp(identity(WIDE_SIZE).reshape(1, -1, 3), curve, RAMP).astype(np.float32)
     wanted = icc.to_extended_srgb(nodes, profile)[0]
     inside = wanted.clip(0, 1)
     beyond = wanted - inside
@@ -99,8 +115,21 @@ def in_space(lut: Lut, profile: bytes | None) -> Lut:
     at_edge = lut.of(inside)
     styled = at_edge + reach * (at_edge - lut.of(inside - beyond / reach))
     rounding = icc.from_extended_srgb(wanted[None], profile) - nodes
-    there = icc.from_extended_srgb(styled[None], profile) - rounding
-    return Lut(there.reshape(WIDE_SIZE, WIDE_SIZE, WIDE_SIZE, 3))
+    there = np.interp(icc.from_extended_srgb(styled[None], profile) - rounding, RAMP, curve)
+    return Lut(there.reshape(WIDE_SIZE, WIDE_SIZE, WIDE_SIZE, 3).astype(np.float32))
+
+
+def _tone_curve(profile: bytes) -> NDArray[np.float64]:
+    """What the greys of the profile's space are in sRGB, for each of RAMP: never falling, 0 to 1."""
+    grey = np.repeat(RAMP.astype(np.float32)[None, :, None], 3, axis=2)
+    curve = np.maximum.accumulate(icc.to_extended_srgb(grey, profile)[0].mean(1, dtype=np.float64).clip(0, 1))
+    steps = RAMP * 1e-9  # so that it has an inverse
+    found: NDArray[np.float64] = (curve - curve[0] + steps) / max(curve[-1] - curve[0] + steps[-1], 1e-9)
+    return found
+
+
+def _in_16_bits(curve: NDArray[np.float64]) -> NDArray[np.uint16]:
+    return np.rint(curve * 65535).astype(np.uint16)
 
 
 def apply(lut: Lut, pixels: Pixels) -> Pixels:

@@ -16,7 +16,7 @@ from PIL import Image
 from stylecore.colour import Floats
 from stylecore.errors import LutError
 from stylecore.images import icc
-from stylecore.lut import Lut, apply, from_bytes, identity, in_space, to_bytes
+from stylecore.lut import Lut, apply, from_bytes, identity, restyle, to_bytes
 from stylecore.lut_files import cube, hald, is_unchanged, read_lut
 
 P3 = (0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
@@ -72,25 +72,37 @@ def test_bytes_lose_less_than_a_step_of_16_bits(warm: Lut) -> None:
     assert np.abs(from_bytes(to_bytes(warm)).colours - warm.colours).max() <= 0.5 / 65535 + 1e-7
 
 
+def linear_profile() -> bytes:
+    return icc.rgb_profile(icc.SRGB_PRIMARIES, icc.D65, gamma=1.0, name="Linear sRGB")
+
+
 @pytest.mark.parametrize(
-    "profile", [p3_profile(), icc.adobe_rgb(), icc.prophoto_rgb()], ids=["p3", "adobe", "prophoto"]
+    "profile",
+    [p3_profile(), icc.adobe_rgb(), icc.prophoto_rgb(), linear_profile()],
+    ids=["p3", "adobe", "prophoto", "linear"],
 )
-def test_a_photo_in_a_wide_space_neither_clips_nor_shifts(profile: bytes, warm: Lut) -> None:
+def test_a_photo_in_another_space_neither_clips_nor_shifts(profile: bytes, warm: Lut) -> None:
     """What changes nothing in sRGB changes nothing here, and a colour that sRGB holds comes out as it does there."""
-    still = in_space(Lut(identity()), profile)
-    ramp = np.linspace(0, 1, 256, dtype=np.float32)
-    vivid = np.stack(np.meshgrid(ramp[::15], ramp[::15], ramp[::15]), -1).reshape(-1, 3)
-    assert np.abs(still.of(vivid) - vivid).max() < 1.5e-3
+    ramp = np.linspace(0, 65535, 18).astype(np.uint16)
+    vivid = np.stack(np.meshgrid(ramp, ramp, ramp), -1).reshape(1, -1, 3)
+    still = restyle(Lut(identity()), vivid, profile)
+    assert np.abs(still.astype(int) - vivid).max() < 0.0015 * 65535
 
-    encoded = np.random.default_rng(0).uniform(0.1, 0.9, (1, 2000, 3)).astype(np.float32)
-    here = icc.from_srgb(encoded, profile)
-    there = icc.to_srgb(in_space(warm, profile).of(here), profile)
+    encoded = np.random.default_rng(0).uniform(0.02, 0.98, (1, 5000, 3)).astype(np.float32)
+    here = np.rint(icc.from_srgb(encoded, profile) * 65535).astype(np.uint16)
+    there = icc.to_srgb(restyle(warm, here, profile).astype(np.float32) / np.float32(65535), profile)
     error = np.abs(there - warm.of(encoded))
-    assert error.max() < 0.02 and error.mean() < 0.001
+    assert error.max() < 0.04 and error.mean() < 0.001
+    eight = restyle(warm, (here // 257).astype(np.uint8), profile)
+    assert (
+        eight.dtype == np.uint8
+        and np.abs(eight.astype(int) * 257 - restyle(warm, here // 257 * 257, profile)).max() < 400
+    )
 
-    outside = np.array([[[0, 1, 0]]], np.float32)
-    green = in_space(Lut(identity() * 0.9 + 0.05), profile).of(outside)[0, 0]
-    assert green[1] > 0.85 and green[0] < 0.35  # milder by a tenth, not cut down to what sRGB holds
+    if profile != linear_profile():
+        green = np.array([[[0, 65535, 0]]], np.uint16)  # outside sRGB
+        milder = restyle(Lut(identity() * 0.9 + 0.05), green, profile)[0, 0] / 65535
+        assert milder[1] > 0.85 and milder[0] < 0.35  # by a tenth, not cut down to what sRGB holds
 
 
 # Other programs

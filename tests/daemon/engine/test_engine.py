@@ -14,12 +14,15 @@ from PIL import Image
 from daemon.engine import worker
 from daemon.engine.engine import Engine, time_left
 from daemon.engine.messages import Assignment, Controls, Finished
+from daemon.errors import LedgerBusy
 from daemon.events import Event, JobChosen, JobDone, JobFailed, Note
 from daemon.ledger.job import MAX_ATTEMPTS, Job, Order
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look, sha256
 from daemon.settings import Settings
 from stylecore import Preset
+from stylecore.preset_file import look_like
+from tests.harness import REPOSITORY
 
 GONE = Finished(
     1,
@@ -131,3 +134,32 @@ def test_the_time_left_follows_others_first_and_its_own_pace_later() -> None:
     assert time_left(10, 0.5, None) == 10
     assert time_left(10, 0.5, 30) == 15
     assert time_left(10, 1, 60) == 0
+
+
+def test_a_ledger_that_cannot_answer_when_a_job_begins_is_asked_again(
+    small: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's lock cannot be held between two statements of ours, so its error is raised in its place."""
+    photo, events = tmp_path / "a.png", list[Event]()
+    small.save(photo)
+    preset = look_like([REPOSITORY / "presets" / "styles" / "overcast.jpg"], series=True)
+    with contextlib.closing(Ledger(":memory:")) as ledger:
+        ledger.queue.ask("command", photo, preset, sha256(photo), look(photo), tmp_path / "out.png")
+        engine = engine_of(ledger, "cpu", events)
+        answers, real = iter([LedgerBusy("locked")]), ledger.series.table
+
+        def table(digest: str) -> bytes | None:
+            for error in answers:
+                raise error
+            return real(digest)
+
+        monkeypatch.setattr(ledger.series, "table", table)
+        refused = 0
+        while not any(isinstance(event, JobDone) for event in events):
+            try:
+                engine.turn(0.1, SETTINGS)
+            except LedgerBusy:
+                refused += 1
+        engine.stop()
+    assert refused == 1
+    assert (tmp_path / "out.png").exists()
