@@ -199,7 +199,7 @@ REFUSED: list[tuple[str, str, str]] = [
         "one",
         "A channel has no colours",
     ),
-    ("chosen = [add_layer(image)]", "gone", "There is no preset “gone”: choose one of charcoal, classic"),
+    ("chosen = [add_layer(image)]", "gone", "There is no preset “gone”: choose one of blue-hour, charcoal"),
 ]
 
 

@@ -73,7 +73,7 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
         failed, ran = working.jobs("state = 'failed'")[0]["id"], working.jobs("state = 'running'")[0]["id"]
         for part in (
             "running.png [long]",
-            "scale 1 of 1, step",
+            "step ",
             "best 0.",
             "CPU, ",
             " memory ",
@@ -110,7 +110,7 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
 
 def test_it_reflows_from_narrow_to_wide(at_work: Daemon) -> None:
     with attached(at_work, 40, 12) as terminal:
-        terminal.until("scale 1 of 1")
+        terminal.until("step ")
         assert " p  pause" in terminal.text.splitlines()[-1]
         terminal.resize(160, 50)
         terminal.until(
