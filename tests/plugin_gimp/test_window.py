@@ -20,8 +20,13 @@ from tests.harness import REPOSITORY, wait_for
 from tests.plugin_gimp.harness import HERE, Gimp
 
 SCREEN = "1400x900x24"
-GIMPRC = "(show-welcome-dialog no)\n(check-updates no)\n(color-profile-policy keep)\n(metadata-rotation-policy "
-"keep)\n(show-tips no)\n(single-window-mode yes)\n"
+GIMPRC = """\
+(show-welcome-dialog no)
+(check-updates no)
+(color-profile-policy keep)
+(metadata-rotation-policy keep)
+(single-window-mode yes)
+"""
 CALL = """
 image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path({photo!r}))
 display = Gimp.Display.new(image)
