@@ -110,6 +110,8 @@ class Presets:
             if hashlib.sha256(data).hexdigest() != digest:
                 raise _Unsettled
             _check_whole(file)
+            if not os.path.isdir(self.layout.own_folder):
+                raise _Unsettled  # the Root was unmounted just now: nothing is put on the disk below
             write_whole(copy, data)
         return copy
 

@@ -185,6 +185,8 @@ class Watcher:
         self._in_force = dict(presets.in_force)
 
     def _create_inbox(self, folder: Path) -> None:
+        if not os.path.isdir(self.layout.own_folder):
+            return  # the Root was unmounted just now: nothing is put on the disk below
         try:
             folder.mkdir(exist_ok=True)
         except OSError as e:

@@ -17,7 +17,7 @@ You can also drop a folder of photos. If something fails, the `failed` folder
 says why.
 
 To make a style of your own, create a folder here and put a picture named
-style.jpg into it.
+style.jpg into it, or look.jpg if only the colours should change.
 
 See all styles on your own photo:    stylefolder sheet PHOTO
 See what is going on:                stylefolder status
