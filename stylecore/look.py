@@ -41,7 +41,7 @@ from stylecore.targets import style_colours, style_targets, to_tensor
 
 STEPS = 25
 MAX_SEARCH = 20  # evaluations in one step
-PIXELS = 120 * 120  # at which a photo is looked at. Colours need no more
+PIXELS = 112 * 112  # at which a photo is looked at. Colours need no more
 PIXELS_OF_SEVERAL = 90 * 90  # for each of a series
 SMALLEST_EDGE = 32
 PALETTE = 160.0

@@ -9,6 +9,7 @@ table that paintings start from.
 from __future__ import annotations
 
 import importlib.metadata
+import resource
 import statistics
 import sys
 import tempfile
@@ -17,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from PIL import Image
 
@@ -212,7 +212,7 @@ def timing(device: Device) -> None:
             if isinstance(event, Result):
                 save_result(event, Path(temporary) / "out.jpg", preset.output)
         print(f"whole Job, JPEG to JPEG: {time.perf_counter() - begin:.2f} s")
-        print(f"memory now {psutil.Process().memory_info().rss >> 20} MB")
+        print(f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
 
 
 def main(parts: list[str]) -> None:
