@@ -34,8 +34,8 @@ def test_slow_writer_with_stalls(shared: Daemon, inbox: Path, small: Image.Image
             file.flush()
             time.sleep(2)
         assert not jobs_of(shared, inbox / "a.jpg"), "its writer has it open"
-    wait_for(lambda: is_picture(inbox / "styled" / "a.jpg"))
-    assert [state for state, _ in jobs_of(shared, inbox / "a.jpg")] == ["done"]
+    wait_for(lambda: [state for state, _ in jobs_of(shared, inbox / "a.jpg")] == ["done"])
+    assert is_picture(inbox / "styled" / "a.jpg")
 
 
 def test_preallocated_with_the_writer_still_at_work(
@@ -48,8 +48,8 @@ def test_preallocated_with_the_writer_still_at_work(
     assert not jobs_of(shared, inbox / "a.jpg")
     os.write(fd, data)
     os.close(fd)
-    wait_for(lambda: is_picture(inbox / "styled" / "a.jpg"))
-    assert [state for state, _ in jobs_of(shared, inbox / "a.jpg")] == ["done"]
+    wait_for(lambda: [state for state, _ in jobs_of(shared, inbox / "a.jpg")] == ["done"])
+    assert is_picture(inbox / "styled" / "a.jpg")
 
 
 def test_reopened_and_appended(shared: Daemon, inbox: Path, small: Image.Image, tmp_path: Path) -> None:
