@@ -11,12 +11,22 @@ import itertools
 import os
 import signal
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.engine.messages import Assignment, Chosen, Controls, Finished, Phase, Preview, Ready, Stepped, Waiting
+from daemon.engine.messages import Assignment, Chosen, Controls, Finished, Phase, Ready, Waiting
+from daemon.engine.report import (
+    DECODE,
+    DOWNLOAD,
+    ENCODE,
+    READ_RATE,
+    SHORTEST,
+    Cancelled,
+    Daemon,
+    Report,
+    megapixels,
+)
 from daemon.engine.tables import wants_table
 from daemon.events import LossPoint
 from daemon.ledger.job import Order
@@ -38,40 +48,10 @@ if TYPE_CHECKING:
     from stylecore.colour import Floats
     from stylecore.device import Device
     from stylecore.images.photo import Photo
-    from stylecore.progress import Progress
 
-REPORT_EVERY = 0.1  # seconds between two Stepped
-PREVIEW_EVERY = 1.0
 CURVE_POINTS = 200
-PREVIEW_EDGE = 384
 SPIN = "3000"  # iterations that a waiting OpenMP thread spins; the default slows a busy machine down tenfold
 ROOM_EVERY = 2.0  # seconds between two tries on a full disk
-
-# How long each phase may take on a slow machine. A shorter limit would kill work that is still going on.
-SHORTEST = 300.0  # seconds
-READ_RATE = 200_000  # bytes a second
-DECODE = 300.0  # seconds for a photo of a series, whose size nobody has looked at
-DOWNLOAD = 3 * 3600.0  # seconds for 548 MB of weights
-ENLARGE, ENCODE = 20.0, 60.0  # seconds a megapixel; AVIF is the slowest encoder
-
-
-class Cancelled(Exception):
-    """Someone cancelled this Job."""
-
-
-@dataclass(frozen=True)
-class Daemon:
-    """The daemon as the worker sees it: a pipe to it, and the memory that both share."""
-
-    pipe: Connection
-    controls: Controls
-
-    def check(self, job: int) -> None:
-        """Raises EOFError if the daemon is gone, and Cancelled."""
-        if self.pipe.poll():  # during a Job the daemon says nothing: all there is to read is the pipe's end
-            raise EOFError
-        if self.controls.cancelled.value == job:
-            raise Cancelled
 
 
 def run(pipe: Connection, device: str, controls: Controls) -> None:
@@ -143,7 +123,7 @@ def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     allowed = DOWNLOAD if recipe.weights == "torchvision" else SHORTEST
     daemon.pipe.send(Phase(order.job, "preparing", allowed))
     curve: list[LossPoint] = []
-    report = _Report(daemon, order.job, tuple(itertools.accumulate(steps)), _megapixels(photo))
+    report = Report(daemon, order.job, tuple(itertools.accumulate(steps)), megapixels(photo))
     table = None if order.table is None else from_bytes(order.table)
     for event in stylize(photo, recipe, chosen, table, series):
         daemon.check(order.job)
@@ -210,33 +190,6 @@ def _output_kind(assignment: Assignment, photo: Photo) -> str:
     return kind
 
 
-class _Report:
-    """Tells the daemon about Progress, but not about every step."""
-
-    def __init__(self, daemon: Daemon, job: int, last_steps: tuple[int, ...], megapixels: float) -> None:
-        self.daemon = daemon
-        self.job = job
-        self.last_steps = last_steps  # of each scale
-        self.megapixels = megapixels
-        self._reported = self._shown = 0.0
-
-    def progress(self, event: Progress) -> None:
-        pipe, now = self.daemon.pipe, time.monotonic()
-        if now - self._reported >= REPORT_EVERY or event.step == event.steps:
-            self._reported = now
-            loss = event.losses.total
-            pipe.send(
-                Stepped(self.job, event.step, event.steps, event.scale, event.scales, loss, event.share, event.seconds)
-            )
-        if self.daemon.controls.previews.value and now - self._shown >= PREVIEW_EVERY:
-            self._shown = now
-            pipe.send(Preview(self.job, _jpeg(event)))
-        if event.step == event.steps:
-            pipe.send(Phase(self.job, "finishing", SHORTEST + ENLARGE * self.megapixels))
-        elif event.step in self.last_steps:
-            pipe.send(Phase(self.job, "preparing", SHORTEST))
-
-
 def _write(
     assignment: Assignment,
     daemon: Daemon,
@@ -251,7 +204,7 @@ def _write(
 
     assert isinstance(result, Result)
     order, clock = assignment.order, time.monotonic()
-    daemon.pipe.send(Phase(order.job, "writing", SHORTEST + ENCODE * _megapixels(result.photo)))
+    daemon.pipe.send(Phase(order.job, "writing", SHORTEST + ENCODE * megapixels(result.photo)))
     data, notes = encode(result, kind, order.recipe.output.quality)
     path = order.target or assignment.folder / f"{order.photo.stem[:50]}{EXTENSIONS[kind]}"
     part = _write_when_there_is_room(path, data, assignment, daemon)
@@ -294,23 +247,6 @@ def _send_finished(daemon: Daemon, finished: Finished) -> None:
         if finished.part is not None:
             finished.part.unlink(missing_ok=True)
         raise
-
-
-def _megapixels(photo: Photo) -> float:
-    width, height = photo.size
-    return width * height / 1e6
-
-
-def _jpeg(progress: Progress) -> bytes:
-    import io
-
-    from PIL import Image
-
-    image = Image.fromarray((progress.preview() * 255).round().astype("uint8"))
-    image.thumbnail((PREVIEW_EDGE, PREVIEW_EDGE))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=85)
-    return out.getvalue()
 
 
 def _unexpected(e: Exception) -> str:

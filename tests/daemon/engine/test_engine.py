@@ -14,6 +14,7 @@ from PIL import Image
 from daemon.engine import worker
 from daemon.engine.engine import Engine, time_left
 from daemon.engine.messages import Assignment, Controls, Finished
+from daemon.engine.report import Daemon
 from daemon.errors import LedgerBusy
 from daemon.events import Event, JobChosen, JobDone, JobFailed, Note
 from daemon.ledger.job import MAX_ATTEMPTS, Job, Order
@@ -61,7 +62,7 @@ def test_torchs_error_for_a_failed_gpu_ends_the_worker(
     photo = job[1].photo
     order = Order(1, photo, quick, look(photo), photo.with_name("out.png"))
     with ours, theirs:
-        daemon = worker.Daemon(theirs, Controls(context.RawValue("q", 0), context.RawValue("b", 0)))
+        daemon = Daemon(theirs, Controls(context.RawValue("q", 0), context.RawValue("b", 0)))
         assert worker.do(Assignment(order, photo.parent, waits=False), "cpu", daemon) == GONE
 
 
