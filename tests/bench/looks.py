@@ -1,5 +1,5 @@
-"""``python -m tests.bench.looks``: our Look beside the classical colour transfers, on pairs of photographs, and how
-long a Look takes at 24 megapixels.
+"""``python -m tests.bench.looks``: our Look beside the classical colour transfers, on pairs of photographs; how long a
+Look takes at 24 megapixels; and what other programs make of its files.
 
 MKL is optimal transport between Gaussians (Pitie & Kokaram 2007); IDT iterates over rotated axes, per pixel (Pitie,
 Kokaram & Dahyot 2007); color-matcher is the PyPI package with its own defaults (Hahne & Aggoun 2021); `grading` is the
@@ -26,19 +26,20 @@ from stylecore import Result, load_photo
 from stylecore.colour import Floats, grading, palette_of, sample, transport
 from stylecore.device import Device, choose_device
 from stylecore.look import PIXELS, fit, look, small
-from stylecore.lut import Lut, apply
+from stylecore.lut import Lut, apply, identity
 from stylecore.network import load_network
 from stylecore.objective import Objective, layers_of
 from stylecore.preset import Look
-from stylecore.preset_file import look_like
+from stylecore.preset_file import load_preset, look_like
 from stylecore.targets import style_targets, to_tensor
 from tests.bench import look_scores as score
 from tests.harness import REPOSITORY
+from tests.other_programs import READERS, available
 
 SIZE = 640  # pixels, at which pairs are judged
 JUDGED = 256  # pixels, at which the style loss is taken
 PACKAGED = Path(str(importlib.metadata.distribution("scikit-image").locate_file("skimage/data")))
-PHOTOS, STYLES = REPOSITORY / "tests" / "photos", REPOSITORY / "presets" / "styles"
+PHOTOS, PRESETS, STYLES = (REPOSITORY / name for name in ("tests/photos", "presets", "presets/styles"))
 TUNED = [
     (photo, style)
     for photo in ("astronaut.png", "coffee.png", "landscape.jpg", "night.jpg")
@@ -57,7 +58,8 @@ Method = Callable[[Floats, Floats, Look, Device], tuple[Floats, Lut | None]]
 
 def mkl(photo: Floats, style: Floats, preset: Look, device: Device) -> tuple[Floats, Lut | None]:
     matrix, offset = transport(palette_of([photo], [1]), palette_of([style], [1]))
-    return (photo @ matrix.T + offset).clip(0, 1).astype(np.float32), None
+    lut = Lut((identity() @ matrix.T + offset).clip(0, 1).astype(np.float32))
+    return (photo @ matrix.T + offset).clip(0, 1).astype(np.float32), lut
 
 
 def idt(photo: Floats, style: Floats, preset: Look, device: Device) -> tuple[Floats, Lut | None]:
@@ -215,6 +217,22 @@ def timing(device: Device) -> None:
         print(f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
 
 
+def programs(device: Device) -> None:
+    """The largest difference between our Result and that of each program which reads our files, for one look."""
+    photo = _loaded(PHOTOS / "landscape.jpg")
+    preset = load_preset(PRESETS / "teal-and-orange.yaml")
+    assert isinstance(preset, Look)
+    lut = fitted(small(load_photo(PHOTOS / "landscape.jpg")), preset, device)
+    ours_in_16_bits = apply(lut, np.rint(photo * 65535).astype(np.uint16)).astype(np.float32) / 65535
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, read in READERS.items():
+            if not available(name):
+                print(f"{name}: not installed")
+                continue
+            apart = np.abs(read(lut, photo, Path(temporary)) - ours_in_16_bits) * 255
+            print(f"{name}: differs by at most {apart.max():.3f} of 255, {apart.mean():.4f} on average")
+
+
 def main(parts: list[str]) -> None:
     device = choose_device()
     print(f"{device.words}; torch {torch.__version__}")
@@ -224,6 +242,8 @@ def main(parts: list[str]) -> None:
         compare(device, REPOSITORY / "build", ["MKL", "look"])
     if not parts or "timing" in parts:
         timing(device)
+    if not parts or "programs" in parts:
+        programs(device)
 
 
 if __name__ == "__main__":
