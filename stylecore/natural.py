@@ -21,16 +21,19 @@ from stylecore.colour import LUMA, Colours
 POINTS = 9
 LATTICE = 17  # points along each axis at which slopes are looked at, and through which pixels go during the fit
 
-MONOTONE, STEEP, STEEP_HERE, SMOOTH, ORDER = 10.0, 12.0, 12.0, 1e-3, 25.0
-SKIN, HUES, GREY, ENDS, GAMUT, EXPOSURE = 60.0, 1.0, 0.1, 100.0, 0.1, 30.0
+MONOTONE, STEEP, STEEP_HERE, SMOOTH, ORDER = 10.0, 12.0, 6.0, 1e-3, 1000.0
+SKIN, HUES, GREY, ENDS, GAMUT, EXPOSURE = 150.0, 1.0, 0.1, 200.0, 0.1, 15.0
 LOWEST, LOWEST_OF_GREY, HIGHEST = 0.1, 0.25, 1.3  # slopes; 1 is the identity's
+BANDING, BANDING_HERE, WIDEST = 30.0, 30.0, 1.2  # WIDEST: of a step in a gradient, times what the eye saw before
+NARROW = 0.02  # in OKLab: a step that may become as wide as any of this size
+PATHS = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (1, 0, -1), (1, 1, -1)  # of gradients: the last two, warm to cool
 CAST_ON_SKIN = 0.15  # of the change of grey, which skin takes part in: nobody is untouched by the evening light
 MOST_LIGHTNESS = 0.06  # by which skin becomes lighter or darker, in OKLab
 ALIKE, PRESENT, ABSENT = 0.08, 0.005, 0.2  # distance in OKLab; share of a photo; what matters without it
 SKIN_CHROMA, HUE_CHROMA = (0.7, 1.5), (0.4, 2.0)  # times that of the photo
 BLACKEST, BLACKEST_CHANNEL, WHITEST = 0.05, 0.1, 0.75  # of what was black, its luma and each channel; luma of white
 MARGIN = 0.02  # of the range: a colour this close to an end counts as about to be clipped
-MOST_EXPOSURE = 0.12  # of the range of luma
+MOST_EXPOSURE = 0.15  # of the range of luma
 LEAST_STEP = 0.2  # of a step between neighbours in the photo
 FAINT = 0.05  # chroma in OKLab below which a colour has no hue worth keeping
 
@@ -131,13 +134,15 @@ class Naturalness:
     def __init__(self, colours: Tensor, skin: float, in_colour: bool) -> None:
         self.skin, self.in_colour = skin, in_colour
         self.share = _shares(colours, LATTICE - 1)
+        axis = torch.linspace(0, 1, LATTICE)
+        identity = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
+        self.steps = [step.clamp_min(NARROW) for step in _steps(identity)]
         self.greys = _at(torch.linspace(0, 1, LATTICE)[:, None].expand(-1, 3))
-        skin_colours = torch.tensor(SKIN_COLOURS)
-        self.skin_colours = _Kept(skin_colours, SKIN_CHROMA, CAST_ON_SKIN, _present(skin_colours, colours))
+        self.skin_colours = _Kept(*_skin_in(colours), SKIN_CHROMA, CAST_ON_SKIN)
         axis = (torch.arange(6) + 0.5) / 6
         hues = torch.cartesian_prod(axis, axis, axis)
         hues = hues[oklab(hues)[:, 1:].norm(dim=1) > FAINT]
-        self.hues = _Kept(hues, HUE_CHROMA, 1.0, torch.ones(len(hues)))
+        self.hues = _Kept(hues, torch.ones(len(hues)), HUE_CHROMA, 1.0)
 
     def __call__(self, controls: Tensor) -> Tensor:
         flat = controls.reshape(-1, 3)
@@ -152,7 +157,7 @@ class Naturalness:
             found = found + STEEP * steep.mean() + STEEP_HERE * (_cells(steep, axis) * self.share).sum()
             if self.in_colour:
                 found = found + MONOTONE * _below(slope[..., axis], LOWEST)
-        found = found + STEEP * _above(of_grey.norm(dim=1) / 3**0.5, HIGHEST)
+        found = found + STEEP * _above(of_grey.norm(dim=1) / 3**0.5, HIGHEST) + self._banding(table)
         found = found + SMOOTH * _bending(controls) + self._ends(greys[0], luma(greys[-1]))
         if self.in_colour:
             lightness_a_b = oklab(greys)
@@ -162,6 +167,15 @@ class Naturalness:
             _, chroma = self.hues.turned_and_drained(flat)
             found = found + HUES * chroma
         return found + SKIN * self.skin * self.skin_colours.lightened(flat)
+
+    def _banding(self, table: Tensor) -> Tensor:
+        """How far smooth gradients break into steps that the eye sees."""
+        found = table.new_zeros(())
+        for step, before in zip(_steps(table), self.steps, strict=True):
+            wide = (step / before - WIDEST).clamp_min(0).square()
+            cells = wide[: LATTICE - 1, : LATTICE - 1, : LATTICE - 1]
+            found = found + BANDING * wide.mean() + BANDING_HERE * (cells * self.share).sum()
+        return found
 
     @staticmethod
     def _ends(black: Tensor, white: Tensor) -> Tensor:
@@ -174,7 +188,7 @@ class _Kept:
     it does to the grey of the same luma is taken away. ``weights``: of the colours, (n,). Mean squares, in units of a
     colour's own chroma."""
 
-    def __init__(self, colours: Tensor, bounds: tuple[float, float], share: float, weights: Tensor) -> None:
+    def __init__(self, colours: Tensor, weights: Tensor, bounds: tuple[float, float], share: float) -> None:
         self.weights, self.lightness = weights / len(weights), oklab(colours)[:, 0]
         chroma = oklab(colours)[:, 1:]
         self.length = chroma.norm(dim=1)
@@ -196,11 +210,30 @@ class _Kept:
         return (self.weights * (moved.abs() - MOST_LIGHTNESS).clamp_min(0).square()).sum()
 
 
-def _present(wanted: Tensor, colours: Tensor) -> Tensor:
-    """For each of the colours ``wanted``, (n, 3), how much it matters to a photo with these ``colours``, (m, 3):
-    ABSENT to 1 and ABSENT, the latter if at least PRESENT of them are like it."""
-    near = torch.cdist(oklab(colours), oklab(wanted)) < ALIKE
-    return ABSENT + (near.float().mean(0) / PRESENT).clamp(max=1)
+def _skin_in(colours: Tensor) -> tuple[Tensor, Tensor]:
+    """The colours of skin, (20, 3), and their weights: SKIN_COLOURS, and for each the mean of the photo's own colours,
+    (n, 3), that are like it and not FAINT. If at least PRESENT are, the weight is 1 and ABSENT; without any, ABSENT."""
+    skin, seen = torch.tensor(SKIN_COLOURS), oklab(colours)
+    apart, nearest = torch.cdist(seen, oklab(skin)).min(1)
+    candidates = (apart < ALIKE) & (seen[:, 1:].norm(dim=1) > FAINT)
+    own, weights = skin.clone(), torch.full((len(skin),), ABSENT)
+    for number in range(len(skin)):
+        alike = candidates & (nearest == number)
+        if alike.any():
+            own[number] = colours[alike].mean(0)
+            weights[number] += float((alike.float().mean() / PRESENT).clamp(max=1))
+    return torch.cat([skin, own]), weights.repeat(2)
+
+
+def _steps(table: Tensor) -> list[Tensor]:
+    """Distances in OKLab of neighbours in a table (n, n, n, 3), for each of PATHS."""
+
+    def shifted(lab: Tensor, path: tuple[int, ...]) -> Tensor:
+        return lab[tuple(slice(1, None) if way > 0 else slice(0, -1) if way < 0 else slice(None) for way in path)]
+
+    lab = oklab(table)
+    apart = [shifted(lab, path) - shifted(lab, tuple(-way for way in path)) for path in PATHS]
+    return [(step.square().sum(-1) + 1e-8).sqrt() for step in apart]  # without the sum, equal colours have no slope
 
 
 def _bending(controls: Tensor) -> Tensor:
