@@ -31,13 +31,13 @@ from stylecore.natural import (
     lattice,
     overexposure,
     places_of_controls,
-    toning_of,
 )
 from stylecore.network import load_network
 from stylecore.objective import Losses, Objective, layers_of
 from stylecore.preset import Look
 from stylecore.progress import Progress
 from stylecore.targets import style_colours, style_targets, to_tensor
+from stylecore.toning import toning_of
 
 STEPS = 25
 MAX_SEARCH = 20  # evaluations in one step

@@ -28,11 +28,11 @@ from stylecore.natural import (
     lattice,
     overexposure,
     places_of_controls,
-    toning_of,
 )
 from stylecore.natural import luma as tensor_luma
 from stylecore.preset import Look
 from stylecore.preset_file import load_preset, look_like
+from stylecore.toning import toning_of
 from tests.harness import REPOSITORY, difference
 
 PHOTOS, STYLES = REPOSITORY / "tests" / "photos", REPOSITORY / "presets" / "styles"
