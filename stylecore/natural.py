@@ -19,7 +19,7 @@ POINTS = 9
 LATTICE = 17  # points along each axis at which slopes are looked at, and through which pixels go during the fit
 
 MONOTONE, STEEP, STEEP_HERE, SMOOTH, ORDER = 10.0, 12.0, 6.0, 1e-3, 1000.0
-SKIN, HUES, GREY, ENDS, GAMUT, EXPOSURE = 150.0, 1.0, 0.1, 200.0, 0.1, 15.0
+SKIN, HUES, GREY, ENDS, GAMUT, EXPOSURE = 40.0, 1.0, 0.1, 200.0, 0.1, 15.0
 LOWEST, LOWEST_OF_GREY, HIGHEST = 0.1, 0.25, 1.3  # slopes; 1 is the identity's
 BANDING, BANDING_HERE, WIDEST = 30.0, 30.0, 1.2  # WIDEST: of a step in a gradient, times what the eye saw before
 NARROW = 0.02  # in OKLab: a step that may become as wide as any of this size
