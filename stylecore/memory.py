@@ -21,6 +21,7 @@ BYTES_SEEN = {
 BYTES_KEPT = 84  # per pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
 BYTES_PAIR = 24  # per pixel, for each pair that L-BFGS remembers
 MAX_PAIRS, MIN_PAIRS = 20, 3
+WINOGRAD = 600_000_000  # bytes: the transformed filters through relu5_1, and a strip for each thread
 CPU_MAX = 5_000_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
 CPU_TILE = 1024  # edge; larger ones are no faster there
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
@@ -41,6 +42,8 @@ def tile_and_pairs(device: Device, preset: Painting, width: int, height: int, fr
     """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
     remember, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
     room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 2400)
+    if device.torch.type == "cpu" and device.dtype == torch.float32:
+        room = max(0, room - WINOGRAD)
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     smallest = (SMALLEST + 2 * margin) ** 2 * seen
     content = sum(maps_of(name) / 4 ** block_of(name) for name in preset.content_layers) * device.dtype.itemsize

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from stylecore import winograd
 from stylecore.device import Device
 from stylecore.layers import LAYERS
 from stylecore.weights import Weights, load_weights
@@ -35,21 +36,38 @@ class Network(nn.Module):
         self.mean = weights.mean.reshape(1, 3, 1, 1).to(device)
         self.dtype = dtype
         self.device = device
+        self.by_winograd = device.type == "cpu" and dtype == torch.float32
+        self.filters: dict[int, winograd.Filters] = {}
 
     def forward(self, picture: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = {LAYERS.index(name) for name in layers}
         # As in training, subtract the mean before the (zero) padding: padding then means "mean colour".
         x = (picture - self.mean).to(self.dtype).contiguous(memory_format=torch.channels_last)
         found = {}
+        rectified = False
         for i in range(max(wanted) + 1):
             module = self.features[i]
-            if isinstance(module, nn.ReLU) and i - 1 in wanted:
+            if isinstance(module, nn.Conv2d) and self._gains(module, x):
+                rectified = i not in wanted
+                x = winograd.convolve(x, self._filters(i, module), rectify=rectified)
+            elif isinstance(module, nn.ReLU) and rectified:
+                rectified = False
+            elif isinstance(module, nn.ReLU) and i - 1 in wanted:
                 x = torch.relu(x)  # vgg19's own works in place and would overwrite the requested response
             else:
                 x = module(x)
             if i in wanted:
                 found[LAYERS[i]] = x
         return found
+
+    def _gains(self, layer: nn.Conv2d, x: Tensor) -> bool:
+        return self.by_winograd and winograd.gains(layer.in_channels, layer.out_channels, *x.shape[2:])
+
+    def _filters(self, index: int, layer: nn.Conv2d) -> winograd.Filters:
+        if index not in self.filters:
+            assert layer.bias is not None
+            self.filters[index] = winograd.Filters(layer.weight, layer.bias)
+        return self.filters[index]
 
 
 @functools.lru_cache(maxsize=2)
