@@ -13,8 +13,7 @@ from torch import dtype as Dtype
 
 from stylecore.errors import DeviceError
 
-GPU_SIZE = 1024
-CPU_SIZE = 384
+CPU_SIZE, GPU_SIZE = 768, 1024
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Device:
 
     @property
     def auto_size(self) -> int:
-        """The long edge in pixels that a Preset's ``size: auto`` means here."""
+        """The long edge in pixels that ``size: auto`` means here for a painting with a finish."""
         return CPU_SIZE if self.torch.type == "cpu" else GPU_SIZE
 
 

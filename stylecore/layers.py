@@ -42,6 +42,20 @@ def stride_of(layers: Iterable[str]) -> int:
     return 1 << max(block_of(name) for name in layers)
 
 
+def work_of(layers: Iterable[str]) -> float:
+    """The multiplications per pixel through the deepest of these layers, as a share of those through relu5_1."""
+    return _work(max(LAYERS.index(name) for name in layers)) / _work(LAYERS.index("relu5_1"))
+
+
+def _work(last: int) -> float:
+    work, maps = 0.0, 3
+    for name in LAYERS[: last + 1]:
+        if name.startswith("conv"):
+            work += maps * maps_of(name) / 4 ** block_of(name)
+            maps = maps_of(name)
+    return work
+
+
 def block_of(name: str) -> int:
     """How many poolings come before a layer: ``relu4_2`` is in block 4, after three."""
     return _block_number(name) - (0 if name.startswith("pool") else 1)

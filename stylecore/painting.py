@@ -20,45 +20,42 @@ from stylecore.objective import Objective, layers_of
 from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
 from stylecore.preset import Painting
 from stylecore.progress import Progress
+from stylecore.scales import Scale, scales_of
 from stylecore.targets import COLOURS, style_colours, style_palette, style_targets, targets_of, to_pixels, to_tensor
 
-STEP_COST = 4000  # what a step costs besides its pixels, in pixels; measured on a CPU
 NOISE = 0.2  # standard deviation, of the pixel range: another painting of the same scene
 GRADED_EDGE = 192  # pixels of the small picture whose colours stand for all
 PIXEL_STROKES = 384  # pixels: `strokes: pixel` keeps the size that strokes have in a picture of this long edge
 SMALLEST_STYLE = 32
-SMALLEST_EDGE = 32  # VGG19 halves four times before block 5, and one position makes no Gram matrix
 
 
 def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress | Result]:
     """As ``transfer.stylize``."""
     start = time.perf_counter()
-    sizes = working_sizes(photo.size, preset, device)
-    steps = sum(preset.steps) if preset.strength > 0 else 0
-    costs = [width * height + STEP_COST for width, height in sizes]
-    whole = sum(cost * count for cost, count in zip(costs, preset.steps, strict=True))
-    done, worked, loss, picture = 0, 0, None, None
-    if steps:
-        # A size that is too large fails now, not after the coarse scales.
-        tile_and_pairs(device, preset, *sizes[-1], free_memory(device))
-        for scale, (size, count) in enumerate(zip(sizes, preset.steps, strict=True), 1):
-            optimiser = _at_scale(photo, preset, device, size, picture, len(sizes) - scale)
-            for _ in range(count):
-                losses = optimiser.step()
-                done, worked = done + 1, worked + costs[scale - 1]
-                picture, loss = optimiser.picture, losses.total
-                yield Progress(
-                    step=done,
-                    steps=steps,
-                    scale=scale,
-                    scales=len(sizes),
-                    size=size,
-                    losses=losses,
-                    share=worked / whole,
-                    seconds=time.perf_counter() - start,
-                    preview=functools.partial(to_pixels, picture),
-                )
-            del optimiser
+    scales = scales_of(photo.size, preset, device) if preset.strength > 0 else []
+    steps = sum(scale.steps for scale in scales)
+    whole = sum(scale.cost * scale.steps for scale in scales)
+    done, worked, loss, picture = 0, 0.0, None, None
+    for scale in scales[-1:]:  # a size that is too large fails now, not after the coarse scales
+        tile_and_pairs(device, scale.recipe, *scale.size, free_memory(device))
+    for number, scale in enumerate(scales, 1):
+        optimiser = _at_scale(photo, scale, device, picture)
+        for _ in range(scale.steps):
+            losses = optimiser.step()
+            done, worked = done + 1, worked + scale.cost
+            picture, loss = optimiser.picture, losses.total
+            yield Progress(
+                step=done,
+                steps=steps,
+                scale=number,
+                scales=len(scales),
+                size=scale.size,
+                losses=losses,
+                share=worked / whole,
+                seconds=time.perf_counter() - start,
+                preview=functools.partial(to_pixels, picture),
+            )
+        del optimiser
     pixels = photo.pixels  # for strength 0, unchanged to the last bit
     if picture is not None:
         painting = to_pixels(picture)
@@ -66,11 +63,9 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
 
-def _at_scale(
-    photo: Photo, preset: Painting, device: Device, size: tuple[int, int], before: Tensor | None, coarser: int
-) -> Lbfgs | Adam:
+def _at_scale(photo: Photo, scale: Scale, device: Device, before: Tensor | None) -> Lbfgs | Adam:
     """The optimiser of one scale, which starts from the picture of the scale before, if there is one."""
-    width, height = size
+    preset, (width, height) = scale.recipe, scale.size
     network = load_network(preset.weights, device)
     small = photo.resized(width, height)
     if preset.recolour and preset.colour != "palette":
@@ -84,18 +79,17 @@ def _at_scale(
             own = preset.colour == "palette"
             first = _graded(first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest))
     tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
-    objective = objective_of(network, preset, target, tile, coarser)
+    objective = objective_of(network, preset, target, tile, scale.halved)
     if preset.optimiser == "adam":
         return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
     return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
 
 
 def objective_of(
-    network: Network, preset: Painting, photo: Tensor, tile: int | None = None, coarser: int = 0
+    network: Network, preset: Painting, photo: Tensor, tile: int | None = None, halved: int = 0
 ) -> Objective:
-    """The losses at the size of ``photo``, (1, 3, height, width). ``coarser``: how many times this scale was halved
-    from the finest."""
-    reference = max(photo.shape[2:]) if preset.strokes == "picture" else PIXEL_STROKES / 2**coarser
+    """The losses at the size of ``photo``, (1, 3, height, width). ``halved``: as of a Scale."""
+    reference = max(photo.shape[2:]) if preset.strokes == "picture" else PIXEL_STROKES / 2**halved
     long_edge, layers = max(SMALLEST_STYLE, round(reference * preset.style_size)), layers_of(preset)
     if preset.colour == "palette":
         palette = palette_of([to_pixels(photo)], [1])
@@ -103,16 +97,6 @@ def objective_of(
     else:
         style = style_targets(network, preset.style, preset.digest, long_edge, layers)
     return Objective(network, preset, photo, style, tile)
-
-
-def working_sizes(photo: tuple[int, int], preset: Painting, device: Device) -> list[tuple[int, int]]:
-    """(width, height) of each scale, from coarse to fine: the Preset's size, halved for each coarser scale, and never
-    larger than the photo's."""
-    long_edge = max(photo) if preset.size == "full" else device.auto_size if preset.size == "auto" else preset.size
-    finest = min(1.0, long_edge / max(photo))
-    scales = [finest / 2**i for i in reversed(range(len(preset.steps)))]
-    width, height = photo
-    return [(max(SMALLEST_EDGE, round(width * s)), max(SMALLEST_EDGE, round(height * s))) for s in scales]
 
 
 def _start(photo: Tensor, seed: int | None) -> Tensor:

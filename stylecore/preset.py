@@ -24,14 +24,16 @@ class Painting(PaintingRecipe, Preset):
     """Pixels are optimised."""
 
     def with_steps(self, total: int) -> Painting:
-        """The same recipe in ``total`` steps, spread over the scales as before. If there are fewer steps than scales,
-        the finest scales get them."""
+        """The same recipe in ``total`` steps, spread over the scales with all layers as before. If there are fewer
+        steps than scales, the finest scales get them. The scales of ``finish`` get more or fewer in proportion."""
         shares = self.steps[-total:]
         steps = [max(1, total * share // sum(shares)) for share in shares]
         steps[-1] = max(1, steps[-1] + total - sum(steps))
         while sum(steps) > total:  # a scale's one step was more than its share
             steps[steps.index(max(steps))] -= 1
-        return self.model_copy(update={"steps": tuple(steps)})
+        share = total / sum(self.steps)
+        finish = [f.model_copy(update={"steps": max(1, round(f.steps * share))}) for f in self.finish]
+        return self.model_copy(update={"steps": tuple(steps), "finish": tuple(finish)})
 
 
 class Look(LookRecipe, Preset):
@@ -68,6 +70,8 @@ def with_options(preset: Preset, **options: Any) -> Preset:
 def preset_of_json(text: str) -> Preset:
     """What ``model_dump_json`` of a Preset gave, now or in an earlier version."""
     data = json.loads(text)
+    if data.get("transfer", "painting") == "painting":
+        data = {"finish": [], **data}  # what came before it used all layers at all scales, and `auto` was smaller
     return PRESETS[data.get("transfer", "painting")].model_validate(data)
 
 

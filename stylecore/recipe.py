@@ -52,11 +52,16 @@ def _as_pictures(value: Any) -> Any:
     return tuple({"picture": v} if isinstance(v, (str, Path)) else v for v in _as_tuple(value))
 
 
+def _check_layer(name: str) -> str:
+    if name not in LAYERS:
+        near = difflib.get_close_matches(name, LAYERS, 1)
+        raise ValueError(f"there is no layer {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    return name
+
+
 def _check_layers(value: dict[str, float]) -> dict[str, float]:
     for name in value:
-        if name not in LAYERS:
-            near = difflib.get_close_matches(name, LAYERS, 1)
-            raise ValueError(f"there is no layer {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+        _check_layer(name)
     if not any(value.values()):
         raise ValueError("at least one layer needs a weight above 0")
     return {name: weight for name, weight in value.items() if weight}
@@ -71,11 +76,22 @@ Paths = Annotated[
     tuple[Path, ...],
     BeforeValidator(_as_tuple, json_schema_input_type=Path | Annotated[list[Path], Field(min_length=1)]),
 ]
+Layer = Annotated[str, AfterValidator(_check_layer)]
 Layers = Annotated[dict[str, Weight], AfterValidator(_check_layers)]
 StepsOfScales = Annotated[
     tuple[Steps, ...],
     BeforeValidator(_as_tuple, json_schema_input_type=Steps | Annotated[list[Steps], Field(min_length=1)]),
 ]
+
+
+class Finish(BaseModel):
+    """A painting's scale that is finer than those with all layers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: Steps = Field(8, description="The steps at this scale.")
+    through: Layer = Field("relu3_1", description="The deepest of the preset's layers that is used at this scale.")
+    content: float = Field(0.25, ge=0, le=100, description="The content weight, as a multiple of the preset's.")
 
 
 class Recipe(BaseModel):
@@ -155,11 +171,25 @@ class PaintingRecipe(Recipe):
         default=(60, 40, 25),
         min_length=1,
         max_length=8,
-        description="The steps at each scale, from coarse to fine. Each scale is twice the size of the previous one.",
+        description="The steps at each scale that uses all layers, from coarse to fine. Each scale is twice the size "
+        "of the previous one.",
+    )
+    finish: tuple[Finish, ...] = Field(
+        default=(
+            Finish(steps=12),
+            Finish(steps=8),
+            Finish(steps=6, through="relu2_1"),
+            Finish(steps=4, through="relu2_1"),
+        ),
+        max_length=8,
+        description="The scales beyond about 384 pixels, from coarse to fine; the last one is repeated as often as the "
+        "size needs. They only sharpen strokes, so they use shallow layers, few steps and less content weight. With "
+        "[], all scales use all layers, as does a preset with one number of steps.",
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = Field(
         "auto",
-        description="The long edge, in pixels, at which the optimiser works. auto: 1024 on a GPU, 384 on a CPU. "
+        description="The long edge, in pixels, at which the optimiser works. auto: 1024 on a GPU, 768 on a CPU (384 "
+        "without `finish`). "
         "full: the photo's own, in tiles if memory is short; this is slow, and strokes are as fine as the photo's "
         "pixels.",
     )
@@ -194,10 +224,20 @@ class PaintingRecipe(Recipe):
             return {"statistic": "gram", **data}
         return data
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_scale_has_all_layers(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "steps" in data and len(_as_tuple(data["steps"])) == 1:
+            return {"finish": (), **data}
+        return data
+
     @model_validator(mode="after")
     def _check_combinations(self) -> PaintingRecipe:
         if self.weighting == "article" and self.statistic != "gram":
             raise ValueError("`weighting: article` needs `statistic: gram`")
+        for finish in self.finish:
+            if not any(LAYERS.index(name) <= LAYERS.index(finish.through) for name in self.style_layers):
+                raise ValueError(f"`finish` through {finish.through} uses none of the preset's style layers")
         if self.average and self.optimiser != "adam":
             raise ValueError("`average` needs `optimiser: adam`")
         return self

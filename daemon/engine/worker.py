@@ -154,10 +154,12 @@ def _read(assignment: Assignment, daemon: Daemon) -> Photo | None:
 
 def _work(photo: Photo, recipe: Preset, device: Device) -> tuple[tuple[int, int] | None, tuple[int, ...]]:
     """The (width, height) of a painting's finest scale, and the steps at each scale."""
-    from stylecore import look, painting
+    from stylecore import look
+    from stylecore.scales import scales_of
 
     if isinstance(recipe, Painting):
-        return painting.working_sizes(photo.size, recipe, device)[-1], recipe.steps
+        scales = scales_of(photo.size, recipe, device)
+        return scales[-1].size, tuple(scale.steps for scale in scales)
     return None, (look.STEPS,)
 
 

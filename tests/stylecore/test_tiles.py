@@ -18,10 +18,11 @@ from stylecore.device import Device
 from stylecore.errors import TooLarge
 from stylecore.memory import tile_and_pairs
 from stylecore.network import load_network
-from stylecore.painting import objective_of, working_sizes
+from stylecore.painting import objective_of
 from stylecore.preset import Painting
 from stylecore.progress import Progress
 from stylecore.recipe import Statistic
+from stylecore.scales import scales_of
 from stylecore.targets import to_tensor
 from stylecore.tiles import tiles_of
 from tests.harness import HANG, REPOSITORY
@@ -88,7 +89,7 @@ from pathlib import Path
 from stylecore.device import Device
 from stylecore.preset_file import load_preset
 from stylecore.network import load_network
-from stylecore.painting import objective_of, working_sizes
+from stylecore.painting import objective_of
 from stylecore.progress import Progress
 from tests.harness import REPOSITORY
 device = Device(torch.device("cpu"), torch.float32, "CPU, float32")
@@ -140,7 +141,7 @@ def test_full_size_has_no_enlarging(cat: Image.Image, oil: Painting, tmp_path: P
     cat.save(tmp_path / "cat.png")
     photo = load_photo(tmp_path / "cat.png")
     full = oil.model_copy(update={"size": "full", "steps": (1, 1)})
-    assert working_sizes(photo.size, full, EXACT)[-1] == photo.size
+    assert scales_of(photo.size, full, EXACT)[-1].size == photo.size
     *progress, result = stylize(photo, full, EXACT)
     assert isinstance(result, Result)
     assert isinstance(progress[-1], Progress)

@@ -14,7 +14,7 @@ from stylecore.colour import luma, palette_of
 from stylecore.device import Device, choose_device
 from stylecore.errors import DeviceError
 from stylecore.network import load_network
-from stylecore.painting import objective_of, working_sizes
+from stylecore.painting import objective_of
 from stylecore.targets import to_tensor
 from tests.harness import REPOSITORY, difference, shipped
 
@@ -204,14 +204,6 @@ def test_a_gpu_paints_what_the_cpu_paints(photo: Photo, oil: Painting) -> None:
     _, there = run(photo, preset, choose_device("cuda"))
     _, here = run(photo, preset, CPU32)
     assert difference(there.pixels, here.pixels) < 8
-
-
-def test_working_sizes(oil: Painting) -> None:
-    three = oil.model_copy(update={"steps": (1, 1, 1), "size": 400})
-    assert working_sizes((6000, 4000), three, CPU32) == [(100, 67), (200, 133), (400, 267)]
-    assert working_sizes((200, 100), three, CPU32)[-1] == (200, 100), "never larger than the photo"
-    assert working_sizes((10, 9000), three, CPU32)[-1] == (32, 400)
-    assert working_sizes((6000, 4000), oil, CPU32)[-1] == (384, 256)
 
 
 def test_devices() -> None:

@@ -1,0 +1,75 @@
+"""A painting's scales, from coarse to fine. All layers decide where the strokes go, up to a long edge of about
+``ALL_LAYERS`` pixels. A finer scale only sharpens them: shallow layers and a few steps are enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stylecore.device import Device
+from stylecore.layers import LAYERS, work_of
+from stylecore.preset import Painting
+from stylecore.recipe import Finish
+
+ALL_LAYERS = 384  # pixels
+SMALLEST_EDGE = 32  # VGG19 halves four times before block 5, and one position makes no Gram matrix
+STEP_COST = 4000  # what a step costs besides its pixels, in pixels through all layers; measured on a CPU
+
+
+@dataclass(frozen=True)
+class Scale:
+    """``size``: (width, height). ``recipe``: the Preset with this scale's layers and weights. ``halved``: how often it
+    was halved from the finest. ``cost``: of one step, in the same unit for all scales."""
+
+    size: tuple[int, int]
+    steps: int
+    recipe: Painting
+    halved: int
+
+    @property
+    def cost(self) -> float:
+        width, height = self.size
+        return width * height * work_of((*self.recipe.content_layers, *self.recipe.style_layers)) + STEP_COST
+
+
+def scales_of(photo: tuple[int, int], preset: Painting, device: Device) -> list[Scale]:
+    """For a photo of this (width, height). The finest has the Preset's size, but is never larger than the photo."""
+    width, height = photo
+    finest = min(1.0, long_edge(photo, preset, device) / max(photo))
+    finer = max(0, round(math.log2(finest * max(photo) / ALL_LAYERS))) if preset.finish else 0
+    plan = [(steps, preset) for steps in preset.steps]
+    plan += [(finish.steps, shallow(preset, finish)) for finish in _first(preset.finish, finer)]
+    scales = []
+    for halved, (steps, recipe) in zip(reversed(range(len(plan))), plan, strict=True):
+        share = finest / 2**halved
+        size = max(SMALLEST_EDGE, round(width * share)), max(SMALLEST_EDGE, round(height * share))
+        scales.append(Scale(size, steps, recipe, halved))
+    return scales
+
+
+def long_edge(photo: tuple[int, int], preset: Painting, device: Device) -> int:
+    """In pixels, at the finest scale."""
+    if preset.size == "full":
+        return max(photo)
+    if preset.size != "auto":
+        return preset.size
+    return device.auto_size if preset.finish or device.torch.type != "cpu" else ALL_LAYERS
+
+
+def shallow(preset: Painting, finish: Finish) -> Painting:
+    """The Preset without the layers after ``finish.through``. Content layers are replaced by that one if all are
+    deeper."""
+    style = _through(finish.through, preset.style_layers)
+    content = _through(finish.through, preset.content_layers) or {finish.through: 1.0}
+    weight = preset.content_weight * finish.content
+    return preset.model_copy(update={"style_layers": style, "content_layers": content, "content_weight": weight})
+
+
+def _through(last: str, layers: dict[str, float]) -> dict[str, float]:
+    return {name: weight for name, weight in layers.items() if LAYERS.index(name) <= LAYERS.index(last)}
+
+
+def _first(finishes: tuple[Finish, ...], count: int) -> Iterable[Finish]:
+    """As many, the last repeated if need be."""
+    return (finishes[min(i, len(finishes) - 1)] for i in range(count))
