@@ -30,7 +30,7 @@ def main() -> None:
 
 def _harmless(e: Exception) -> str:
     """The error's lines, with control characters from file names and contents escaped."""
-    from daemon.sentences import printable
+    from daemon.paths import printable
 
     return "\n".join(map(printable, str(e).splitlines()))
 

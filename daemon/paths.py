@@ -1,4 +1,4 @@
-"""Where the system wants our files, and how a free file name is found."""
+"""Where the system wants our files, how a free file name is found, and how a name is shown."""
 
 from __future__ import annotations
 
@@ -74,3 +74,8 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     while len(os.fsencode(name)) > longest:
         name = name[:-1]
     return name
+
+
+def printable(name: object) -> str:
+    """A file name made safe for a terminal: control characters and broken bytes become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(name))

@@ -1,8 +1,9 @@
-"""Events, times and file names in words, for every view and for the log."""
+"""Events and times in words, for every view and for the log."""
 
 from __future__ import annotations
 
 from daemon.events import Event, Heartbeat, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, Note
+from daemon.paths import printable
 
 
 def sentence(event: Event) -> str | None:
@@ -56,8 +57,3 @@ def clock(seconds: float) -> str:
     whole = max(0, round(seconds))
     minutes, rest = whole // 60, whole % 60
     return f"{whole // 3600}:{minutes % 60:02}:{rest:02}" if whole >= 3600 else f"{minutes}:{rest:02}"
-
-
-def printable(name: object) -> str:
-    """A file name made safe for a terminal: control characters and broken bytes become escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(name))

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from stylecore.errors import PresetError
+from stylecore.limits import MAX_SIZE, MIN_SIZE
 from stylecore.preset import PRESETS, RECIPES, Look, Preset
-from stylecore.recipe import MAX_SIZE, MIN_SIZE, LookRecipe, Output, PaintingRecipe, Recipe, StylePicture
+from stylecore.recipe import LookRecipe, Output, PaintingRecipe, Recipe, StylePicture
 from stylecore.yamlfile import Lines, read_yaml, shown, words_of
 
 RESERVED_NAMES = ("presets", "styled", "failed")

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stylecore.layers import LAYERS
+from stylecore.limits import MAX_SIZE, MAX_STEPS, MIN_SIZE
 
-MAX_STEPS = 20_000
-MIN_SIZE, MAX_SIZE = 32, 16_384  # pixels at which the optimiser works
 MAX_PICTURES = 16
 MAX_SERIES = 8  # waiting photos to which the table of a series is fitted
 

@@ -25,8 +25,9 @@ from daemon.events import ENDS, JobQueued
 from daemon.ledger.job import FINISHED, Job, State
 from daemon.ledger.signature import look
 from stylecore.errors import PresetError
+from stylecore.limits import MAX_SIZE, MAX_STEPS, MIN_SIZE
 from stylecore.preset import Look, Preset, with_options
-from stylecore.recipe import MAX_SIZE, MAX_STEPS, MIN_SIZE, Colour, OutputFormat
+from stylecore.recipe import Colour, OutputFormat
 
 JOB_EVERY = 1.0  # seconds of silence
 RETRIED_SHOWN = 100

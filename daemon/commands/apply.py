@@ -21,7 +21,7 @@ from daemon.folders.presets import get_preset
 from daemon.ledger.job import Failure, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature, look, sha256
-from daemon.sentences import printable
+from daemon.paths import printable
 from daemon.terminal.output import Show
 from stylecore.images.encode import output_format
 from stylecore.images.formats import EXTENSIONS, one_suffix

@@ -12,8 +12,8 @@ from daemon import paths
 from daemon.commands.cli_groups import config_app, gimp_app, presets_app, service_app
 from daemon.commands.cli_options import Device, Json, Plain, PresetName, RootFolder
 from daemon.folders.layout import Layout
-from daemon.sentences import printable
-from stylecore.recipe import MAX_SIZE, MAX_STEPS, MIN_SIZE
+from daemon.paths import printable
+from stylecore.limits import MAX_SIZE, MAX_STEPS, MIN_SIZE
 
 app = typer.Typer(
     name="stylefolder",

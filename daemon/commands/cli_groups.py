@@ -10,7 +10,7 @@ import typer
 from daemon import paths
 from daemon.commands.cli_options import Device, RootFolder
 from daemon.folders.layout import Layout
-from daemon.sentences import printable
+from daemon.paths import printable
 from stylecore.errors import PhotoError, PresetError
 
 presets_app = typer.Typer(help="The styles: list, show, check or create presets.", rich_markup_mode=None)

@@ -11,7 +11,7 @@ from daemon.commands.apply import apply_here, place_for
 from daemon.engine.tables import NOT_WRITTEN
 from daemon.errors import UsageError
 from daemon.events import Event, JobCancelled, JobDone, JobFailed
-from daemon.sentences import printable
+from daemon.paths import printable
 from daemon.terminal.output import Show
 from stylecore.preset_file import look_like
 from stylecore.recipe import MAX_PICTURES

@@ -18,7 +18,7 @@ from daemon.errors import UsageError
 from daemon.events import Event, Heartbeat, JobDone, Note
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look, sha256
-from daemon.sentences import printable
+from daemon.paths import printable
 from daemon.terminal.output import Show
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo

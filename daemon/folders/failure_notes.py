@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.events import Event, JobDone, JobFailed
 from daemon.folders.layout import Layout
-from daemon.sentences import printable
+from daemon.paths import printable
 from stylecore.errors import ResultError
 from stylecore.images.atomic_write import write_whole
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon import paths
-from daemon.ledger.job import Job
 from stylecore.images.formats import one_suffix
+
+if TYPE_CHECKING:
+    from daemon.ledger.job import Job
 
 STYLED, FAILED, ORIGINALS, PRESETS, OWN = "styled", "failed", "originals", "presets", ".stylefolder"
 

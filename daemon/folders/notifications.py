@@ -11,7 +11,7 @@ from watchdog.events import EVENT_TYPE_CLOSED_NO_WRITE, EVENT_TYPE_OPENED, FileS
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from daemon.sentences import printable
+from daemon.paths import printable
 
 USED_UP = (errno.ENOSPC, errno.EMFILE)
 QUIET = (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE)  # our own reads are not changes

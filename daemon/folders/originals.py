@@ -12,8 +12,7 @@ from daemon.folders.layout import Layout
 from daemon.ledger.job import OriginalDue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look, same
-from daemon.paths import free_name
-from daemon.sentences import printable
+from daemon.paths import free_name, printable
 
 
 def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Callable[[Event], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from daemon.sentences import printable
+from daemon.paths import printable
 
 POLL_EVERY = 3.0  # seconds
 

@@ -26,7 +26,7 @@ from daemon.folders.problems import Problems
 from daemon.ledger.job import Failure, Job, Original, OriginalDue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature, look, same
-from daemon.sentences import printable
+from daemon.paths import printable
 
 SCAN_EVERY = 30.0
 LOOK_EVERY = 0.5

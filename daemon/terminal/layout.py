@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.text import Text
 
 from daemon.api.schema import JobOut, RunningOut, StatusOut
-from daemon.sentences import clock, printable, skipped_sentence
+from daemon.paths import printable
+from daemon.sentences import clock, skipped_sentence
 
 KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "quit"))
 STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}

@@ -17,8 +17,8 @@ from daemon.api.schema import event_out
 from daemon.errors import NoDaemon
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, LossPoint
 from daemon.lifetime import stoppable
-from daemon.paths import address_file
-from daemon.sentences import clock, device_sentence, is_warning, printable, sentence
+from daemon.paths import address_file, printable
+from daemon.sentences import clock, device_sentence, is_warning, sentence
 
 if TYPE_CHECKING:
     from daemon.api.client import Client

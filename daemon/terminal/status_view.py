@@ -19,7 +19,7 @@ from rich.text import Text
 from daemon.api.client import Client
 from daemon.api.schema import StatusOut
 from daemon.errors import NoDaemon, Refused
-from daemon.sentences import printable
+from daemon.paths import printable
 from daemon.terminal.layout import PICTURE_FROM, Scene, lines, name_of, picture_corner
 from daemon.terminal.pictures import half_blocks, kitty_picture, open_picture, speaks_kitty
 from daemon.terminal.screen import Screen, keyboard, opened

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from daemon.api.schema import StatusOut
-from daemon.sentences import printable, skipped_sentence
+from daemon.paths import printable
+from daemon.sentences import skipped_sentence
 
 
 def summary(status: StatusOut) -> str:

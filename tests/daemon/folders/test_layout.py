@@ -22,8 +22,7 @@ from daemon.folders.problems import Problems
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature
-from daemon.paths import free_name
-from daemon.sentences import printable
+from daemon.paths import free_name, printable
 from daemon.settings import load_settings
 from stylecore.preset import Preset
 
