@@ -40,9 +40,7 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
     top = np.iinfo(photo.pixels.dtype).max
     wide = None
     if (w, h) != (width, height):
-        small = luma(photo.from_srgb(photo.resized(w, h)))
-        planes = np.concatenate([painting, _slopes(painting, small) * detail, small[..., None]], axis=2)  # (h, w, 7)
-        wide = _stretch(planes, width, axis=1)  # (h, width, 7)
+        wide = _planes(painting, luma(photo.from_srgb(photo.resized(w, h))), detail, width)
     out = np.empty_like(photo.pixels)
     for start in range(0, height, BAND):
         rows = slice(start, min(start + BAND, height))
@@ -52,15 +50,38 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
         if wide is None:
             styled = painting[rows]
         else:
-            band = _stretch(wide, height, axis=0, part=rows)
-            fine = (luma(there) - band[..., 6])[..., None]
-            styled = np.clip(band[..., :3] + band[..., 3:6] * fine, 0, 1)
+            styled = _guided(wide, rows, luma(there), height)
         if colour == "photo":
             styled = with_chroma_of(styled, there)
         if alpha is not None:
             styled = np.clip(1 + (styled - 1) / np.maximum(alpha, 1 / top), 0, 1)  # remove the white again
         share = np.float32(strength / 100)
         out[rows] = np.rint((original + share * (styled - original)) * top)
+    return out
+
+
+def enlarge_to(painting: Floats, small: Floats, photo: Floats, detail: float) -> Floats:
+    """Between two scales: ``painting`` and ``small``, the photo at its size, (h, w, 3), to the size of ``photo``,
+    (height, width, 3). All are in 0..1."""
+    height, width = photo.shape[:2]
+    wide = _planes(painting, luma(small), detail, width)
+    out = np.empty_like(photo)
+    for start in range(0, height, BAND):
+        rows = slice(start, min(start + BAND, height))
+        out[rows] = _guided(wide, rows, luma(photo[rows]), height)
+    return out
+
+
+def _planes(painting: Floats, guide: Floats, detail: float, width: int) -> Floats:
+    """Painting, slopes and guide, (h, w, 7), enlarged to the width."""
+    planes = np.concatenate([painting, _slopes(painting, guide) * detail, guide[..., None]], axis=2)
+    return _stretch(planes, width, axis=1)  # (h, width, 7)
+
+
+def _guided(wide: Floats, rows: slice, guide: Floats, height: int) -> Floats:
+    """These rows, of so many in all, from the planes and the photo's luma in these rows."""
+    band = _stretch(wide, height, axis=0, part=rows)
+    out: Floats = np.clip(band[..., :3] + band[..., 3:6] * (guide - band[..., 6])[..., None], 0, 1)
     return out
 
 

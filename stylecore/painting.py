@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from stylecore.colour import Colours, grading, palette_of, sample, with_palette
+from stylecore.colour import Colours, Floats, grading, palette_of, sample, with_palette
 from stylecore.device import Device
-from stylecore.enlarge import enlarge
+from stylecore.enlarge import enlarge, enlarge_to
 from stylecore.images.encode import Result
 from stylecore.images.photo import Photo
+from stylecore.lightness import gamma_of
 from stylecore.memory import free_memory, tile_and_pairs
 from stylecore.network import Network, load_network
 from stylecore.objective import Objective, layers_of
@@ -38,8 +39,9 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
     done, worked, loss, picture = 0, 0.0, None, None
     for scale in scales[-1:]:  # a size that is too large fails now, not after the coarse scales
         tile_and_pairs(device, scale.recipe, *scale.size, free_memory(device))
+    gamma = gamma_of(photo, preset) if scales else 1.0
     for number, scale in enumerate(scales, 1):
-        optimiser = _at_scale(photo, scale, device, picture)
+        optimiser = _at_scale(photo, scale, device, gamma, picture)
         for _ in range(scale.steps):
             losses = optimiser.step()
             done, worked = done + 1, worked + scale.cost
@@ -63,39 +65,46 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
 
-def _at_scale(photo: Photo, scale: Scale, device: Device, before: Tensor | None) -> Lbfgs | Adam:
+def _at_scale(photo: Photo, scale: Scale, device: Device, gamma: float, before: Tensor | None) -> Lbfgs | Adam:
     """The optimiser of one scale, which starts from the picture of the scale before, if there is one."""
     preset, (width, height) = scale.recipe, scale.size
     network = load_network(preset.weights, device)
-    small = photo.resized(width, height)
+    plain = small = photo.resized(width, height)
     if preset.recolour and preset.colour != "palette":
-        small = with_palette(small, style_palette(preset.style, preset.digest))
+        small = with_palette(small, style_palette(preset.style, preset.digest, gamma))
     target = to_tensor(small, device.torch)
     if before is None:
         first = _start(target, preset.seed)
     else:
-        first = _resized(before, width, height)
+        first = _sharpened(before, photo, plain, preset.detail) if scale.sharpens else _resized(before, width, height)
         if preset.recolour and preset.colour != "photo":
             own = preset.colour == "palette"
-            first = _graded(first, sample(small, COLOURS) if own else style_colours(preset.style, preset.digest))
+            wanted = sample(small, COLOURS) if own else style_colours(preset.style, preset.digest, gamma)
+            first = _graded(first, wanted)
     tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
-    objective = objective_of(network, preset, target, tile, scale.halved)
+    objective = objective_of(network, preset, target, tile, scale.halved, gamma)
     if preset.optimiser == "adam":
         return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
     return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
 
 
 def objective_of(
-    network: Network, preset: Painting, photo: Tensor, tile: int | None = None, halved: int = 0
+    network: Network,
+    preset: Painting,
+    photo: Tensor,
+    tile: int | None = None,
+    halved: int = 0,
+    gamma: float = 1.0,
 ) -> Objective:
-    """The losses at the size of ``photo``, (1, 3, height, width). ``halved``: as of a Scale."""
+    """The losses at the size of ``photo``, (1, 3, height, width). ``halved``: as of a Scale. ``gamma``: as ``gamma_of``
+    gives it."""
     reference = max(photo.shape[2:]) if preset.strokes == "picture" else PIXEL_STROKES / 2**halved
     long_edge, layers = max(SMALLEST_STYLE, round(reference * preset.style_size)), layers_of(preset)
     if preset.colour == "palette":
         palette = palette_of([to_pixels(photo)], [1])
         style = targets_of(network, preset.style, long_edge, layers, palette)
     else:
-        style = style_targets(network, preset.style, preset.digest, long_edge, layers)
+        style = style_targets(network, preset.style, preset.digest, long_edge, layers, gamma)
     return Objective(network, preset, photo, style, tile)
 
 
@@ -123,6 +132,14 @@ def _graded(picture: Tensor, wanted: Colours) -> Tensor:
         table.permute(3, 0, 1, 2)[None], at, padding_mode="border", align_corners=True
     )
     return out[:, :, 0].contiguous().to(picture.device)  # Apple's GPUs cannot do this
+
+
+def _sharpened(picture: Tensor, photo: Photo, larger: Floats, detail: float) -> Tensor:
+    """The picture at the size of ``larger``, the photo, whose edges guide it: with few steps to come, what the picture
+    starts from still shows."""
+    height, width = picture.shape[2:]
+    small = photo.resized(width, height)
+    return to_tensor(enlarge_to(to_pixels(picture), small, larger, detail), picture.device)
 
 
 def _resized(picture: Tensor, width: int, height: int) -> Tensor:

@@ -50,6 +50,8 @@ class Look(LookRecipe, Preset):
     tables: tuple[Path, ...] = ()
 
 
+BEFORE = {"finish": [], "lightness": "style"}
+"""What keys of a painting meant before they existed."""
 RECIPES: dict[str, type[Recipe]] = {"painting": PaintingRecipe, "look": LookRecipe}
 PRESETS: dict[str, type[Preset]] = {"painting": Painting, "look": Look}
 
@@ -71,7 +73,7 @@ def preset_of_json(text: str) -> Preset:
     """What ``model_dump_json`` of a Preset gave, now or in an earlier version."""
     data = json.loads(text)
     if data.get("transfer", "painting") == "painting":
-        data = {"finish": [], **data}  # what came before it used all layers at all scales, and `auto` was smaller
+        data = {**BEFORE, **data}
     return PRESETS[data.get("transfer", "painting")].model_validate(data)
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from stylecore.errors import PresetError
 from stylecore.limits import MAX_SIZE, MIN_SIZE
 from stylecore.preset import PRESETS, RECIPES, Look, Preset
-from stylecore.recipe import LookRecipe, Output, PaintingRecipe, Recipe, StylePicture
+from stylecore.recipe import Finish, LookRecipe, Output, PaintingRecipe, Recipe, StylePicture
 from stylecore.yamlfile import Lines, read_yaml, shown, words_of
 
 RESERVED_NAMES = ("presets", "styled", "failed")
@@ -193,4 +193,4 @@ def _keys(kind: type[Recipe], location: tuple[Any, ...]) -> Collection[str]:
     if location[0] == "output":
         output: type[Output] = type(kind.model_fields["output"].default)
         return output.model_fields
-    return StylePicture.model_fields
+    return Finish.model_fields if location[0] == "finish" else StylePicture.model_fields

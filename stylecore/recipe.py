@@ -77,10 +77,8 @@ Paths = Annotated[
 ]
 Layer = Annotated[str, AfterValidator(_check_layer)]
 Layers = Annotated[dict[str, Weight], AfterValidator(_check_layers)]
-StepsOfScales = Annotated[
-    tuple[Steps, ...],
-    BeforeValidator(_as_tuple, json_schema_input_type=Steps | Annotated[list[Steps], Field(min_length=1)]),
-]
+SHALLOW = set(LAYERS[: LAYERS.index("relu2_1") + 1])
+"""The layers that every scale of the default finish uses, if the preset does."""
 
 
 class Finish(BaseModel):
@@ -90,7 +88,17 @@ class Finish(BaseModel):
 
     steps: Steps = Field(8, description="The steps at this scale.")
     through: Layer = Field("relu3_1", description="The deepest of the preset's layers that is used at this scale.")
-    content: float = Field(0.25, ge=0, le=100, description="The content weight, as a multiple of the preset's.")
+    content: float = Field(0.16, ge=0, le=100, description="The content weight, as a multiple of the preset's.")
+
+
+Finishes = Annotated[
+    tuple[Finish, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=Finish | list[Finish]),
+]
+StepsOfScales = Annotated[
+    tuple[Steps, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=Steps | Annotated[list[Steps], Field(min_length=1)]),
+]
 
 
 class Recipe(BaseModel):
@@ -167,18 +175,18 @@ class PaintingRecipe(Recipe):
         "smoother and has less noise. 0 turns it off.",
     )
     steps: StepsOfScales = Field(
-        default=(60, 40, 25),
+        default=(30, 25, 15),
         min_length=1,
         max_length=8,
         description="The steps at each scale that uses all layers, from coarse to fine. Each scale is twice the size "
         "of the previous one.",
     )
-    finish: tuple[Finish, ...] = Field(
+    finish: Finishes = Field(
         default=(
-            Finish(steps=12),
-            Finish(steps=8),
-            Finish(steps=6, through="relu2_1"),
-            Finish(steps=4, through="relu2_1"),
+            Finish(steps=7),
+            Finish(steps=6),
+            Finish(steps=5, through="relu2_1"),
+            Finish(steps=3, through="relu2_1"),
         ),
         max_length=8,
         description="The scales beyond about 384 pixels, from coarse to fine; the last one is repeated as often as the "
@@ -208,6 +216,11 @@ class PaintingRecipe(Recipe):
         description="style: the style's colours. photo: the photo's own colours; only light and dark are painted. "
         "palette: the style picture first gets the photo's colours, so each stroke can have any of them.",
     )
+    lightness: Literal["photo", "style"] = Field(
+        "photo",
+        description="photo: a dark photo stays dark, because the style picture is darkened toward it. style: the "
+        "painting is as light as the style picture.",
+    )
     strength: float = Field(100, ge=0, le=100, description="How much of the painting covers the photo, in percent.")
     detail: float = Field(
         0.8,
@@ -225,9 +238,14 @@ class PaintingRecipe(Recipe):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_scale_has_all_layers(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "steps" in data and len(_as_tuple(data["steps"])) == 1:
-            return {"finish": (), **data}
+    def _without_finish(cls, data: Any) -> Any:
+        """By default, a preset with one scale, or with deep layers only, has no finish."""
+        if isinstance(data, dict):
+            one = "steps" in data and len(_as_tuple(data["steps"])) == 1
+            layers = data.get("style_layers")
+            deep = isinstance(layers, dict) and not SHALLOW & {name for name, weight in layers.items() if weight}
+            if one or deep:
+                return {"finish": (), **data}
         return data
 
     @model_validator(mode="after")

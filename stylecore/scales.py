@@ -20,15 +20,17 @@ STEP_COST = 4000  # what a step costs besides its pixels, in pixels through all 
 @dataclass(frozen=True)
 class Scale:
     """``size``: (width, height). ``recipe``: the Preset with this scale's layers and weights. ``halved``: how often it
-    was halved from the finest. ``cost``: of one step, in the same unit for all scales."""
+    was halved from the finest. ``sharpens``: whether it is of the Preset's ``finish``."""
 
     size: tuple[int, int]
     steps: int
     recipe: Painting
     halved: int
+    sharpens: bool
 
     @property
     def cost(self) -> float:
+        """Of one step, in the same unit for all scales."""
         width, height = self.size
         return width * height * work_of((*self.recipe.content_layers, *self.recipe.style_layers)) + STEP_COST
 
@@ -40,11 +42,11 @@ def scales_of(photo: tuple[int, int], preset: Painting, device: Device) -> list[
     finer = max(0, round(math.log2(finest * max(photo) / ALL_LAYERS))) if preset.finish else 0
     plan = [(steps, preset) for steps in preset.steps]
     plan += [(finish.steps, shallow(preset, finish)) for finish in _first(preset.finish, finer)]
-    scales = []
+    scales: list[Scale] = []
     for halved, (steps, recipe) in zip(reversed(range(len(plan))), plan, strict=True):
         share = finest / 2**halved
         size = max(SMALLEST_EDGE, round(width * share)), max(SMALLEST_EDGE, round(height * share))
-        scales.append(Scale(size, steps, recipe, halved))
+        scales.append(Scale(size, steps, recipe, halved, sharpens=len(scales) >= len(preset.steps)))
     return scales
 
 

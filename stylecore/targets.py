@@ -33,10 +33,16 @@ class StyleTargets:
 
 @functools.lru_cache(maxsize=64)
 def style_targets(
-    network: Network, pictures: tuple[StylePicture, ...], fingerprint: str, long_edge: int, layers: tuple[str, ...]
+    network: Network,
+    pictures: tuple[StylePicture, ...],
+    fingerprint: str,
+    long_edge: int,
+    layers: tuple[str, ...],
+    gamma: float = 1.0,
 ) -> StyleTargets:
-    """Computed once for a Preset and size. ``fingerprint``: of the pictures' bytes, so that edits are noticed."""
-    return targets_of(network, pictures, long_edge, layers)
+    """Computed once for a Preset and size. ``fingerprint``: of the pictures' bytes, so that edits are noticed.
+    ``gamma``: as ``lightness.gamma_of`` gives it."""
+    return targets_of(network, pictures, long_edge, layers, gamma=gamma)
 
 
 def targets_of(
@@ -45,13 +51,14 @@ def targets_of(
     long_edge: int,
     layers: tuple[str, ...],
     palette: Palette | None = None,
+    gamma: float = 1.0,
 ) -> StyleTargets:
     """The targets of the style pictures at this size, which first get the colours of the ``palette``, if any."""
     found: dict[str, Moments] = {}
     activations: dict[str, float] = {}
     whole = sum(p.weight for p in pictures)
     for picture in pictures:
-        pixels = load_style_picture(picture.picture, long_edge)
+        pixels = _loaded(picture, long_edge, gamma)
         if palette is not None:
             pixels = with_palette(pixels, palette)
         style = to_tensor(pixels, network.device)
@@ -71,18 +78,23 @@ def targets_of(
 
 
 @functools.lru_cache(maxsize=64)
-def style_palette(pictures: tuple[StylePicture, ...], fingerprint: str) -> Palette:
+def style_palette(pictures: tuple[StylePicture, ...], fingerprint: str, gamma: float = 1.0) -> Palette:
     """The colours of the style pictures, cached like ``style_targets``."""
-    return palette_of([load_style_picture(p.picture, COLOUR_EDGE) for p in pictures], [p.weight for p in pictures])
+    return palette_of([_loaded(p, COLOUR_EDGE, gamma) for p in pictures], [p.weight for p in pictures])
 
 
 @functools.lru_cache(maxsize=64)
-def style_colours(pictures: tuple[StylePicture, ...], fingerprint: str) -> Colours:
+def style_colours(pictures: tuple[StylePicture, ...], fingerprint: str, gamma: float = 1.0) -> Colours:
     """A sample of the style pictures' colours, (n, 3), each picture with its share, cached like ``style_targets``."""
     whole = sum(p.weight for p in pictures)
     return np.concatenate(
-        [sample(load_style_picture(p.picture, COLOUR_EDGE), int(COLOURS * p.weight / whole) + 1) for p in pictures]
+        [sample(_loaded(p, COLOUR_EDGE, gamma), int(COLOURS * p.weight / whole) + 1) for p in pictures]
     )
+
+
+def _loaded(picture: StylePicture, long_edge: int, gamma: float) -> Floats:
+    pixels = load_style_picture(picture.picture, long_edge)
+    return pixels if gamma == 1 else pixels**gamma
 
 
 def to_tensor(pixels: object, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stylecore.errors import PresetError
-from stylecore.preset import as_yaml, json_schema, preset_of_json
+from stylecore.preset import Painting, as_yaml, json_schema, preset_of_json
 from stylecore.preset_file import find_presets, load_preset
 
 PRESETS = Path(__file__).parent.parent.parent / "presets"
@@ -45,6 +45,15 @@ def test_there_are_classic_and_seven_others() -> None:
         ("steps: [10, 0]", 2, "steps.1: must be 1 or more (not 0)"),
         ("steps: many", 2, "steps.0: must be a whole number (not 'many')"),
         ("steps: []", 2, "steps: needs at least 1"),
+        ("finish:\n  - {steps: 3}\n  - {through: relu9_1}", 4, "there is no layer 'relu9_1', did you mean"),
+        ("finish:\n  - {steps: 0}", 3, "finish.0.steps: must be 1 or more (not 0)"),
+        ("finish: {contnet: 1}", 2, "contnet: there is no such key; did you mean 'content'?"),
+        (
+            "rate: 1\nfinish: {through: conv1_1}",
+            3,
+            "finish: `finish` through conv1_1 uses none of the preset's style layers",
+        ),
+        ("lightness: dark", 2, "lightness: must be one of 'photo' or 'style' (not 'dark')"),
         ("size: 31", 2, "size: must be a number from 32 to 16384, auto or full (not 31)"),
         ("colour: red", 2, "colour: must be one of 'style', 'photo' or 'palette' (not 'red')"),
         ("weighting: article\nstatistic: covariance", 2, "weighting: `weighting: article` needs `statistic: gram`"),
@@ -136,11 +145,42 @@ def test_an_earlier_folder_wins(tmp_path: Path) -> None:
     assert found["gouache"] == PRESETS / "gouache.yaml"
 
 
+@pytest.mark.parametrize(
+    ("text", "finishes"),
+    [
+        ("rate: 1", 4),
+        ("steps: [9, 9]", 4),
+        ("steps: 150", 0),
+        ("steps: [150]", 0),
+        ("steps: 150\nfinish: {steps: 2}", 1),
+        ("style_layers: {relu4_1: 1, relu5_1: 1}", 0),
+        ("style_layers: {relu1_1: 1, relu5_1: 1}", 4),
+        ("finish: []", 0),
+    ],
+)
+def test_a_finish_is_the_default_where_it_makes_sense(tmp_path: Path, text: str, finishes: int) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"style: {STYLE}\n{text}\n")
+    preset = load_preset(path)
+    assert isinstance(preset, Painting)
+    assert len(preset.finish) == finishes
+    assert preset_of_json(preset.model_dump_json()) == preset
+
+
+def test_a_preset_from_before_finish_and_lightness_means_what_it_meant(oil: Painting) -> None:
+    old = json.loads(oil.model_dump_json(exclude={"finish", "lightness"}))
+    recipe = preset_of_json(json.dumps(old))
+    assert recipe == oil.model_copy(update={"finish": (), "lightness": "style"})
+
+
 def test_steps_are_spread_over_the_scales(oil: object) -> None:
     assert sum(oil.with_steps(50).steps) == 50  # type: ignore[attr-defined]
     assert oil.with_steps(1).steps == (1,)  # type: ignore[attr-defined]
     assert oil.with_steps(2).steps == (1, 1)  # type: ignore[attr-defined]
     assert oil.with_steps(sum(oil.steps)).steps == oil.steps  # type: ignore[attr-defined]
+    few, many = oil.with_steps(14), oil.with_steps(140)  # type: ignore[attr-defined]
+    assert [f.steps for f in few.finish] == [1, 1, 1, 1]
+    assert [f.steps for f in many.finish] == [2 * f.steps for f in oil.finish]  # type: ignore[attr-defined]
     uneven = oil.model_copy(update={"steps": (1000, 1, 1, 1)})  # type: ignore[attr-defined]
     assert [sum(uneven.with_steps(total).steps) for total in range(1, 20)] == list(range(1, 20))
 

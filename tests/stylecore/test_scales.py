@@ -34,7 +34,7 @@ def test_beyond_384_pixels_a_scale_only_sharpens(oil: Painting) -> None:
     assert (fine.steps, fine.halved) == (oil.finish[0].steps, 0)
     assert list(fine.recipe.style_layers) == ["relu1_1", "relu2_1", "relu3_1"]
     assert fine.recipe.content_layers == {"relu2_2": 1}
-    assert fine.recipe.content_weight == pytest.approx(oil.content_weight / 4)
+    assert fine.recipe.content_weight == pytest.approx(oil.content_weight * oil.finish[0].content)
     assert fine.cost < 4 * 0.4 * coarse[-1].cost
 
 

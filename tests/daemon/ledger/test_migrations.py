@@ -87,7 +87,7 @@ def test_nothing_is_lost(root: Path) -> None:
     job, order = ledger.queue.take() or pytest.fail("no queued Job")
     assert job.photo == root / "one" / "queued.png"
     assert isinstance(order.recipe, Painting)
-    assert order.recipe.steps == (1,)
+    assert (order.recipe.steps, order.recipe.finish, order.recipe.lightness) == ((1,), (), "style")
     assert order.recipe.style[0].picture.is_file(), "the pinned style picture, in its new place"
     twins = ledger.history.twins(ledger.history.job(6) or pytest.fail("the twin"), order.recipe)
     assert {result.name for result, _ in twins} == {"done.png", "result.png"}
