@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylecore import load_photo
 from stylecore.device import Device
-from stylecore.network import load_network
+from stylecore.network import Network, load_network
 from stylecore.optimise import Adam, Lbfgs
 from stylecore.preset import Painting
 from stylecore.targets import style_targets, to_tensor
@@ -111,11 +111,11 @@ def _gram(features: Tensor) -> Tensor:
     return positions @ positions.T / positions.shape[1]
 
 
-def ours(preset: Painting, photo: Path, size: tuple[int, int], optimiser: str, device: Device) -> Step:
+def ours(preset: Painting, photo: Path, size: tuple[int, int], optimiser: str, network: Network) -> Step:
     from stylecore.painting import objective_of
 
-    target = to_tensor(load_photo(photo).resized(*size), device.torch)
-    objective = objective_of(load_network("oxford", device), preset, target)
+    target = to_tensor(load_photo(photo).resized(*size), network.device)
+    objective = objective_of(network, preset, target)
     return (Lbfgs if optimiser == "lbfgs" else Adam)(target.clone(), objective).step
 
 
