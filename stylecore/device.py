@@ -14,6 +14,7 @@ from torch import dtype as Dtype
 from stylecore.errors import DeviceError
 
 CPU_SIZE, GPU_SIZE = 768, 1024
+CPU_PRINT, GPU_PRINT = 3072, 4096
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Device:
     def auto_size(self) -> int:
         """The long edge in pixels that ``size: auto`` means here for a painting with a finish."""
         return CPU_SIZE if self.torch.type == "cpu" else GPU_SIZE
+
+    @property
+    def print_size(self) -> int:
+        """The same where a Preset asks for a Result of another size than the photo's."""
+        return CPU_PRINT if self.torch.type == "cpu" else GPU_PRINT
 
 
 @functools.lru_cache

@@ -22,6 +22,7 @@ BYTES_KEPT = 84  # per pixel of the whole picture: photo, picture, candidate, di
 BYTES_PAIR = 24  # per pixel, for each pair that L-BFGS remembers
 MAX_PAIRS, MIN_PAIRS = 20, 3
 WINOGRAD = 600_000_000  # bytes: the transformed filters through relu5_1, and a strip for each thread
+BYTES_RESULT = 8  # per sample of a Result that is larger than its photo: enlarged photo, Result, encoder's copies
 CPU_MAX = 5_000_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
 CPU_TILE = 1024  # edge; larger ones are no faster there
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
@@ -63,6 +64,17 @@ def tile_and_pairs(device: Device, preset: Painting, width: int, height: int, fr
         return None, pairs
     edge = max(SMALLEST, int(math.sqrt(left / seen)) - 2 * margin)
     return min(edge, CPU_TILE) if on_cpu else edge, pairs
+
+
+def check_result(width: int, height: int, bytes_per_sample: int) -> None:
+    """Raises TooLarge if a Result of this size does not fit into memory, which names a size that would."""
+    needed, room = width * height * 3 * BYTES_RESULT * bytes_per_sample, psutil.virtual_memory().available * SHARE
+    if needed > room:
+        fits = int(max(width, height) * math.sqrt(room / needed))
+        raise TooLarge(
+            f"A Result of {width} x {height} pixels needs about {needed / 1e9:.1f} GB of memory, more than is free: a "
+            f"long edge of {fits} pixels would fit; set it with --long-edge, or as `long_edge` in the preset's output."
+        )
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

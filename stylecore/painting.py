@@ -15,7 +15,7 @@ from stylecore.enlarge import enlarge, enlarge_to
 from stylecore.images.encode import Result
 from stylecore.images.photo import Photo
 from stylecore.lightness import gamma_of
-from stylecore.memory import free_memory, tile_and_pairs
+from stylecore.memory import check_result, free_memory, tile_and_pairs
 from stylecore.network import Network, load_network
 from stylecore.objective import Objective, layers_of
 from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
@@ -33,6 +33,11 @@ SMALLEST_STYLE = 32
 def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress | Result]:
     """As ``transfer.stylize``."""
     start = time.perf_counter()
+    if (size := preset.output.size_of(photo.size)) != photo.size:
+        check_result(*size, photo.pixels.itemsize)
+        photo = photo.at_size(*size)
+    if preset.output.resolution is not None:
+        photo = photo.at_resolution(preset.output.resolution)
     scales = scales_of(photo.size, preset, device) if preset.strength > 0 else []
     steps = sum(scale.steps for scale in scales)
     whole = sum(scale.cost * scale.steps for scale in scales)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
+from pydantic import ValidationError
 
 from stylecore.errors import PresetError
 from stylecore.recipe import FITTING, LookRecipe, PaintingRecipe, Recipe, Statistic, Weighting
+from stylecore.yamlfile import words_of
 
 
 class Preset(Recipe):
@@ -56,6 +58,9 @@ RECIPES: dict[str, type[Recipe]] = {"painting": PaintingRecipe, "look": LookReci
 PRESETS: dict[str, type[Preset]] = {"painting": Painting, "look": Look}
 
 
+Kind = TypeVar("Kind", bound=Preset)
+
+
 def with_options(preset: Preset, **options: Any) -> Preset:
     """The Preset with other values; None keeps its own. ``steps``: the total. Raises PresetError for options that its
     transfer does not have."""
@@ -67,6 +72,28 @@ def with_options(preset: Preset, **options: Any) -> Preset:
     if isinstance(preset, Painting) and (steps := given.pop("steps", None)) is not None:
         preset = preset.with_steps(steps)
     return preset.model_copy(update=given)
+
+
+def with_output(preset: Kind, **given: Any) -> Kind:
+    """The Preset with other keys of ``output``; None keeps its own. Raises PresetError for keys that its transfer does
+    not have or that do not fit together."""
+    given = {name: value for name, value in given.items() if value is not None}
+    kind = type(preset.output)
+    for name in sorted(given.keys() - kind.model_fields.keys()):
+        raise PresetError(f"The preset {preset.name!r} is a {preset.transfer}, which has no {name}: leave it out.")
+    keys = preset.output.model_dump()
+    for one, other in (("print", "long_edge"), ("long_edge", "print")):
+        if one in given and other not in given:
+            keys.pop(other, None)
+    try:
+        output = kind.model_validate({**keys, **given})
+    except ValidationError as e:
+        raise PresetError("; ".join(_of_option(error) for error in e.errors())) from e
+    return preset.model_copy(update={"output": output})
+
+
+def _of_option(error: Any) -> str:
+    return "".join(f"{name}: " for name in error["loc"][:1]) + words_of(error)
 
 
 def preset_of_json(text: str) -> Preset:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from stylecore.errors import PresetError
 from stylecore.limits import MAX_SIZE, MIN_SIZE
+from stylecore.output import Output
 from stylecore.preset import PRESETS, RECIPES, Look, Preset
-from stylecore.recipe import Finish, LookRecipe, Output, PaintingRecipe, Recipe, StylePicture
+from stylecore.recipe import Finish, LookRecipe, PaintingRecipe, Recipe, StylePicture
 from stylecore.yamlfile import Lines, read_yaml, shown, words_of
 
 RESERVED_NAMES = ("presets", "styled", "failed")

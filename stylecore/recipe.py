@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from stylecore.layers import LAYERS
 from stylecore.limits import MAX_SIZE, MAX_STEPS, MIN_SIZE
+from stylecore.output import LookOutput, Output, PaintingOutput
 
 MAX_PICTURES = 16
 MAX_SERIES = 8  # waiting photos to which the table of a series is fitted
 
 Colour = Literal["style", "photo", "palette"]
-OutputFormat = Literal["same", "jpeg", "png", "tiff", "webp", "avif", "heic"]
 Statistic = Literal["gram", "covariance", "wasserstein"]
 Weighting = Literal["relative", "article"]
 Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -30,17 +30,6 @@ class StylePicture(BaseModel):
 
     picture: Path = Field(description="The style picture, relative to the preset's file.")
     weight: float = Field(1.0, gt=0, le=1000, description="Its share among several style pictures.")
-
-
-class Output(BaseModel):
-    """How Results are saved."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: OutputFormat = Field(
-        "same", description="same: the photo's own format; JPEG for RAW, PNG for GIF and BMP. Or a format's name."
-    )
-    quality: int = Field(95, ge=1, le=100, description="The quality of JPEG, WebP, AVIF and HEIC.")
 
 
 def _as_tuple(value: Any) -> Any:
@@ -216,6 +205,9 @@ class PaintingRecipe(Recipe):
         description="style: the style's colours. photo: the photo's own colours; only light and dark are painted. "
         "palette: the style picture first gets the photo's colours, so each stroke can have any of them.",
     )
+    output: PaintingOutput = Field(
+        PaintingOutput(), description="How Results are saved: their format, quality and size."
+    )
     lightness: Literal["photo", "style"] = Field(
         "photo",
         description="photo: a dark photo stays dark, because the style picture is darkened toward it. style: the "
@@ -258,15 +250,6 @@ class PaintingRecipe(Recipe):
         if self.average and self.optimiser != "adam":
             raise ValueError("`average` needs `optimiser: adam`")
         return self
-
-
-class LookOutput(Output):
-    """As ``Output``, and whether the table is kept."""
-
-    lut: Literal["none", "cube", "hald"] = Field(
-        "none",
-        description="Write the table beside the Result, for other programs: a .cube file or a HaldCLUT.",
-    )
 
 
 class LookRecipe(Recipe):

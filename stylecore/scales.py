@@ -36,10 +36,10 @@ class Scale:
 
 
 def scales_of(photo: tuple[int, int], preset: Painting, device: Device) -> list[Scale]:
-    """For a photo of this (width, height). The finest has the Preset's size, but is never larger than the photo."""
-    width, height = photo
-    finest = min(1.0, long_edge(photo, preset, device) / max(photo))
-    finer = max(0, round(math.log2(finest * max(photo) / ALL_LAYERS))) if preset.finish else 0
+    """For a photo of this (width, height). The finest has the Preset's size, but is never larger than the Result."""
+    width, height = preset.output.size_of(photo)
+    finest = min(1.0, long_edge(max(width, height), preset, device) / max(width, height))
+    finer = max(0, round(math.log2(finest * max(width, height) / ALL_LAYERS))) if preset.finish else 0
     plan = [(steps, preset) for steps in preset.steps]
     plan += [(finish.steps, shallow(preset, finish)) for finish in _first(preset.finish, finer)]
     scales: list[Scale] = []
@@ -50,12 +50,14 @@ def scales_of(photo: tuple[int, int], preset: Painting, device: Device) -> list[
     return scales
 
 
-def long_edge(photo: tuple[int, int], preset: Painting, device: Device) -> int:
-    """In pixels, at the finest scale."""
+def long_edge(whole: int, preset: Painting, device: Device) -> int:
+    """In pixels, at the finest scale, for a Result of this long edge."""
     if preset.size == "full":
-        return max(photo)
+        return whole
     if preset.size != "auto":
         return preset.size
+    if preset.output.edge is not None and preset.finish:  # a large print is worth some minutes
+        return max(device.auto_size, min(preset.output.edge, device.print_size))
     return device.auto_size if preset.finish or device.torch.type != "cpu" else ALL_LAYERS
 
 

@@ -25,9 +25,11 @@ from daemon.events import ENDS, JobQueued
 from daemon.ledger.job import FINISHED, Job, State
 from daemon.ledger.signature import look
 from stylecore.errors import PresetError
-from stylecore.limits import MAX_SIZE, MAX_STEPS, MIN_SIZE
-from stylecore.preset import Look, Preset, with_options
-from stylecore.recipe import Colour, OutputFormat
+from stylecore.limits import MAX_DPI, MAX_PRINT, MAX_SIZE, MAX_STEPS, MIN_DPI, MIN_SIZE
+from stylecore.limits import MAX_EDGE as RESULT_EDGE
+from stylecore.output import OutputFormat
+from stylecore.preset import Look, Preset, with_options, with_output
+from stylecore.recipe import Colour
 
 JOB_EVERY = 1.0  # seconds of silence
 RETRIED_SHOWN = 100
@@ -51,6 +53,11 @@ class JobQuery(BaseModel):
     colour: Colour | None = Field(None, description="Whose colours the Result gets.")
     format: OutputFormat | None = Field(None, description="The Result's format.")
     quality: int | None = Field(None, ge=1, le=100)
+    long_edge: int | None = Field(None, ge=MIN_SIZE, le=RESULT_EDGE, description="The Result's long edge, in pixels.")
+    print: float | None = Field(
+        None, ge=1, le=MAX_PRINT, description="The Result's long edge on paper, in centimetres."
+    )
+    dpi: int | None = Field(None, ge=MIN_DPI, le=MAX_DPI, description="Dots per inch of the Result.")
     width: int | None = Field(None, ge=1, le=MAX_EDGE, description="For bare samples, with height, channels and bits.")
     height: int | None = Field(None, ge=1, le=MAX_EDGE)
     channels: Literal["1", "2", "3", "4"] | None = Field(None, description="Grey, grey + alpha, RGB, RGB + alpha.")
@@ -61,12 +68,14 @@ class JobQuery(BaseModel):
 
     def recipe(self, preset: Preset) -> Preset:
         """Raises HTTPException (409) for options that the preset's transfer does not have."""
-        output = self.model_dump(include={"format", "quality"}, exclude_none=True)
+        output = self.model_dump(include={"format", "quality", "long_edge", "print", "dpi"})
         if isinstance(preset, Look):
             output["lut"] = "none"  # nobody could fetch it
+        elif self.width is not None:  # bare samples come back in the size in which they were sent
+            preset = preset.model_copy(update={"output": type(preset.output)()})
         options = self.model_dump(include={"strength", "size", "steps", "seed", "colour"})
         try:
-            return with_options(preset, output=preset.output.model_copy(update=output), **options)
+            return with_options(with_output(preset, **output), **options)
         except PresetError as e:
             raise HTTPException(409, str(e)) from e
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,31 +26,36 @@ from daemon.paths import printable
 from daemon.terminal.output import Show
 from stylecore.images.encode import output_format
 from stylecore.images.formats import EXTENSIONS, one_suffix
-from stylecore.preset import Preset, with_options
-from stylecore.recipe import Output
+from stylecore.output import Output
+from stylecore.preset import Preset, with_options, with_output
 
 EXTENSION_LIST = ", ".join(EXTENSIONS.values())
 
 
 @dataclass(frozen=True)
 class Request:
-    """``preset``: a name or a .yaml file. Options that are None leave the preset as it is."""
+    """``preset``: a name or a .yaml file. Options that are None leave the preset as it is. ``print``: in
+    centimetres."""
 
     preset: str
     size: int | Literal["full"] | None = None
     steps: int | None = None
     seed: int | None = None
+    long_edge: int | None = None
+    print: float | None = None
+    dpi: int | None = None
 
     def load(self, root: Path) -> Preset:
         """The Preset, which can also be one of this Root's own. Raises PresetError."""
         preset = get_preset(self.preset, Layout(root))
+        preset = with_output(preset, long_edge=self.long_edge, print=self.print, dpi=self.dpi)
         return with_options(preset, size=self.size, steps=self.steps, seed=self.seed)
 
     def query(self, out: Out) -> dict[str, object]:
         """The query of ``POST /v1/jobs``. Raises ResultError if the file's name asks for an unknown format."""
         named = out.file
         kind = None if named is None else output_format("", Output(), named)
-        return {"preset": self.preset, "size": self.size, "steps": self.steps, "seed": self.seed, "format": kind}
+        return {**dataclasses.asdict(self), "format": kind}
 
 
 @dataclass(frozen=True)

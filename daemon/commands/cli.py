@@ -13,7 +13,7 @@ from daemon.commands.cli_groups import config_app, gimp_app, presets_app, servic
 from daemon.commands.cli_options import Device, Json, Plain, PresetName, RootFolder
 from daemon.folders.layout import Layout
 from daemon.paths import printable
-from stylecore.limits import MAX_SIZE, MAX_STEPS, MIN_SIZE
+from stylecore.limits import MAX_DPI, MAX_EDGE, MAX_SIZE, MAX_STEPS, MIN_DPI, MIN_SIZE, PRINT_DPI
 
 app = typer.Typer(
     name="stylefolder",
@@ -93,6 +93,16 @@ def apply(
             min=0, max=2**32 - 1, help="Each number gives a different painting of the same photo.", metavar="N"
         ),
     ] = None,
+    long_edge: Annotated[
+        int | None, typer.Option(min=MIN_SIZE, max=MAX_EDGE, help="The Result's long edge, in pixels.", metavar="PX")
+    ] = None,
+    print_size: Annotated[
+        str | None, typer.Option("--print", help="The Result's long edge on paper: 90cm, 36in.", metavar="LENGTH")
+    ] = None,
+    dpi: Annotated[
+        int | None,
+        typer.Option(min=MIN_DPI, max=MAX_DPI, help=f"Dots per inch. For a print, {PRINT_DPI}.", metavar="N"),
+    ] = None,
     curve: Annotated[
         Path | None, typer.Option(help="Plot the losses to this .png, .svg or .pdf file.", metavar="FILE")
     ] = None,
@@ -106,7 +116,7 @@ def apply(
     from daemon.commands.apply import apply as run_apply
     from daemon.terminal.output import view
 
-    request = Request(preset, _pixels(size), steps, seed)
+    request = Request(preset, _pixels(size), steps, seed, long_edge, _centimetres(print_size), dpi)
     with view(plain, as_json) as show:
         failed = run_apply(photos, request, out, device, show, running_daemon(paths.address_file()), curve)
     raise typer.Exit(1 if failed else 0)
@@ -187,6 +197,15 @@ def _pixels(size: str | None) -> int | Literal["full"] | None:
     if not (size.isdecimal() and MIN_SIZE <= int(size) <= MAX_SIZE):
         raise typer.BadParameter(f"--size must be {SIZES}, not {size!r}.")
     return int(size)
+
+
+def _centimetres(length: str | None) -> float | None:
+    from stylecore.output import centimetres
+
+    try:
+        return None if length is None else float(centimetres(length))
+    except ValueError as e:
+        raise typer.BadParameter(f"--print {e}, not {length!r}.") from e
 
 
 @app.command()

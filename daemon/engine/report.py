@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from daemon.engine.messages import Controls, Phase, Preview, Stepped
 
 if TYPE_CHECKING:
-    from stylecore.images.photo import Photo
     from stylecore.progress import Progress
 
 REPORT_EVERY = 0.1  # seconds between two Stepped
@@ -73,8 +72,8 @@ class Report:
             pipe.send(Phase(self.job, "preparing", SHORTEST))
 
 
-def megapixels(photo: Photo) -> float:
-    width, height = photo.size
+def megapixels(size: tuple[int, int]) -> float:
+    width, height = size
     return width * height / 1e6
 
 

@@ -123,7 +123,9 @@ def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     allowed = DOWNLOAD if recipe.weights == "torchvision" else SHORTEST
     daemon.pipe.send(Phase(order.job, "preparing", allowed))
     curve: list[LossPoint] = []
-    report = Report(daemon, order.job, tuple(itertools.accumulate(steps)), megapixels(photo))
+    report = Report(
+        daemon, order.job, tuple(itertools.accumulate(steps)), megapixels(recipe.output.size_of(photo.size))
+    )
     table = None if order.table is None else from_bytes(order.table)
     for event in stylize(photo, recipe, chosen, table, series):
         daemon.check(order.job)
@@ -184,9 +186,9 @@ def _output_kind(assignment: Assignment, photo: Photo) -> str:
     from stylecore.images.encode import output_format
 
     kind = output_format(photo.format, assignment.order.recipe.output, assignment.order.target)
-    if (edge := max(photo.size)) > LARGEST_EDGE.get(kind, edge):
+    if (edge := max(assignment.order.recipe.output.size_of(photo.size))) > LARGEST_EDGE.get(kind, edge):
         raise PhotoError(
-            f"{kind} can hold {LARGEST_EDGE[kind]} pixels per side, but the photo has {edge}: "
+            f"{kind} can hold {LARGEST_EDGE[kind]} pixels per side, but the Result has {edge}: "
             "choose tiff or png as the preset's output format."
         )
     return kind
@@ -206,7 +208,7 @@ def _write(
 
     assert isinstance(result, Result)
     order, clock = assignment.order, time.monotonic()
-    daemon.pipe.send(Phase(order.job, "writing", SHORTEST + ENCODE * megapixels(result.photo)))
+    daemon.pipe.send(Phase(order.job, "writing", SHORTEST + ENCODE * megapixels(result.size)))
     data, notes = encode(result, kind, order.recipe.output.quality)
     path = order.target or assignment.folder / f"{order.photo.stem[:50]}{EXTENSIONS[kind]}"
     part = _write_when_there_is_room(path, data, assignment, daemon)

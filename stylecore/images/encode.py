@@ -20,7 +20,7 @@ from stylecore.images.formats import DEPTH, EXTENSIONS, LARGEST_EDGE, READ_ONLY,
 from stylecore.images.photo import Metadata, Photo
 from stylecore.images.preview import DECODER_ERRORS
 from stylecore.lut import Lut
-from stylecore.recipe import Output
+from stylecore.output import Output
 
 BAND = 256  # rows at a time
 ENCODER_ERRORS = (OSError, *DECODER_ERRORS)  # some encoders parse the EXIF

@@ -26,6 +26,7 @@ TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES = 0x12D, 0x13E, 0x13F
 COLOUR_TAGS = (TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES)
 SRGB, ADOBE_RGB, UNCALIBRATED = 1, 2, 0xFFFF
 RESOLUTION = 0x11A, 0x11B  # pixels a unit, across and down
+RESOLUTION_UNIT, INCHES = 0x128, 2
 NEW = b"II*\0\0\0\0\0"  # a block without a directory
 THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x201, 0x202
 DESCRIPTION, SOFTWARE, ARTIST, COPYRIGHT = 0x10E, 0x131, 0x13B, 0x8298
@@ -95,6 +96,20 @@ def corrected(
     if second and THUMBNAIL_OFFSET not in second:  # a thumbnail without compression is still the photo's
         struct.pack_into(reader.order + "I", patched, reader.next_at, 0)
     return bytes(patched) if colour_space is None else without(bytes(patched), *COLOUR_TAGS)
+
+
+def at_resolution(block: bytes, dpi: int) -> bytes:
+    """The block with so many pixels per inch, if it says how many."""
+    reader = Reader(block)
+    patched = bytearray(block)
+    for tag in RESOLUTION:
+        entry = reader.main.get(tag)
+        if entry and len(entry.data) == 8:
+            struct.pack_into(reader.order + "II", patched, entry.at, dpi, 1)
+    unit = reader.main.get(RESOLUTION_UNIT)
+    if unit and unit.type == SHORT:
+        struct.pack_into(reader.order + "H", patched, unit.at, INCHES)
+    return bytes(patched)
 
 
 def _fitting(picture: Image.Image, room: int) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from stylecore.colour import Floats, Pixels
-from stylecore.images import icc
+from stylecore.images import exif, icc
 from stylecore.images.cicp import Cicp
 
 
@@ -87,6 +87,31 @@ class Photo:
         out: Floats = np.clip(np.stack(channels, -1) / top, 0, 1)
         return out if self.profile is None else icc.to_srgb(out, self.profile)
 
+    def at_size(self, width: int, height: int) -> Photo:
+        """The Photo with another number of pixels, of the same type and colour space."""
+        if (width, height) == self.size:
+            return self
+        pixels = np.empty((height, width, 3), self.pixels.dtype)
+        for i in range(3):
+            pixels[..., i] = _resampled(self.pixels[..., i], width, height)
+        alpha = None if self.alpha is None else _resampled(self.alpha, width, height)
+        return replace(self, pixels=pixels, alpha=alpha)
+
+    def at_resolution(self, dpi: int) -> Photo:
+        """The Photo with so many pixels per inch in print, wherever its metadata says that."""
+        block = self.metadata.exif
+        metadata = replace(self.metadata, dpi=(dpi, dpi), exif=block and exif.at_resolution(block, dpi))
+        return replace(self, metadata=metadata)
+
     def from_srgb(self, pixels: Floats) -> Floats:
         """sRGB pixels in 0..1 in the photo's own space, same shape."""
         return pixels if self.profile is None else icc.from_srgb(pixels, self.profile)
+
+
+def _resampled(channel: Pixels, width: int, height: int) -> Pixels:
+    """(h, w) to (height, width), Lanczos."""
+    top = np.iinfo(channel.dtype).max
+    image = Image.fromarray(np.ascontiguousarray(channel, np.float32))
+    found = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=4.0))
+    rounded: Pixels = np.rint(found).clip(0, top).astype(channel.dtype)
+    return rounded

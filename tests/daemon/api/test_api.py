@@ -160,6 +160,30 @@ def test_pixels_at_strength_0_come_back_as_they_were(shared: Daemon, inbox: Path
     assert np.abs(result[..., :3].astype(int) - colours.astype(int)).max() <= 2**bits // 256
 
 
+def test_a_larger_result_but_not_of_bare_samples(shared: Daemon, fast: str) -> None:
+    """Whoever sends a layer wants a layer of its size back, whatever the preset's output says."""
+    shared.preset("large", fast + "output: {long_edge: 200}\n")
+    wait_for(lambda: any(p["name"] == "large" for p in shared.client.ask("GET", "/v1/presets")["presets"]))
+    samples = np.full((40, 56, 3), 90, np.uint8)
+    shape = {"width": 56, "height": 40, "channels": 3, "bits": 8}
+
+    def size_of(body: bytes, **query: object) -> tuple[int, int]:
+        job = shared.client.ask("POST", "/v1/jobs", body, preset="large", **query)
+        wait_for(lambda: shared.client.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
+        answer = shared.client.send("GET", f"/v1/jobs/{job['id']}/result", None, {}, 30)
+        if "width" in query:
+            return int(answer.headers["Stylefolder-Width"]), int(answer.headers["Stylefolder-Height"])
+        with Image.open(io.BytesIO(answer.read())) as image:
+            return image.size
+
+    assert size_of(samples.tobytes(), **shape) == (56, 40)
+    assert size_of(png(Image.fromarray(samples))) == (200, 143)
+    assert size_of(png(Image.fromarray(samples)), long_edge=112) == (112, 80)
+    with pytest.raises(Refused, match="both say how large") as refused:
+        shared.client.ask("POST", "/v1/jobs", png(Image.fromarray(samples)), preset="large", long_edge=99, print=9)
+    assert refused.value.status == 409
+
+
 def test_too_large_a_body_is_refused_and_not_kept(daemon: Daemon) -> None:
     daemon.settings("upload_limit: 2\n")
     daemon.start()

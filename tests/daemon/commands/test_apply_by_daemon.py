@@ -77,6 +77,38 @@ def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small
 
 
 @pytest.mark.slow
+def test_a_print(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """By the daemon and without one: larger than the photo, with the resolution tag."""
+    daemon.preset("one", fast)
+    (daemon.home / "mine.yaml").write_text(fast)
+    small.save(daemon.home / "photo.png")
+
+    def size_of(preset: object, name: str, *options: object) -> tuple[tuple[int, int], float]:
+        done = daemon.run("apply", daemon.home / "photo.png", "-p", preset, "-o", daemon.home / name, *options)
+        assert done.returncode == 0, done.stderr
+        with Image.open(daemon.home / name) as image:
+            return image.size, round(image.info["dpi"][0])
+
+    expected = (240, round(240 * small.height / small.width)), 120
+    assert size_of(daemon.home / "mine.yaml", "here.jpg", "--print", "2in", "--dpi", 120) == expected
+    daemon.start()
+    knows(daemon, "one")
+    assert size_of("one", "there.jpg", "--print", "5.08cm", "--dpi", 120) == expected
+    assert size_of("one", "edge.jpg", "--long-edge", 240, "--dpi", 120) == expected
+    for options, says in (
+        (("--print", "wide"), "--print must be a length, such as 90cm, 900mm or 36in, not 'wide'."),
+        (("--print", "90cm", "--dpi", "1"), "--dpi"),
+        (("--print", "900cm"), "are 106299 pixels, and a Result can have 32 to 32768"),
+        (("--print", "90cm", "--long-edge", "900"), "both say how large the Result is: remove one of them"),
+        (("--long-edge", "5"), "--long-edge"),
+    ):
+        wrong = daemon.run("apply", daemon.home / "photo.png", "-p", "one", *options)
+        assert wrong.returncode == 2
+        assert says in " ".join(wrong.stderr.split()), wrong.stderr
+        assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.slow
 def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Image) -> None:
     daemon.preset("long", slow)
     daemon.start()

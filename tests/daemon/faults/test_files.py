@@ -146,7 +146,7 @@ def test_longer_than_the_format_holds(daemon: Daemon, fast: str) -> None:
     inbox = daemon.preset("one", fast + "output: {format: webp}\n")
     Image.new("RGB", (16_400, 40), "teal").save(inbox / "wide.jpg")
     daemon.start()
-    assert "webp can hold 16383 pixels per side, but the photo has 16400: choose tiff or png" in daemon.reason(
+    assert "webp can hold 16383 pixels per side, but the Result has 16400: choose tiff or png" in daemon.reason(
         inbox / "wide.jpg"
     )
     assert "JobStepped" not in {e["event"] for e in daemon.events()}

@@ -20,7 +20,7 @@ from stylecore.images.encode import save_result
 from stylecore.images.formats import DEPTH, EXTENSIONS
 from stylecore.images.photo import Metadata, Photo
 from stylecore.images.png import chunk
-from stylecore.recipe import Output
+from stylecore.output import Output
 from tests.stylecore.images.photos import FORMATS, result_of, rich_exif
 
 

@@ -23,8 +23,8 @@ from stylecore.images.encode import Result, save_result
 from stylecore.images.formats import EXTENSIONS
 from stylecore.images.photo import Photo
 from stylecore.images.png import chunk
+from stylecore.output import Output
 from stylecore.preset import Painting
-from stylecore.recipe import Output
 from stylecore.transfer import stylize
 from tests.harness import difference
 from tests.stylecore.images.photos import LOSSLESS, adobe_rgb, one_way_profile, result_of

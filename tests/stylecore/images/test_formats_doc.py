@@ -21,7 +21,7 @@ from stylecore.images.complete import BLACK_END
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.images.photo import Metadata, Photo
-from stylecore.recipe import Output
+from stylecore.output import Output
 from tests.harness import REPOSITORY
 from tests.stylecore.images.photos import adobe_rgb, icc_file, one_way_profile, result_of, rich_exif
 from tests.stylecore.images.test_carry import PACKET, RECORD

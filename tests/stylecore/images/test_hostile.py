@@ -21,7 +21,7 @@ from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.images.photo import Metadata, Photo
 from stylecore.images.preview import small_picture
-from stylecore.recipe import Output
+from stylecore.output import Output
 from tests.harness import HANG, REPOSITORY
 from tests.stylecore.images.photos import result_of
 

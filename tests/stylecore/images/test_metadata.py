@@ -19,7 +19,7 @@ from stylecore.images.encode import save_result
 from stylecore.images.formats import EXTENSIONS
 from stylecore.images.photo import Metadata
 from stylecore.images.png import chunk
-from stylecore.recipe import Output
+from stylecore.output import Output
 from tests.harness import difference
 from tests.stylecore.images.photos import FORMATS, LOSSLESS, adobe_rgb, check_upright, result_of, rich_exif, write_photo
 

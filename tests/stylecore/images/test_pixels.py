@@ -16,7 +16,7 @@ from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.images.formats import EXTENSIONS
 from stylecore.images.photo import Photo
-from stylecore.recipe import Output
+from stylecore.output import Output
 from tests.harness import difference
 from tests.stylecore.images.photos import adobe_rgb, result_of
 

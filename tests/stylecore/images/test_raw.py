@@ -16,7 +16,7 @@ from stylecore.errors import PhotoError
 from stylecore.images import directories, exif, icc, raw
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
-from stylecore.recipe import Output
+from stylecore.output import Output
 from tests.harness import difference
 from tests.stylecore.images.photos import cr3, result_of, rich_exif
 

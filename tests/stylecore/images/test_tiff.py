@@ -15,7 +15,7 @@ from stylecore.errors import PhotoError
 from stylecore.images.decode import load_photo
 from stylecore.images.encode import save_result
 from stylecore.images.tiff import LEFT_OUT, OTHER_PAGES
-from stylecore.recipe import Output
+from stylecore.output import Output
 from tests.harness import difference
 from tests.stylecore.images.photos import result_of
 
