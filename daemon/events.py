@@ -50,11 +50,14 @@ class JobStarted:
 
 @dataclass(frozen=True)
 class JobChosen:
-    """The device in words, and the (width, height) of a painting's finest scale."""
+    """The device in words, and the (width, height) of a painting's finest scale. ``left``: as of JobStarted, or as the
+    worker estimates it. ``memory``: that the Job will need at its peak, in bytes, if it is a long one."""
 
     job: Job
     device: str
     size: tuple[int, int] | None
+    left: float | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from daemon.events import Event, Heartbeat, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, Note
 from daemon.paths import printable
 
+LONG = 60.0  # seconds: say about how long a longer Job takes
+
 
 def sentence(event: Event) -> str | None:
     """An event in a line, or None if it is only progress."""
@@ -37,6 +39,15 @@ def device_sentence(event: JobChosen) -> str:
         return f"Working on {event.device}, at the photo's own size."
     width, height = event.size
     return f"Painting on {event.device}, at {width} x {height} pixels, then enlarging to the photo's own size."
+
+
+def estimate_sentence(event: JobChosen) -> str | None:
+    """How long a long Job will take, and how much memory."""
+    if event.left is None or event.left < LONG:
+        return None
+    minutes = max(1, round(event.left / 60))
+    memory = "" if event.memory is None else f" and {event.memory / 1e9:.1f} GB of memory"
+    return f"{printable(event.job.photo.name)}: takes about {minutes} minute{'s' * (minutes > 1)}{memory}."
 
 
 def is_warning(event: Event) -> bool:

@@ -43,12 +43,11 @@ def tile_and_pairs(device: Device, preset: Painting, width: int, height: int, fr
     """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
     remember, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
     room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 2400)
-    if device.torch.type == "cpu" and device.dtype == torch.float32:
+    if _by_winograd(device):
         room = max(0, room - WINOGRAD)
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     smallest = (SMALLEST + 2 * margin) ** 2 * seen
-    content = sum(maps_of(name) / 4 ** block_of(name) for name in preset.content_layers) * device.dtype.itemsize
-    kept = BYTES_KEPT + content + MIN_PAIRS * BYTES_PAIR
+    kept = _kept(device, preset, MIN_PAIRS)
     left = room - pixels * kept
     if left < min(smallest, pixels * seen):
         share = max(room - smallest, 0) / kept / pixels
@@ -64,6 +63,24 @@ def tile_and_pairs(device: Device, preset: Painting, width: int, height: int, fr
         return None, pairs
     edge = max(SMALLEST, int(math.sqrt(left / seen)) - 2 * margin)
     return min(edge, CPU_TILE) if on_cpu else edge, pairs
+
+
+def bytes_needed(device: Device, preset: Painting, width: int, height: int, tile: int | None, pairs: int) -> int:
+    """At the peak, for a picture of this size in tiles of this edge."""
+    seen, pixels = BYTES_SEEN.get(device.dtype, 2400), width * height
+    margin = margin_of((*preset.content_layers, *preset.style_layers))
+    at_once = pixels if tile is None else min(pixels, (tile + 2 * margin) ** 2)
+    return int(pixels * _kept(device, preset, pairs) + at_once * seen) + (WINOGRAD if _by_winograd(device) else 0)
+
+
+def _kept(device: Device, preset: Painting, pairs: int) -> float:
+    """Bytes per pixel of the whole picture."""
+    content: float = sum(maps_of(name) / 4 ** block_of(name) for name in preset.content_layers) * device.dtype.itemsize
+    return BYTES_KEPT + content + pairs * BYTES_PAIR
+
+
+def _by_winograd(device: Device) -> bool:
+    return device.torch.type == "cpu" and device.dtype == torch.float32
 
 
 def check_result(width: int, height: int, bytes_per_sample: int) -> None:

@@ -21,9 +21,9 @@ class Running:
         match event:
             case JobStarted(job, left):
                 self._jobs[job.id] = RunningOut(job=job_out(job), left=left)
-            case JobChosen(job, device, size):
+            case JobChosen(job, device, size, left, memory):
                 self.device = device
-                self._update(job.id, device=device, size=size)
+                self._update(job.id, device=device, size=size, left=left, memory=memory)
             case JobStepped(job):
                 names = ("step", "steps", "scale", "scales", "loss", "share", "seconds", "left")
                 self._update(job.id, **{name: getattr(event, name) for name in names})

@@ -66,7 +66,8 @@ class PresetsOut(BaseModel):
 
 class RunningOut(BaseModel):
     """A running Job. ``size``: (width, height) of a painting's finest scale. ``share``: of the whole work, 0 to 1.
-    ``seconds``: since the start. ``left``: estimated seconds to the end, if known."""
+    ``seconds``: since the start. ``left``: estimated seconds to the end, if known. ``memory``: bytes that a long Job is
+    estimated to need at its peak."""
 
     job: JobOut
     device: str | None = None
@@ -79,6 +80,7 @@ class RunningOut(BaseModel):
     share: float = 0.0
     seconds: float = 0.0
     left: float | None = None
+    memory: int | None = None
 
 
 class PendingOut(BaseModel):

@@ -196,7 +196,9 @@ class Engine:
         self.waits_for = message.reason if isinstance(message, Waiting) else None
         match message:
             case Chosen():
-                self.announce(JobChosen(job, message.device, message.size))
+                if self._typical is None:
+                    self._typical = message.seconds
+                self.announce(JobChosen(job, message.device, message.size, self._typical, message.memory))
             case Stepped():
                 if phase is None:
                     self._slowest = max(self._slowest, silent)

@@ -40,11 +40,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The device in words and the (width, height) of a painting's finest scale. Once for each Job."""
+    """The device in words and the (width, height) of a painting's finest scale. Once for each Job. ``seconds`` and
+    ``memory`` (bytes): estimates of what it takes, if that may be more than a minute."""
 
     job: int
     device: str
     size: tuple[int, int] | None
+    seconds: float | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

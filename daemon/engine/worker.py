@@ -104,6 +104,7 @@ def do(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
 
 def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     from stylecore.device import choose_device
+    from stylecore.estimate import estimate
     from stylecore.images.encode import Result
     from stylecore.lut import from_bytes
     from stylecore.transfer import stylize
@@ -119,7 +120,9 @@ def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
     chosen = choose_device(device)
     series = _series(order, daemon)
     size, steps = _work(photo, recipe, chosen)
-    daemon.pipe.send(Chosen(order.job, chosen.words, size))
+    expected = estimate(photo.size, recipe, chosen) if isinstance(recipe, Painting) else None
+    needs = (expected.seconds, expected.memory) if expected is not None else ()
+    daemon.pipe.send(Chosen(order.job, chosen.words, size, *needs))
     allowed = DOWNLOAD if recipe.weights == "torchvision" else SHORTEST
     daemon.pipe.send(Phase(order.job, "preparing", allowed))
     curve: list[LossPoint] = []

@@ -121,6 +121,7 @@ def _one_running(
     if not running.steps:
         return [first, bar, Text("starting", "dim")]
     size = f", {running.size[0]} x {running.size[1]} px" if running.size else ""
+    size += f", about {running.memory / 1e9:.1f} GB" if running.memory is not None else ""
     scale = f"scale {running.scale} of {running.scales}, " if running.scales != 1 else ""
     step = Text(f"{scale}step {running.step} of {running.steps}{size}")
     loss = Text()

@@ -18,7 +18,7 @@ from daemon.errors import NoDaemon
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, LossPoint
 from daemon.lifetime import stoppable
 from daemon.paths import address_file, printable
-from daemon.sentences import clock, device_sentence, is_warning, sentence
+from daemon.sentences import clock, device_sentence, estimate_sentence, is_warning, sentence
 
 if TYPE_CHECKING:
     from daemon.api.client import Client
@@ -107,11 +107,12 @@ class _Plain:
         return sentence(event)
 
     def chosen(self, event: JobChosen) -> str | None:
-        """Each device once."""
-        if event.device == self.device:
-            return None
-        self.device = event.device
-        return device_sentence(event)
+        """Each device once, and what each long Job takes."""
+        said = [estimate_sentence(event)]
+        if event.device != self.device:
+            self.device = event.device
+            said.insert(0, device_sentence(event))
+        return "\n".join(text for text in said if text) or None
 
 
 def _losses(curve: Sequence[LossPoint]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.api.schema import StatusOut
 from daemon.paths import printable
-from daemon.sentences import skipped_sentence
+from daemon.sentences import clock, skipped_sentence
 
 
 def summary(status: StatusOut) -> str:
@@ -16,7 +16,9 @@ def summary(status: StatusOut) -> str:
     for running in status.running:
         job = running.job
         done = f"step {running.step} of {running.steps}" if running.steps else "starting"
-        lines.append(f"running: Job {job.id}, {printable(job.photo)} [{printable(job.preset)}], {done}")
+        left = f", about {clock(running.left)} left" if running.left is not None else ""
+        memory = f", about {running.memory / 1e9:.1f} GB of memory" if running.memory is not None else ""
+        lines.append(f"running: Job {job.id}, {printable(job.photo)} [{printable(job.preset)}], {done}{left}{memory}")
     lines += [f"waiting: {printable(file.photo)}, for {file.waits_for}" for file in status.pending]
     if more := status.pending_count - len(status.pending):
         lines.append(f"waiting: {more} more")

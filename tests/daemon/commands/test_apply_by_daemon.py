@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -106,6 +107,30 @@ def test_a_print(daemon: Daemon, fast: str, small: Image.Image) -> None:
         assert wrong.returncode == 2
         assert says in " ".join(wrong.stderr.split()), wrong.stderr
         assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.slow
+def test_a_long_job_says_what_it_takes(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    daemon.preset("one", fast)
+    daemon.start()
+    knows(daemon, "one")
+    small.save(daemon.home / "a.png")
+    process = subprocess.Popen(
+        [*STYLEFOLDER, "apply", str(daemon.home / "a.png"), "-p", "one", "--steps", "20000", "--plain"],
+        env=daemon.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = iter(process.stdout)
+    said = next(line for line in lines if line.startswith("a.png: takes about"))
+    assert re.fullmatch(r"a\.png: takes about \d+ minutes? and \d+\.\d GB of memory\.\n", said)
+    (running,) = wait_for(lambda: [r for r in daemon.status()["running"] if r["step"] > 0])
+    assert running["left"] > 60
+    assert running["memory"] > 1_000_000_000
+    assert re.search(r", about \d+(:\d\d)+ left, about \d+\.\d GB of memory", daemon.run("status", "--once").stdout)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
 
 
 @pytest.mark.slow
