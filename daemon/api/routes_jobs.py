@@ -48,7 +48,9 @@ class JobQuery(BaseModel):
     size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] | Literal["full"] | None = Field(
         None, description="The long edge, in pixels, at which the optimiser works; full: the picture's own."
     )
-    steps: int | None = Field(None, ge=1, le=MAX_STEPS, description="The total number of steps.")
+    steps: int | None = Field(
+        None, ge=1, le=MAX_STEPS, description="Of the scales with all layers; the finish follows in proportion."
+    )
     seed: int | None = Field(None, ge=0, lt=2**32, description="Each number gives a different painting.")
     colour: Colour | None = Field(None, description="Whose colours the Result gets.")
     format: OutputFormat | None = Field(None, description="The Result's format.")

@@ -37,7 +37,10 @@ Size = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="A file; for several photos, a folder.", metavar="OUT")]
 Steps = Annotated[
-    int | None, typer.Option(min=1, max=MAX_STEPS, help="Total steps over the preset's scales.", metavar="N")
+    int | None,
+    typer.Option(
+        min=1, max=MAX_STEPS, help="Steps of the scales with all layers; the finish follows in proportion.", metavar="N"
+    ),
 ]
 
 
