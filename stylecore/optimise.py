@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +29,9 @@ FIRST_STEP = 0.02  # mean change of a pixel in L-BFGS's first step, before it kn
 class Lbfgs:
     """Limited-memory BFGS (Nocedal & Wright, algorithm 7.4) without a line search, one evaluation per step.
 
-    The pairs (s, y) come from the clamped pictures, so that the curvature is right at the bounds.
+    The pairs (s, y) come from the clamped pictures, so that the curvature is right at the bounds. The direction is a
+    combination of the pairs and the gradient, whose coefficients need only the products of these (Chen, Wang & Zhou,
+    "Large-scale L-BFGS using MapReduce", 2014): a few passes over the memory, however many pairs there are.
     """
 
     def __init__(self, picture: Tensor, evaluate: Evaluate, rate: float = LBFGS_RATE, history: int = 20) -> None:
@@ -36,8 +39,11 @@ class Lbfgs:
         self.evaluate = evaluate
         self.rate = self.full_rate = rate
         self.history = history
-        self.pairs: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.losses, self.gradient = _start(picture, evaluate)
+        self.vectors = picture.new_empty(1 + 2 * history, picture.numel())  # the gradient, then s, y of each pair
+        self.products = np.zeros(2 * (len(self.vectors),))  # of all with all
+        self.pairs: list[int] = []  # the rows of s, oldest first
+        self.losses, gradient = _start(picture, evaluate)
+        self.vectors[0] = gradient.flatten()
 
     def step(self) -> Losses:
         candidate = (self.picture + self.rate * self._direction()).clamp_(0, 1)
@@ -46,29 +52,48 @@ class Lbfgs:
             self.pairs.clear()
             self.rate = _lower(self.rate, self.full_rate)
             return self.losses
-        s, y = candidate - self.picture, gradient - self.gradient
-        curvature = torch.sum(s * y)
-        if bool(curvature > 1e-10 * y.norm() * s.norm()):
-            self.pairs.append((s, y, curvature))
-            del self.pairs[: -self.history]
-        self.picture, self.gradient, self.losses = candidate, gradient, losses
+        self._add_pair(candidate, gradient)
+        self.picture, self.losses = candidate, losses
         self.rate = min(self.full_rate, self.rate * 2)
         return losses
 
+    def _add_pair(self, candidate: Tensor, gradient: Tensor) -> None:
+        row = self._free_row()
+        before, s, y = self.vectors[0], self.vectors[row], self.vectors[row + 1]
+        torch.sub(candidate.flatten(), self.picture.flatten(), out=s)
+        torch.sub(gradient.flatten(), before, out=y)
+        before.copy_(gradient.flatten())
+        used = self.vectors[: max([row, *self.pairs]) + 2]
+        for i in (0, row, row + 1):
+            found = (used @ self.vectors[i]).cpu().numpy()
+            self.products[i, : len(found)] = self.products[: len(found), i] = found
+        p = self.products
+        if p[row, row + 1] > 1e-10 * math.sqrt(p[row, row] * p[row + 1, row + 1]):
+            self.pairs.append(row)
+
+    def _free_row(self) -> int:
+        if len(self.pairs) == self.history:
+            return self.pairs.pop(0)
+        return next(row for row in range(1, 2 * self.history, 2) if row not in self.pairs)
+
     def _direction(self) -> Tensor:
-        q = self.gradient.neg()
+        """Has the picture's shape."""
+        gradient = self.vectors[0]
         if not self.pairs:
-            return q * (FIRST_STEP / q.abs().mean().clamp_min(1e-30))
-        alphas = []
-        for s, y, curvature in reversed(self.pairs):
-            alpha = torch.sum(s * q) / curvature
-            q = q - alpha * y
-            alphas.append(alpha)
-        _, y, curvature = self.pairs[-1]
-        q = q * (curvature / torch.sum(y * y))
-        for (s, y, curvature), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            q = q + s * (alpha - torch.sum(y * q) / curvature)
-        return q
+            return -(gradient * (FIRST_STEP / gradient.abs().mean().clamp_min(1e-30))).view_as(self.picture)
+        p = self.products
+        share = np.zeros(len(p))  # of each vector in the direction
+        share[0] = -1
+        alphas = {}
+        for s in reversed(self.pairs):
+            alphas[s] = p[s] @ share / p[s, s + 1]
+            share[s + 1] -= alphas[s]
+        last = self.pairs[-1]
+        share *= p[last, last + 1] / p[last + 1, last + 1]
+        for s in self.pairs:
+            share[s] += alphas[s] - p[s + 1] @ share / p[s, s + 1]
+        used = max(self.pairs) + 2
+        return (torch.from_numpy(share[:used]).to(gradient) @ self.vectors[:used]).view_as(self.picture)
 
 
 class Adam:
