@@ -9,9 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from stylecore.graph import Function, captured
 from stylecore.layers import block_of
 from stylecore.losses import TINY, Moments, Pull, gram_error, style_gradient, style_loss, sums, total_variation
-from stylecore.memory import is_out_of_memory, release_memory
+from stylecore.memory import is_out_of_memory, kept_dtype, release_memory
 from stylecore.network import Network
 from stylecore.recipe import Statistic, Weighting
 from stylecore.targets import StyleTargets
@@ -76,6 +77,8 @@ class Objective:
         self.means = aims.statistic != "gram"
         self.photo = photo
         self.edge = tile or max(self.height, self.width)
+        self.evaluations = 0
+        self.replay: Function | None = None
         self._divide()
 
     def __call__(self, picture: Tensor) -> tuple[Losses, Tensor]:
@@ -83,11 +86,21 @@ class Objective:
         fit."""
         while True:
             try:
-                return self._evaluate(picture)
+                terms, gradient = self._captured_or_evaluate(picture)
+                values = terms.tolist()  # a step's only transfer to the host
+                return Losses(sum(values), *values), gradient
             except RuntimeError as e:
                 self._check_can_halve(e)
             self._halve()
             self._divide()
+
+    def _captured_or_evaluate(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """On CUDA, the second evaluation captures a graph: the first computes what is computed only once. An
+        eigendecomposition waits for the GPU, and many tiles keep it busy."""
+        self.evaluations += 1
+        if self.evaluations == 2 and picture.is_cuda and len(self.tiles) == 1 and self.aims.statistic != "wasserstein":
+            self.replay = captured(self._evaluate, picture)
+        return (self.replay or self._evaluate)(picture)
 
     def _divide(self) -> None:
         """Divide the picture into tiles of this edge, or smaller ones if not even their content fits."""
@@ -110,12 +123,13 @@ class Objective:
     def _halve(self) -> None:
         """Call this outside ``except``: inside it, the traceback holds the tensors whose memory is to be freed."""
         self.edge //= 2
-        self.content = []
+        self.content, self.replay = [], None
         release_memory(self.network.device)
 
-    def _evaluate(self, picture: Tensor) -> tuple[Losses, Tensor]:
-        """Without tiles, one pass forward and back. With tiles, a first pass gathers the moments of all tiles; in a
-        second, each tile's features are pulled by the error of the whole picture's moments (Galerne et al. 2022)."""
+    def _evaluate(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """The three terms, (3), and the gradient. Without tiles, one pass forward and back. With tiles, a first pass
+        gathers the moments of all tiles; in a second, each tile's features are pulled by the error of the whole
+        picture's moments (Galerne et al. 2022)."""
         gradient = torch.zeros_like(picture)
         if len(self.tiles) == 1:
             seen, found = self._forward(picture, self.tiles[0])
@@ -135,8 +149,7 @@ class Objective:
             value, own = total_variation(picture)
             variation = value * self.aims.tv_weight
             gradient.add_(own, alpha=self.aims.tv_weight)
-        terms = torch.stack([content, style, variation]).tolist()  # a step's only transfer to the host
-        return Losses(sum(terms), *terms), gradient
+        return torch.stack([content, style, variation]), gradient
 
     def _forward(self, picture: Tensor, tile: Tile) -> tuple[Tensor, dict[str, Tensor]]:
         """What a tile sees, and its own features, with autograd's graph between them."""
@@ -191,7 +204,8 @@ class Objective:
     def _content_of(self, photo: Tensor, tile: Tile) -> dict[str, Tensor]:
         with torch.no_grad():
             found = self.network(tile.see(photo), tuple(self.aims.content_layers))
-        return {name: tile.own(features, block_of(name)).clone() for name, features in found.items()}
+        dtype = kept_dtype(self.height * self.width, self.network.dtype)
+        return {name: tile.own(features, block_of(name)).to(dtype, copy=True) for name, features in found.items()}
 
     def _content_factor(self, name: str, weight: float) -> float:
         """The factor by which the sum of squared errors is multiplied."""
