@@ -1,35 +1,41 @@
-"""How much memory there is, and how large a picture or a tile fits into it."""
+"""How much memory there is, how large a picture or a tile fits into it, and when freed memory goes back to the
+system."""
 
 from __future__ import annotations
 
+import ctypes
 import math
+import platform
 
 import psutil
 import torch
 
 from stylecore.device import Device
 from stylecore.errors import TooLarge
-from stylecore.layers import block_of, maps_of, margin_of
+from stylecore.layers import block_of, maps_of, margin_of, stride_of
 from stylecore.preset import Painting
 from stylecore.tiles import SMALLEST
 
-SHARE = 0.6  # of what is free: other programs need some, and estimates err
+SHARE = 0.8  # of what is free: other programs need some, and estimates err
 BYTES_SEEN = {
     torch.bfloat16: 1250,
-    torch.float32: 2400,
-}  # per pixel of a tile, forward and back through relu5_1; measured
+    torch.float32: 3000,
+}  # per pixel of a tile, forward and back, with the freed memory that is kept; measured
 BYTES_KEPT = 84  # per pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
 BYTES_PAIR = 24  # per pixel, for each pair that L-BFGS remembers
-MAX_PAIRS, MIN_PAIRS = 20, 3
+MAX_PAIRS, MIN_PAIRS = 20, 1
+COMPACT = 4_000_000  # pixels beyond which the photo's features are kept in bf16: rounded by up to 1/512
 WINOGRAD = 600_000_000  # bytes: the transformed filters through relu5_1, and a strip for each thread
 BYTES_RESULT = 8  # per sample of a Result that is larger than its photo: enlarged photo, Result, encoder's copies
 CPU_MAX = 5_000_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
-CPU_TILE = 1024  # edge; larger ones are no faster there
+CPU_TILE, CPU_MARGINS = 512, 12  # edge, in pixels and in margins; larger ones are no faster there
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGE = -1, -3, (1 << 31) - 1  # of glibc's malloc.h; the largest C int
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
 
 
 def free_memory(device: Device) -> int:
     """Bytes that can be allocated on the device now."""
+    trim_memory()
     if device.torch.type == "cuda":
         return (
             torch.cuda.mem_get_info(device.torch)[0]
@@ -39,15 +45,17 @@ def free_memory(device: Device) -> int:
     return int(psutil.virtual_memory().available)  # Apple's GPU shares it
 
 
-def tile_and_pairs(device: Device, preset: Painting, width: int, height: int, free: int) -> tuple[int | None, int]:
+def tile_and_pairs(
+    device: Device, preset: Painting, width: int, height: int, free: int, steps: int = MAX_PAIRS + 1
+) -> tuple[int | None, int]:
     """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
-    remember, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
-    room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 2400)
-    if _by_winograd(device):
-        room = max(0, room - WINOGRAD)
+    remember in so many ``steps``, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
+    most, least = min(MAX_PAIRS, max(1, steps - 1)), min(MIN_PAIRS, max(1, steps - 1))
+    room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 3000)
+    room = max(0, room - _winograd(device, preset))
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     smallest = (SMALLEST + 2 * margin) ** 2 * seen
-    kept = _kept(device, preset, MIN_PAIRS)
+    kept = _kept(device, preset, least, pixels)
     left = room - pixels * kept
     if left < min(smallest, pixels * seen):
         share = max(room - smallest, 0) / kept / pixels
@@ -56,31 +64,38 @@ def tile_and_pairs(device: Device, preset: Painting, width: int, height: int, fr
             f"{width} x {height} pixels need more memory than is free ({free >> 20} MB): a long edge of {fits} pixels "
             "would fit; set it as `size` in the preset or with --size."
         )
-    pairs = int(min(MAX_PAIRS, MIN_PAIRS + left / 2 / (pixels * BYTES_PAIR)))
-    left -= (pairs - MIN_PAIRS) * pixels * BYTES_PAIR
+    pairs = int(min(most, least + left / 2 / (pixels * BYTES_PAIR)))
+    left -= (pairs - least) * pixels * BYTES_PAIR
     on_cpu = device.torch.type == "cpu"
     if pixels * seen <= (min(left, CPU_MAX) if on_cpu else left):
         return None, pairs
     edge = max(SMALLEST, int(math.sqrt(left / seen)) - 2 * margin)
-    return min(edge, CPU_TILE) if on_cpu else edge, pairs
+    return min(edge, max(CPU_TILE, CPU_MARGINS * margin)) if on_cpu else edge, pairs
 
 
 def bytes_needed(device: Device, preset: Painting, width: int, height: int, tile: int | None, pairs: int) -> int:
     """At the peak, for a picture of this size in tiles of this edge."""
-    seen, pixels = BYTES_SEEN.get(device.dtype, 2400), width * height
+    seen, pixels = BYTES_SEEN.get(device.dtype, 3000), width * height
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     at_once = pixels if tile is None else min(pixels, (tile + 2 * margin) ** 2)
-    return int(pixels * _kept(device, preset, pairs) + at_once * seen) + (WINOGRAD if _by_winograd(device) else 0)
+    return int(pixels * _kept(device, preset, pairs, pixels) + at_once * seen) + _winograd(device, preset)
 
 
-def _kept(device: Device, preset: Painting, pairs: int) -> float:
+def kept_dtype(pixels: int, dtype: torch.dtype) -> torch.dtype:
+    """Of the photo's features, in a picture of so many pixels."""
+    return torch.bfloat16 if pixels > COMPACT else dtype
+
+
+def _kept(device: Device, preset: Painting, pairs: int, pixels: int) -> float:
     """Bytes per pixel of the whole picture."""
-    content: float = sum(maps_of(name) / 4 ** block_of(name) for name in preset.content_layers) * device.dtype.itemsize
-    return BYTES_KEPT + content + pairs * BYTES_PAIR
+    maps: float = sum(maps_of(name) / 4 ** block_of(name) for name in preset.content_layers)
+    return BYTES_KEPT + maps * kept_dtype(pixels, device.dtype).itemsize + pairs * BYTES_PAIR
 
 
-def _by_winograd(device: Device) -> bool:
-    return device.torch.type == "cpu" and device.dtype == torch.float32
+def _winograd(device: Device, preset: Painting) -> int:
+    """Bytes of Winograd's filters and strips. The filters of shallow layers are small."""
+    deep = stride_of((*preset.content_layers, *preset.style_layers)) > 4
+    return WINOGRAD if deep and device.torch.type == "cpu" and device.dtype == torch.float32 else 0
 
 
 def check_result(width: int, height: int, bytes_per_sample: int) -> None:
@@ -100,7 +115,27 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(words in said for words in OUT_OF_MEMORY)
 
 
+def reuse_memory() -> None:
+    """Let this process reuse freed memory, where it has glibc. By default, glibc returns large blocks to the system at
+    once, which then clears each page anew: a third of the time of a step with shallow layers. Call ``trim_memory`` in
+    the end."""
+    if (libc := _glibc()) is not None:
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGE)
+
+
+def trim_memory() -> None:
+    """Return the freed memory that ``reuse_memory`` kept."""
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
 def release_memory(device: torch.device) -> None:
-    """Return what torch caches to the device."""
+    """Return what is freed, and what torch caches, to the device."""
+    trim_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL("libc.so.6") if platform.libc_ver()[0] == "glibc" else None

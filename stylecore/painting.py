@@ -43,7 +43,7 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
     whole = sum(scale.cost * scale.steps for scale in scales)
     done, worked, loss, picture = 0, 0.0, None, None
     for scale in scales[-1:]:  # a size that is too large fails now, not after the coarse scales
-        tile_and_pairs(device, scale.recipe, *scale.size, free_memory(device))
+        tile_and_pairs(device, scale.recipe, *scale.size, free_memory(device), scale.steps)
     gamma = gamma_of(photo, preset) if scales else 1.0
     for number, scale in enumerate(scales, 1):
         optimiser = _at_scale(photo, scale, device, gamma, picture)
@@ -80,13 +80,15 @@ def _at_scale(photo: Photo, scale: Scale, device: Device, gamma: float, before: 
     target = to_tensor(small, device.torch)
     if before is None:
         first = _start(target, preset.seed)
+    elif before.shape == target.shape:
+        first = before
     else:
         first = _sharpened(before, photo, plain, preset.detail) if scale.sharpens else _resized(before, width, height)
         if preset.recolour and preset.colour != "photo":
             own = preset.colour == "palette"
             wanted = sample(small, COLOURS) if own else style_colours(preset.style, preset.digest, gamma)
             first = _graded(first, wanted)
-    tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device))
+    tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device), scale.steps)
     objective = objective_of(network, preset, target, tile, scale.halved, gamma)
     if preset.optimiser == "adam":
         return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)

@@ -62,13 +62,16 @@ def run(pipe: Connection, device: str, controls: Controls) -> None:
     daemon = Daemon(pipe, controls)
     try:
         import stylecore.transfer  # noqa: F401
+        from stylecore.memory import reuse_memory, trim_memory
 
+        reuse_memory()
         pipe.send(Ready())
         while True:
             finished = do(pipe.recv(), device, daemon)
             _send_finished(daemon, finished)
             if finished.ends:
                 return
+            trim_memory()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
