@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stylecore.errors import PresetError
-from stylecore.limits import MAX_SIZE, MIN_SIZE
+from stylecore.limits import MAX_SIZE, MIN_SIZE, MIN_STYLE
 from stylecore.output import Output
 from stylecore.preset import PRESETS, RECIPES, Look, Preset
 from stylecore.recipe import Finish, LookRecipe, PaintingRecipe, Recipe, StylePicture
@@ -107,6 +107,8 @@ def _with_files(recipe: Recipe, name: str, path: Path, lines: Lines) -> Preset:
 
     def absolute(file: Path, mark: str, key: str, *location: object) -> Path:
         full = _existing(path, file, key, lines.where((key, *location)))
+        if key == "style" and recipe.transfer == "painting":
+            _check_size(path, full, lines.where((key, *location)))
         with full.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest() + mark.encode())
         return full
@@ -147,6 +149,23 @@ def _existing(preset: Path, file: Path, key: str, line: int) -> Path:
         raise PresetError(
             f"{preset}:{line}: {key}: the {what} {file} cannot be read ({why}): put it there, or correct the path."
         ) from e
+
+
+def _check_size(preset: Path, picture: Path, line: int) -> None:
+    """Raises PresetError for a style picture that has too few strokes to learn from. What Pillow cannot read here is
+    read, or refused, when it is used."""
+    from stylecore.images.preview import opened_picture
+
+    try:
+        with opened_picture(picture) as image:
+            size = image.size
+    except (OSError, ValueError):
+        return
+    if min(size) < MIN_STYLE:
+        raise PresetError(
+            f"{preset}:{line}: style: the picture {picture.name} has {size[0]} x {size[1]} pixels: "
+            f"choose one with {MIN_STYLE} or more on each side."
+        )
 
 
 def _causes(errors: Sequence[Any]) -> list[Any]:

@@ -71,13 +71,15 @@ SHALLOW = set(LAYERS[: LAYERS.index("relu2_1") + 1])
 
 
 class Finish(BaseModel):
-    """A painting's scale that is finer than those with all layers."""
+    """Steps with shallow layers, which sharpen what was enlarged from the scale before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: Steps = Field(8, description="The steps at this scale.")
-    through: Layer = Field("relu3_1", description="The deepest of the preset's layers that is used at this scale.")
-    content: float = Field(0.16, ge=0, le=100, description="The content weight, as a multiple of the preset's.")
+    steps: Steps = Field(6, description="The number of these steps.")
+    through: Layer = Field("relu3_1", description="The deepest of the preset's layers that these steps use.")
+    content: float = Field(
+        0.16, ge=0, le=100, description="The content weight at this scale, as a multiple of the preset's."
+    )
 
 
 Finishes = Annotated[
@@ -164,23 +166,24 @@ class PaintingRecipe(Recipe):
         "smoother and has less noise. 0 turns it off.",
     )
     steps: StepsOfScales = Field(
-        default=(30, 25, 15),
+        default=(25, 20, 4, 8),
         min_length=1,
         max_length=8,
         description="The steps at each scale that uses all layers, from coarse to fine. Each scale is twice the size "
-        "of the previous one.",
+        "of the previous one. The finest has about 768 pixels, or the `size` if that is less.",
     )
     finish: Finishes = Field(
         default=(
-            Finish(steps=7),
+            Finish(steps=5, content=0.4),
             Finish(steps=6),
             Finish(steps=5, through="relu2_1"),
             Finish(steps=3, through="relu2_1"),
         ),
         max_length=8,
-        description="The scales beyond about 384 pixels, from coarse to fine; the last one is repeated as often as the "
-        "size needs. They only sharpen strokes, so they use shallow layers, few steps and less content weight. With "
-        "[], all scales use all layers, as does a preset with one number of steps.",
+        description="Steps with shallow layers and less content weight, which sharpen strokes. The first come before "
+        "the steps with all layers at the finest of the scales in `steps`; the others are scales beyond it, and the "
+        "last is repeated as often as the size needs. With [], all steps use all layers, as in a preset with one "
+        "number of steps.",
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = Field(
         "auto",

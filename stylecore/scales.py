@@ -1,10 +1,10 @@
 """A painting's scales, from coarse to fine. All layers decide where the strokes go, up to a long edge of about
-``ALL_LAYERS`` pixels. A finer scale only sharpens them: shallow layers and a few steps are enough."""
+``ALL_LAYERS`` pixels. At the last of these scales, a few cheap steps with shallow layers come first: they sharpen what
+was enlarged. At finer scales, they are all."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stylecore.device import Device
@@ -12,15 +12,17 @@ from stylecore.layers import LAYERS, work_of
 from stylecore.preset import Painting
 from stylecore.recipe import Finish
 
-ALL_LAYERS = 384  # pixels
+ALL_LAYERS = 768  # pixels
+PLAIN = 384  # pixels of `size: auto` on a CPU, if all steps use all layers
 SMALLEST_EDGE = 32  # VGG19 halves four times before block 5, and one position makes no Gram matrix
 STEP_COST = 4000  # what a step costs besides its pixels, in pixels through all layers; measured on a CPU
 
 
 @dataclass(frozen=True)
 class Scale:
-    """``size``: (width, height). ``recipe``: the Preset with this scale's layers and weights. ``halved``: how often it
-    was halved from the finest. ``sharpens``: whether it is of the Preset's ``finish``."""
+    """Two in a row can have the same size. ``size``: (width, height). ``recipe``: the Preset with this scale's layers
+    and weights. ``halved``: how often it was halved from the finest. ``sharpens``: whether it is of the Preset's
+    ``finish``."""
 
     size: tuple[int, int]
     steps: int
@@ -40,13 +42,21 @@ def scales_of(photo: tuple[int, int], preset: Painting, device: Device) -> list[
     width, height = preset.output.size_of(photo)
     finest = min(1.0, long_edge(max(width, height), preset, device) / max(width, height))
     finer = max(0, round(math.log2(finest * max(width, height) / ALL_LAYERS))) if preset.finish else 0
-    plan = [(steps, preset) for steps in preset.steps]
-    plan += [(finish.steps, shallow(preset, finish)) for finish in _first(preset.finish, finer)]
-    scales: list[Scale] = []
-    for halved, (steps, recipe) in zip(reversed(range(len(plan))), plan, strict=True):
+    halvings = len(preset.steps) - 1 + finer
+    plan = [(halvings - i, steps, preset, False) for i, steps in enumerate(preset.steps)]
+    finish = preset.finish
+    if finish and len(plan) > 1:
+        plan[-1] = finer, preset.steps[-1], _loosened(preset, finish[0]), False
+        plan.insert(-1, (finer, finish[0].steps, shallow(preset, finish[0]), True))
+        finish = finish[1:] or finish
+    for i in range(finer):
+        sharpening = finish[min(i, len(finish) - 1)]
+        plan.append((finer - 1 - i, sharpening.steps, shallow(preset, sharpening), True))
+    scales = []
+    for halved, steps, recipe, sharpens in plan:
         share = finest / 2**halved
         size = max(SMALLEST_EDGE, round(width * share)), max(SMALLEST_EDGE, round(height * share))
-        scales.append(Scale(size, steps, recipe, halved, sharpens=len(scales) >= len(preset.steps)))
+        scales.append(Scale(size, steps, recipe, halved, sharpens))
     return scales
 
 
@@ -58,7 +68,7 @@ def long_edge(whole: int, preset: Painting, device: Device) -> int:
         return preset.size
     if preset.output.edge is not None and preset.finish:  # a large print is worth some minutes
         return max(device.auto_size, min(preset.output.edge, device.print_size))
-    return device.auto_size if preset.finish or device.torch.type != "cpu" else ALL_LAYERS
+    return device.auto_size if preset.finish or device.torch.type != "cpu" else PLAIN
 
 
 def shallow(preset: Painting, finish: Finish) -> Painting:
@@ -66,14 +76,12 @@ def shallow(preset: Painting, finish: Finish) -> Painting:
     deeper."""
     style = _through(finish.through, preset.style_layers)
     content = _through(finish.through, preset.content_layers) or {finish.through: 1.0}
-    weight = preset.content_weight * finish.content
-    return preset.model_copy(update={"style_layers": style, "content_layers": content, "content_weight": weight})
+    return _loosened(preset, finish).model_copy(update={"style_layers": style, "content_layers": content})
+
+
+def _loosened(preset: Painting, finish: Finish) -> Painting:
+    return preset.model_copy(update={"content_weight": preset.content_weight * finish.content})
 
 
 def _through(last: str, layers: dict[str, float]) -> dict[str, float]:
     return {name: weight for name, weight in layers.items() if LAYERS.index(name) <= LAYERS.index(last)}
-
-
-def _first(finishes: tuple[Finish, ...], count: int) -> Iterable[Finish]:
-    """As many, the last repeated if need be."""
-    return (finishes[min(i, len(finishes) - 1)] for i in range(count))

@@ -7,9 +7,11 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from stylecore.images.photo import Photo
 from stylecore.preset import Painting
 from tests.harness import REPOSITORY, shipped
 from tests.plugin_gimp.found import console
@@ -38,6 +40,12 @@ def photographs() -> Path:
 def cat(photographs: Path) -> Image.Image:
     """451 x 300, RGB."""
     return Image.open(photographs / "chelsea.png").convert("RGB")
+
+
+@pytest.fixture
+def photo(cat: Image.Image) -> Photo:
+    """The cat."""
+    return Photo(Path("cat.png"), np.asarray(cat), "png")
 
 
 @pytest.fixture

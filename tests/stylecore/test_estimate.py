@@ -7,12 +7,12 @@ import time
 import pytest
 import torch
 
+from stylecore import Photo
 from stylecore.device import Device
 from stylecore.errors import TooLarge
 from stylecore.estimate import estimate
 from stylecore.preset import Painting
 from stylecore.transfer import stylize
-from tests.stylecore.test_output import photo  # noqa: F401
 
 EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 
@@ -25,9 +25,10 @@ def test_a_short_one_needs_no_estimate(oil: Painting) -> None:
 def test_more_pixels_and_steps_take_longer(oil: Painting) -> None:
     found = [estimate((6000, 4000), oil.model_copy(update={"size": size}), EXACT) for size in (1536, 3072, "full")]
     small, large, full = (e for e in found if e is not None)
-    assert 2 < large.seconds / small.seconds < 8
-    assert 2 < full.seconds / large.seconds < 8
-    assert small.memory < large.memory < full.memory < 12_000_000_000
+    assert 1.5 < large.seconds / small.seconds < 8
+    assert 1.5 < full.seconds / large.seconds < 8
+    assert large.memory < full.memory < 8_000_000_000
+    assert small.memory < 8_000_000_000
     twice = estimate((6000, 4000), oil.with_steps(140).model_copy(update={"size": 1536}), EXACT)
     assert twice is not None
     assert twice.seconds / small.seconds == pytest.approx(2, rel=0.2)
@@ -39,12 +40,12 @@ def test_what_does_not_fit_fails_before_it_starts(oil: Painting) -> None:
 
 
 @pytest.mark.slow
-def test_the_estimate_is_about_right(oil: Painting, photo: object) -> None:  # noqa: F811
+def test_the_estimate_is_about_right(oil: Painting, photo: Photo) -> None:
     """Within a factor that no view would mind, on whatever machine this is, and however busy."""
-    preset = oil.model_copy(update={"size": 384, "steps": (1, 1, 60)})
+    preset = oil.model_copy(update={"size": 384, "steps": (1, 1, 70)})
     expected = estimate((451, 300), preset, EXACT)
     assert expected is not None
     start = time.monotonic()
-    for _ in stylize(photo, preset, EXACT):  # type: ignore[arg-type]
+    for _ in stylize(photo, preset, EXACT):
         pass
     assert 0.2 < expected.seconds / (time.monotonic() - start) < 5

@@ -23,11 +23,6 @@ EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 STYLE = REPOSITORY / "presets" / "styles" / "oil.jpg"
 
 
-@pytest.fixture
-def photo(cat: Image.Image) -> Photo:
-    return Photo(Path("cat.png"), np.asarray(cat), "png")
-
-
 @pytest.mark.parametrize(
     ("text", "found"), [("90cm", 90), ("900 mm", 90), ("10in", 25.4), ("29.7", 29.7), (42, 42), (" 5 cm ", 5)]
 )

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stylecore.errors import PresetError
 from stylecore.preset import Painting, as_yaml, json_schema, preset_of_json
@@ -18,8 +19,6 @@ STYLE = PRESETS / "styles" / "oil.jpg"
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_presets_are_right(path: Path) -> None:
-    from PIL import Image
-
     preset = load_preset(path)
     assert preset.description
     for style in preset.style:
@@ -178,7 +177,7 @@ def test_steps_are_spread_over_the_scales(oil: object) -> None:
     assert oil.with_steps(1).steps == (1,)  # type: ignore[attr-defined]
     assert oil.with_steps(2).steps == (1, 1)  # type: ignore[attr-defined]
     assert oil.with_steps(sum(oil.steps)).steps == oil.steps  # type: ignore[attr-defined]
-    few, many = oil.with_steps(14), oil.with_steps(140)  # type: ignore[attr-defined]
+    few, many = oil.with_steps(14), oil.with_steps(114)  # type: ignore[attr-defined]
     assert [f.steps for f in few.finish] == [1, 1, 1, 1]
     assert [f.steps for f in many.finish] == [2 * f.steps for f in oil.finish]  # type: ignore[attr-defined]
     uneven = oil.model_copy(update={"steps": (1000, 1, 1, 1)})  # type: ignore[attr-defined]
@@ -245,3 +244,19 @@ def test_a_look_as_yaml_and_json_is_the_same_look(tmp_path: Path) -> None:
         path.write_text(as_yaml(preset))
         assert load_preset(path) == preset
         assert preset_of_json(preset.model_dump_json()) == preset
+
+
+def test_a_style_picture_needs_64_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    Image.new("RGB", (640, 63)).save(tmp_path / "thin.png")
+    Image.new("RGB", (64, 64)).save(tmp_path / "enough.png")
+    path.write_text("style: [enough.png, thin.png]\n")
+    with pytest.raises(PresetError) as e:
+        load_preset(path)
+    assert str(e.value) == (
+        f"{path}:1: style: the picture thin.png has 640 x 63 pixels: choose one with 64 or more on each side."
+    )
+    path.write_text("style: enough.png\n")
+    load_preset(path)
+    path.write_text("transfer: look\nstyle: thin.png\n")
+    load_preset(path)

@@ -14,6 +14,7 @@ from tests.harness import shipped
 
 CPU = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 GPU = Device(torch.device("mps"), torch.float32, "GPU")
+CUDA = Device(torch.device("cuda"), torch.bfloat16, "GPU")
 
 
 def sizes(photo: tuple[int, int], preset: Painting, device: Device = CPU) -> list[tuple[int, int]]:
@@ -21,38 +22,47 @@ def sizes(photo: tuple[int, int], preset: Painting, device: Device = CPU) -> lis
 
 
 def test_each_scale_is_twice_the_one_before(oil: Painting) -> None:
-    three = oil.model_copy(update={"steps": (1, 1, 1), "size": 400})
+    three = oil.model_copy(update={"steps": (1, 1, 1), "size": 400, "finish": ()})
     assert sizes((6000, 4000), three) == [(100, 67), (200, 133), (400, 267)]
     assert sizes((200, 100), three)[-1] == (200, 100), "never larger than the photo"
     assert sizes((10, 9000), three)[-1] == (32, 400)
 
 
-def test_beyond_384_pixels_a_scale_only_sharpens(oil: Painting) -> None:
-    assert sizes((6000, 4000), oil) == [(96, 64), (192, 128), (384, 256), (768, 512)]
-    *coarse, fine = scales_of((6000, 4000), oil, CPU)
-    assert all(scale.recipe == oil for scale in coarse)
-    assert (fine.steps, fine.halved) == (oil.finish[0].steps, 0)
-    assert list(fine.recipe.style_layers) == ["relu1_1", "relu2_1", "relu3_1"]
-    assert fine.recipe.content_layers == {"relu2_2": 1}
-    assert fine.recipe.content_weight == pytest.approx(oil.content_weight * oil.finish[0].content)
-    assert fine.cost < 4 * 0.4 * coarse[-1].cost
+def test_the_finest_scale_with_all_layers_is_sharpened_first(oil: Painting) -> None:
+    assert sizes((6000, 4000), oil) == [(96, 64), (192, 128), (384, 256), (768, 512), (768, 512)]
+    *coarse, sharpening, fine = scales_of((6000, 4000), oil, CPU)
+    assert [scale.recipe for scale in coarse] == 3 * [oil]
+    assert [scale.steps for scale in (*coarse, fine)] == list(oil.steps)
+    assert (sharpening.steps, sharpening.sharpens, fine.sharpens) == (oil.finish[0].steps, True, False)
+    assert list(sharpening.recipe.style_layers) == ["relu1_1", "relu2_1", "relu3_1"]
+    assert fine.recipe.style_layers == oil.style_layers
+    for scale in (sharpening, fine):
+        assert scale.recipe.content_layers == {"relu2_2": 1}
+        assert scale.recipe.content_weight == pytest.approx(oil.content_weight * oil.finish[0].content)
+    assert sharpening.cost < 0.4 * fine.cost
 
 
-def test_the_last_finish_is_repeated_as_often_as_the_size_needs(oil: Painting) -> None:
-    full = oil.model_copy(update={"size": "full", "finish": (Finish(steps=5), Finish(steps=3, through="relu2_1"))})
-    scales = scales_of((6000, 4000), full, CPU)
-    assert [scale.size[0] for scale in scales] == [94, 188, 375, 750, 1500, 3000, 6000]
-    assert [scale.steps for scale in scales[3:]] == [5, 3, 3, 3]
+def test_beyond_768_pixels_a_scale_only_sharpens(oil: Painting) -> None:
+    """The last finish is repeated as often as the size needs."""
+    finish = (Finish(steps=6), Finish(steps=5), Finish(steps=3, through="relu2_1"))
+    full = oil.model_copy(update={"size": "full", "finish": finish})
+    scales = scales_of((12000, 8000), full, CPU)
+    assert [scale.size[0] for scale in scales] == [94, 188, 375, 750, 750, 1500, 3000, 6000, 12000]
+    assert [scale.steps for scale in scales[3:]] == [6, oil.steps[-1], 5, 3, 3, 3]
+    assert [scale.halved for scale in scales] == [7, 6, 5, 4, 4, 3, 2, 1, 0]
     assert list(scales[-1].recipe.style_layers) == ["relu1_1", "relu2_1"]
     assert scales[-1].recipe.content_layers == {"relu2_1": 1}, "in place of relu2_2, which is deeper"
+    single = full.model_copy(update={"steps": (9,)})
+    assert [(scale.size[0], scale.steps) for scale in scales_of((1500, 1000), single, CPU)] == [(750, 9), (1500, 6)]
 
 
-def test_without_a_finish_all_scales_use_all_layers(oil: Painting) -> None:
+def test_without_a_finish_all_steps_use_all_layers(oil: Painting) -> None:
     """As all did before there was one, at the size that `auto` had then."""
-    plain = oil.model_copy(update={"finish": ()})
+    plain = oil.model_copy(update={"finish": (), "steps": (3, 2, 1)})
     assert sizes((6000, 4000), plain) == [(96, 64), (192, 128), (384, 256)]
     assert sizes((6000, 4000), plain, GPU)[-1] == (1024, 683)
-    assert sizes((6000, 4000), oil, GPU) == [(128, 85), (256, 171), (512, 341), (1024, 683)]
+    assert sizes((6000, 4000), oil, GPU)[-2:] == [(1024, 683), (1024, 683)]
+    assert sizes((6000, 4000), oil, CUDA)[-2:] == [(1024, 683), (2048, 1365)]
     assert [scale.recipe for scale in scales_of((900, 600), plain.model_copy(update={"size": "full"}), CPU)] == 3 * [
         plain.model_copy(update={"size": "full"})
     ]

@@ -21,11 +21,6 @@ from tests.harness import REPOSITORY, difference, shipped
 CPU32 = Device(torch.device("cpu"), torch.float32, "CPU, float32")
 
 
-@pytest.fixture
-def photo(cat: Image.Image) -> Photo:
-    return Photo(Path("cat.png"), np.asarray(cat), "png")
-
-
 def run(photo: Photo, preset: Preset, device: Device | None = None) -> tuple[list[Progress], Result]:
     *progress, result = stylize(photo, preset, device)
     assert isinstance(result, Result)
@@ -71,11 +66,12 @@ def test_the_gradient_of_the_whole_objective_is_the_numerical_one(photo: Photo, 
 
 
 def test_progress_tells_the_whole_way(photo: Photo, oil: Painting) -> None:
-    preset = oil.model_copy(update={"steps": (2, 3), "size": 96})
+    finish = (oil.finish[0].model_copy(update={"steps": 1}),)
+    preset = oil.model_copy(update={"steps": (2, 3), "finish": finish, "size": 96})
     progress, result = run(photo, preset)
-    assert [p.step for p in progress] == [1, 2, 3, 4, 5]
-    assert [p.scale for p in progress] == [1, 1, 2, 2, 2]
-    assert {p.steps for p in progress} == {5}
+    assert [p.step for p in progress] == [1, 2, 3, 4, 5, 6]
+    assert [p.scale for p in progress] == [1, 1, 2, 3, 3, 3]
+    assert {p.steps for p in progress} == {6}
     shares = [p.share for p in progress]
     assert shares == sorted(shares)
     assert shares[1] < 0.3
