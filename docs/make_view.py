@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.bench.engine import DATA
+from tests.bench.steps import DATA
 from tests.daemon.harness import STYLEFOLDER, Daemon
 from tests.daemon.terminal.emulator import Terminal
 from tests.harness import wait_for

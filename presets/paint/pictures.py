@@ -118,8 +118,8 @@ def oil(rng: np.random.Generator) -> Array:
 
 
 def watercolour(rng: np.random.Generator) -> Array:
-    """Lake in the morning: glazes with dark rims, blooms, granulation, the paper's white."""
-    x, y = grid()
+    """Meadow below hills: glazes with dark rims, foliage in dabs, granulation, the paper's white."""
+    _, y = grid()
     grain = paper(rng, 1.4)
     light = np.ones((HEIGHT, WIDTH, 3), np.float32) * colour("#fbf7ec")
 
@@ -144,15 +144,6 @@ def watercolour(rng: np.random.Generator) -> Array:
         absorb = -np.log(np.clip(colour(pigment), 0.03, 0.98))
         light = light * np.exp(-density[..., None] * absorb)
 
-    def bloom(cx: float, cy: float, radius: float) -> None:
-        """A drop of water pushes pigment outwards into a frilled rim."""
-        nonlocal light
-        distance = np.hypot(x - cx, y - cy) / radius + 0.16 * noise(rng, 9, 3)
-        lift = 0.22 * (1 - smoothstep(0.6, 1.0, distance)) - 0.4 * np.exp(-(((distance - 1.02) / 0.06) ** 2))
-        light = np.clip(light + (1 - light) * np.clip(lift, 0, 1)[..., None], 0, 1) * (
-            1 + np.clip(lift, -1, 0)[..., None] * 0.35
-        )
-
     wash(0.62 - y + 0.10 * noise(rng, 2, 3), 0.05, "#8fc0dc", 0.75, 0.1, 0.25)
     wash(noise(rng, 2, 3) * 0.4 + 0.3 - np.abs(y - 0.2) * 2, 0.1, "#f3b79a", 0.6, 0.2, 0.3)
     for base, pigment, load in (
@@ -162,64 +153,79 @@ def watercolour(rng: np.random.Generator) -> Array:
         (0.66, "#8fb552", 1.0),
     ):
         ridge = base + 0.055 * noise(rng, 2.5, 4)[HEIGHT // 2]
-        wash(y - ridge[None], 0.0, pigment, load * 0.30, 1.3, 0.003, 0.006)
-    wash(y - 0.8 + 0.02 * noise(rng, 3, 2, (0.4, 2)), 0.0, "#5bb0c8", 0.45, 0.9, 0.006, 0.01)
-    for _ in range(30):
-        cx, cy = rng.uniform(0, 1.25), rng.uniform(0.52, 0.98)
-        blob = 0.045 * rng.uniform(0.5, 1.6) - np.hypot((x - cx) * 0.8, y - cy) + 0.02 * noise(rng, 8, 2)
-        wash(
-            blob * 8,
-            0.0,
-            rng.choice(["#5f9d4a", "#e0563f", "#f2b93a", "#8a5fae", "#2f7f96", "#e98a9a"]),
-            rng.uniform(0.35, 0.9),
-            1.5,
-            0.02,
+        wash(y - ridge[None], 0.0, pigment, load * 0.24, 1.3, 0.003, 0.006)
+    band = 0.05 + 0.03 * np.abs(noise(rng, 2, 2)[HEIGHT // 2])
+    for base, pigment, load in ((0.55, "#4f8f7a", 0.5), (0.575, "#8a74b0", 0.35), (0.60, "#7fa34a", 0.5)):
+        leaves = (
+            0.45 * noise(rng, 7, 5) + 0.3 * noise(rng, 50, 2) - 1.1 * np.maximum(np.abs(y - base) / band[None] - 0.4, 0)
         )
-    for _ in range(9):
-        bloom(rng.uniform(0, 1.25), rng.uniform(0, 1), rng.uniform(0.03, 0.08))
+        wash(leaves, -0.3, pigment, load, 0.7, 0.06, 0.0)
+    near = smoothstep(0.6, 0.72, y) * 0.6 - 3 * smoothstep(0.6, 0.57, y)
+    for pigment, load in (
+        ("#a9c46a", 0.45), ("#eab85a", 0.45), ("#5b9fb0", 0.35), ("#e0805a", 0.4), ("#7fae5a", 0.45), ("#9a8cc0", 0.35),
+    ):  # fmt: skip
+        sweep = noise(rng, 6, 4, (0.3, 2.2)) + 0.2 * noise(rng, 30, 2, (0.5, 1.5))
+        wash(sweep + near, 1.25, pigment, load, 1.0, 0.05, 0.06)
+    dry = smoothstep(0.60, 0.75, grain + 0.06 * noise(rng, 6, 2, (0.3, 2))) * smoothstep(0.62, 0.75, y)
+    light = mix(light, np.broadcast_to(colour("#fbf7ec"), light.shape), 0.1 * dry)
     tooth = ndimage.gaussian_filter(grain, 1.0)
     return np.clip(light * (1 + 0.22 * np.gradient(tooth)[1] * 4)[..., None], 0, 1)
 
 
 def woodblock(rng: np.random.Generator) -> Array:
-    """Waves and cloud bands: flat colours with bokashi gradation, cut outlines, the plank's grain."""
+    """Hills above a bay: flat colours with bokashi gradation, cut outlines where shapes meet, the plank's grain."""
     x, y = grid()
+    ink = colour("#1b2440")
+    print_ = ramp(np.clip(y / 0.62, 0, 1), "#2a5580", "#7fa8b4", "#e9dcc0", "#f0e3c6", "#e6b79b", "#e0a084")
+
+    def block(edge: Array, tint: str, deep: str, height: float, width: float = 3.2) -> None:
+        """A shape where ``edge``, in pixels, is above 0: it pales downwards, and is outlined."""
+        nonlocal print_
+        pale = np.clip(edge / (height * HEIGHT), 0, 1)
+        print_ = mix(print_, ramp(pale, deep, tint), smoothstep(-0.7, 0.7, edge))
+        swell = width * (0.75 + 0.3 * noise(rng, 5, 2))
+        print_ = mix(print_, np.broadcast_to(ink, print_.shape), smoothstep(swell, swell - 1.2, np.abs(edge)))
+
+    def ridge(base: float, rise: float, cells: float) -> Array:
+        profile = base + rise * noise(rng, cells, 3)[HEIGHT // 3]
+        slope = np.sqrt(1 + np.gradient(profile * HEIGHT) ** 2)
+        return (y - profile[None]) * HEIGHT / slope[None]
+
+    for base, rise, cells, tint, deep in (
+        (0.36, 0.055, 2.0, "#9fbcb8", "#5f8fa4"),
+        (0.45, 0.045, 2.6, "#7fae9a", "#2f6f7a"),
+        (0.54, 0.035, 3.2, "#c4553b", "#8a3026"),
+    ):
+        block(ridge(base, rise, cells), tint, deep, 0.16)
+    crowns = (0.62 + 0.02 * np.sin(x * 9) - y) * 9 + 0.42 * noise(rng, 11, 2)
+    crowns = np.minimum(crowns, (y - 0.55 - 0.02 * noise(rng, 4, 2)) * 30)
+    steep = np.hypot(*np.gradient(crowns)) + 1e-4
+    block((crowns - 0.1) / np.maximum(steep, 0.012), "#2f6b5c", "#173f44", 0.08, 2.4)
+    for cx in np.arange(0.03, 1.25, 0.055):
+        if rng.random() < 0.6:
+            wide, tall, cy = rng.uniform(0.016, 0.026), rng.uniform(0.012, 0.022), rng.uniform(0.64, 0.65)
+            walls = np.minimum(wide - np.abs(x - cx), tall - np.abs(y - cy))
+            block(walls * HEIGHT, str(rng.choice(["#f0e3c6", "#e6b79b"])), "#cdbf9f", 0.03, 2.0)
+            under = np.minimum(y - cy + 2 * tall, cy - 0.7 * tall - y)
+            roof = np.minimum(under, (wide * 1.3 - np.abs(x - cx) - 0.9 * (cy - tall - y)) * 0.7)
+            block(roof * HEIGHT, str(rng.choice(["#3a5a80", "#8a3026"])), "#1d3d66", 0.02, 2.0)
+    bay = ridge(0.672, 0.004, 3)
+    block(bay, "#8fb3b5", "#1d3d66", 0.3)
     warp = 0.10 * noise(rng, 2, 2)
-    wave = y * 8.5 + 0.75 * np.sin(x * 6 + 3 * warp) + 0.5 * np.sin(x * 13 - y * 5 + 5 * warp) + 1.6 * warp
-    level = np.floor(wave)
-    inner = wave - level
-    tints = np.stack(
-        [
-            colour(c)
-            for c in ("#e9dcc0", "#e6b79b", "#f0e3c6", "#8fb3b5", "#2f5f86", "#eadfc4", "#1d3d66", "#c4553b", "#7fae9a")
-        ]
-    )
-    flat = tints[(level.astype(int) % len(tints))]
-    bokashi = smoothstep(0.0, 0.75, inner) * np.where(level % 3 == 0, 0.55, 0.18)
-    flat = mix(flat, flat * colour("#7d93ad") * 0.8, bokashi)
-    fingers = np.abs((wave * 4 + 0.4 * np.sin(x * 26 + 6 * warp)) % 1 - 0.5)
-    fine = (fingers < 0.075) & (inner > 0.2) & (inner < 0.85) & (level % 2 == 0)
-    slope = np.hypot(*np.gradient(wave)) + 1e-6
-    line = smoothstep(3.4, 2.0, np.minimum(inner, 1 - inner) / slope + 1.1 * noise(rng, 10, 2))
-    foam = Canvas(np.zeros(3), rng).rgb[..., 0]
-    for _ in range(130):
-        cx, cy = rng.uniform(0, 1.25), rng.uniform(0, 1)
-        row = np.clip(int(cy * HEIGHT), 0, HEIGHT - 1)
-        column = np.clip(int(cx * WIDTH / 1.25), 0, WIDTH - 1)
-        if level[row, column] % len(tints) in (4, 6):
-            ring = np.hypot(x - cx, y - cy) * HEIGHT
-            radius = rng.uniform(7, 17)
-            foam = np.maximum(foam, smoothstep(radius + 1.2, radius - 1.2, ring))
-    print_ = mix(flat, np.broadcast_to(colour("#f3ead2"), flat.shape), foam)
-    print_ = mix(
-        print_,
-        np.broadcast_to(colour("#1b2440"), flat.shape),
-        np.clip(line + 0.85 * fine + (np.abs(foam - 0.5) < 0.25), 0, 1),
-    )
+    wave = y * 11 + 0.45 * np.sin(x * 7 + 3 * warp) + 0.25 * np.sin(x * 15 - y * 5 + 5 * warp) + 1.2 * warp
+    distance = (0.5 - np.abs(wave % 1 - 0.5)) / (np.hypot(*np.gradient(wave)) + 1e-6)
+    swell = np.clip(2.6 + 1.1 * noise(rng, 6, 2, (0.6, 1.6)), 0.1, None)
+    near = smoothstep(30, 110, bay)
+    water = near * smoothstep(swell, swell - 1.4, distance)
+    crest = near * smoothstep(24, 9, distance) * (wave % 1 < 0.5)
+    print_ = mix(print_, np.broadcast_to(colour("#f0e3c6"), print_.shape), 0.75 * crest)
+    print_ = mix(print_, np.broadcast_to(ink, print_.shape), water)
     plank = np.sin((y + 0.02 * noise(rng, 2, 2)) * 260 + 5 * noise(rng, 1.5, 2)) * 0.5 + 0.5
     fibre = noise(rng, 60, 2, (0.25, 1.4))
-    print_ = print_ * (1 - 0.085 * plank[..., None]) * (1 + 0.03 * fibre[..., None])
-    return np.clip(mix(print_, np.broadcast_to(colour("#efe4c8"), flat.shape), 0.12 * (fibre > 1.3)), 0, 1)
+    print_ = print_ * (1 - 0.10 * plank[..., None]) * (1 + 0.035 * fibre[..., None])
+    return np.clip(
+        mix(print_, np.broadcast_to(colour("#efe4c8"), print_.shape), 0.07 * smoothstep(1.2, 1.7, fibre)), 0, 1
+    )
 
 
 def pointillist(rng: np.random.Generator) -> Array:
