@@ -187,8 +187,8 @@ class PaintingRecipe(Recipe):
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = Field(
         "auto",
-        description="The long edge, in pixels, at which the optimiser works. auto: 1024 on a GPU, 768 on a CPU (384 "
-        "without `finish`). "
+        description="The long edge, in pixels, at which the optimiser works. auto: 2048 on an NVIDIA GPU, 1024 on "
+        "an Apple GPU, 768 on a CPU (384 without `finish`). "
         "full: the photo's own, in tiles if memory is short; this is slow, and strokes are as fine as the photo's "
         "pixels.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -26,6 +27,38 @@ def test_lbfgs_finds_the_minimum() -> None:
     for _ in range(200):
         losses = optimiser.step()
     assert losses.total < 1e-4 * start
+
+
+def two_loops(gradient: torch.Tensor, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """The direction as Nocedal & Wright's algorithm 7.4 has it."""
+    q, alphas = -gradient, []
+    for s, y in reversed(pairs):
+        alphas.append((s * q).sum() / (s * y).sum())
+        q = q - alphas[-1] * y
+    s, y = pairs[-1]
+    q = q * (s * y).sum() / (y * y).sum()
+    for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
+        q = q + s * (alpha - (y * q).sum() / (s * y).sum())
+    return q
+
+
+def test_the_direction_is_that_of_the_two_loops() -> None:
+    """With three pairs, of which the oldest are replaced."""
+    start = torch.full_like(TARGET, 0.5).double()
+    optimiser = Lbfgs(start, lambda x: bowl(x, TARGET.double()), history=3)
+    pictures = [start]
+    for _ in range(8):
+        optimiser.step()
+        pictures.append(optimiser.picture)
+        gradients = [bowl(x, TARGET.double())[1] for x in pictures]
+        pairs = list(zip(pairs_of(pictures), pairs_of(gradients), strict=True))[-3:]
+        expected = two_loops(gradients[-1], pairs)
+        found = optimiser._direction()
+        assert float((found - expected).norm() / expected.norm()) < 1e-9
+
+
+def pairs_of(values: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [after - before for before, after in itertools.pairwise(values)]
 
 
 def test_adam_goes_down() -> None:

@@ -202,6 +202,19 @@ def test_a_gpu_paints_what_the_cpu_paints(photo: Photo, oil: Painting) -> None:
     assert difference(there.pixels, here.pixels) < 8
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+def test_a_captured_evaluation_is_the_same(photo: Photo, oil: Painting) -> None:
+    device = choose_device("cuda")
+    target = to_tensor(photo.resized(192, 128), device.torch)
+    captured, plain = (objective_of(load_network("oxford", device), oil, target) for _ in range(2))
+    for strength in (1.0, 0.9, 0.7, 0.5):
+        losses, gradient = captured(target * strength)
+        terms, expected = plain._evaluate(target * strength)
+        assert losses.total == pytest.approx(float(terms.sum()), rel=1e-5)
+        assert float((gradient - expected).norm() / expected.norm()) < 1e-5
+    assert captured.replay is not None
+
+
 def test_devices() -> None:
     assert choose_device("cpu").torch.type == "cpu"
     assert choose_device().words
