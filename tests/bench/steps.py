@@ -78,9 +78,9 @@ def steps(preset: Painting, device: Device) -> dict[str, dict[str, float]]:
     )
     print("\n| size | optimiser | pastiche | textbook |" + "".join(f" ours, {name} |" for name in networks))
     print("| --- | --- |" + " --- |" * (2 + len(networks)))
-    on_gpu = device.torch.type == "cuda"
-    for long_edge, count in ((512, 15), (1024, 9), (2048, 5)) if on_gpu else ((384, 9), (512, 7), (1024, 3)):
-        for kind in ("lbfgs", "adam"):
+    sizes = ((512, 15), (1024, 9), (2048, 5)) if device.torch.type == "cuda" else ((384, 9), (512, 7), (1024, 3))
+    for long_edge, count in sizes:
+        for kind in ("lbfgs", "adam") if long_edge == 512 else ("lbfgs",):
             peer = Pastiche(photo, style, long_edge, kind, str(device.torch))
             recipe = as_pastiche(preset, device, long_edge)
             runs = {
