@@ -24,6 +24,13 @@ def luma(rgb: Floats) -> Floats:
     return out
 
 
+def darkened(rgb: Floats, gamma: float) -> Floats:
+    """RGB in 0..1, shape (..., 3), whose largest channel is raised to this power. Hue and saturation stay, and so does
+    the brightest light."""
+    out: Floats = rgb * rgb.max(axis=-1, keepdims=True) ** (gamma - 1)
+    return out
+
+
 def with_chroma_of(painting: Floats, photo: Floats) -> Floats:
     """The painting's luma, the photo's chroma, in 0..1 (Gatys et al. 2016, "Preserving Color in Neural Artistic
     Style Transfer", luminance-only transfer). Both of shape (height, width, 3)."""

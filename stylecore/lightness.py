@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stylecore.colour import Floats, luma
+from stylecore.colour import Floats, darkened, luma
 from stylecore.images.photo import Photo
 from stylecore.preset import Painting
 from stylecore.targets import style_colours
@@ -17,7 +17,7 @@ DARKEST, STEP = 4.0, 0.1  # of the exponent; in steps, so that photos share the 
 
 
 def gamma_of(photo: Photo, preset: Painting) -> float:
-    """The exponent that darkens the style pictures' sRGB values in 0..1; 1 for most photos."""
+    """The exponent of ``colour.darkened`` for the style pictures; 1 for most photos."""
     if preset.lightness == "style" or preset.colour == "palette":
         return 1.0
     share = min(1.0, EDGE / max(photo.size))
@@ -32,4 +32,4 @@ def gamma_of(photo: Photo, preset: Painting) -> float:
 
 
 def _mean_luma(colours: Floats, gamma: float) -> float:
-    return float(luma(colours**gamma).mean())
+    return float(luma(darkened(colours, gamma)).mean())

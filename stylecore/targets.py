@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylecore.colour import Colours, Floats, Palette, palette_of, sample, with_palette
+from stylecore.colour import Colours, Floats, Palette, darkened, palette_of, sample, with_palette
 from stylecore.images.decode import load_style_picture
 from stylecore.layers import block_of
 from stylecore.losses import Moments, sums
@@ -94,7 +94,7 @@ def style_colours(pictures: tuple[StylePicture, ...], fingerprint: str, gamma: f
 
 def _loaded(picture: StylePicture, long_edge: int, gamma: float) -> Floats:
     pixels = load_style_picture(picture.picture, long_edge)
-    return pixels if gamma == 1 else pixels**gamma
+    return pixels if gamma == 1 else darkened(pixels, gamma)
 
 
 def to_tensor(pixels: object, device: torch.device) -> Tensor:

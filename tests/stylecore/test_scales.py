@@ -29,9 +29,9 @@ def test_each_scale_is_twice_the_one_before(oil: Painting) -> None:
 
 
 def test_the_finest_scale_with_all_layers_is_sharpened_first(oil: Painting) -> None:
-    assert sizes((6000, 4000), oil) == [(96, 64), (192, 128), (384, 256), (768, 512), (768, 512)]
+    assert sizes((6000, 4000), oil) == [(192, 128), (384, 256), (768, 512), (768, 512)]
     *coarse, sharpening, fine = scales_of((6000, 4000), oil, CPU)
-    assert [scale.recipe for scale in coarse] == 3 * [oil]
+    assert [scale.recipe for scale in coarse] == 2 * [oil]
     assert [scale.steps for scale in (*coarse, fine)] == list(oil.steps)
     assert (sharpening.steps, sharpening.sharpens, fine.sharpens) == (oil.finish[0].steps, True, False)
     assert list(sharpening.recipe.style_layers) == ["relu1_1", "relu2_1", "relu3_1"]
@@ -47,9 +47,9 @@ def test_beyond_768_pixels_a_scale_only_sharpens(oil: Painting) -> None:
     finish = (Finish(steps=6), Finish(steps=5), Finish(steps=3, through="relu2_1"))
     full = oil.model_copy(update={"size": "full", "finish": finish})
     scales = scales_of((12000, 8000), full, CPU)
-    assert [scale.size[0] for scale in scales] == [94, 188, 375, 750, 750, 1500, 3000, 6000, 12000]
-    assert [scale.steps for scale in scales[3:]] == [6, oil.steps[-1], 5, 3, 3, 3]
-    assert [scale.halved for scale in scales] == [7, 6, 5, 4, 4, 3, 2, 1, 0]
+    assert [scale.size[0] for scale in scales] == [188, 375, 750, 750, 1500, 3000, 6000, 12000]
+    assert [scale.steps for scale in scales[2:]] == [6, oil.steps[-1], 5, 3, 3, 3]
+    assert [scale.halved for scale in scales] == [6, 5, 4, 4, 3, 2, 1, 0]
     assert list(scales[-1].recipe.style_layers) == ["relu1_1", "relu2_1"]
     assert scales[-1].recipe.content_layers == {"relu2_1": 1}, "in place of relu2_2, which is deeper"
     single = full.model_copy(update={"steps": (9,)})

@@ -78,7 +78,7 @@ def test_progress_tells_the_whole_way(photo: Photo, oil: Painting) -> None:
     assert shares[-1] == 1
     assert [p.size for p in progress][1:3] == [(48, 32), (96, 64)]
     assert progress[-1].preview().shape == (64, 96, 3)
-    assert result.steps == 5
+    assert result.steps == 6
     assert result.size == photo.size == (451, 300)
 
 
