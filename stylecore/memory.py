@@ -117,7 +117,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 def reuse_memory() -> None:
     """Let this process reuse freed memory, where it has glibc. By default, glibc returns large blocks to the system at
-    once, which then clears each page anew: a third of the time of a step with shallow layers. Call ``trim_memory`` in
+    once, which then clears each page again: a third of the time of a step with shallow layers. Call ``trim_memory`` in
     the end."""
     if (libc := _glibc()) is not None:
         libc.mallopt(M_MMAP_THRESHOLD, LARGE)
