@@ -89,7 +89,7 @@ def _at_scale(photo: Photo, scale: Scale, device: Device, gamma: float, before: 
             wanted = sample(small, COLOURS) if own else style_colours(preset.style, preset.digest, gamma)
             first = _graded(first, wanted)
     tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device), scale.steps)
-    objective = objective_of(network, preset, target, tile, scale.halved, gamma)
+    objective = objective_of(network, preset, target, tile, scale.halved, gamma, scale.targets)
     if preset.optimiser == "adam":
         return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
     return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
@@ -102,16 +102,17 @@ def objective_of(
     tile: int | None = None,
     halved: int = 0,
     gamma: float = 1.0,
+    layers: tuple[str, ...] = (),
 ) -> Objective:
-    """The losses at the size of ``photo``, (1, 3, height, width). ``halved``: as of a Scale. ``gamma``: as ``gamma_of``
-    gives it."""
+    """The losses at the size of ``photo``, (1, 3, height, width). ``halved``, ``layers``: as ``halved`` and ``targets``
+    of a Scale. ``gamma``: as ``gamma_of`` gives it."""
     reference = max(photo.shape[2:]) if preset.strokes == "picture" else PIXEL_STROKES / 2**halved
-    long_edge, layers = max(SMALLEST_STYLE, round(reference * preset.style_size)), layers_of(preset)
+    long_edge = max(SMALLEST_STYLE, round(reference * preset.style_size))
     if preset.colour == "palette":
         palette = palette_of([to_pixels(photo)], [1])
-        style = targets_of(network, preset.style, long_edge, layers, palette)
+        style = targets_of(network, preset.style, long_edge, layers_of(preset), palette)
     else:
-        style = style_targets(network, preset.style, preset.digest, long_edge, layers, gamma)
+        style = style_targets(network, preset.style, preset.digest, long_edge, layers or layers_of(preset), gamma)
     return Objective(network, preset, photo, style, tile)
 
 

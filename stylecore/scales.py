@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from stylecore.device import Device
 from stylecore.layers import LAYERS, work_of
+from stylecore.objective import layers_of
 from stylecore.preset import Painting
 from stylecore.recipe import Finish
 
@@ -21,12 +22,13 @@ STEP_COST = 4000  # what a step costs besides its pixels, in pixels through all 
 @dataclass(frozen=True)
 class Scale:
     """Two in a row can have the same size. ``size``: (width, height). ``recipe``: the Preset with this scale's layers
-    and weights. ``halved``: how often it was halved from the finest. ``sharpens``: whether it is of the Preset's
-    ``finish``."""
+    and weights. ``targets``: the layers whose style targets are needed at this size, which one pass gives for both.
+    ``halved``: how often it was halved from the finest. ``sharpens``: whether it is of the Preset's ``finish``."""
 
     size: tuple[int, int]
     steps: int
     recipe: Painting
+    targets: tuple[str, ...]
     halved: int
     sharpens: bool
 
@@ -56,7 +58,8 @@ def scales_of(photo: tuple[int, int], preset: Painting, device: Device) -> list[
     for halved, steps, recipe, sharpens in plan:
         share = finest / 2**halved
         size = max(SMALLEST_EDGE, round(width * share)), max(SMALLEST_EDGE, round(height * share))
-        scales.append(Scale(size, steps, recipe, halved, sharpens))
+        last = next(other for level, _, other, _ in reversed(plan) if level == halved)
+        scales.append(Scale(size, steps, recipe, layers_of(last), halved, sharpens))
     return scales
 
 

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 CACHE = 1_000_000  # floats of a strip's transformed input and output; measured
 GAIN = 0.9  # Winograd's share of the direct time below which it is used
+FEWEST_INPUTS = 16  # with fewer, transforming the output takes longer than a direct convolution
 PROBE_WORK, SMALLEST_PROBE, REPEATS = 5e8, 1024, 3  # multiplications, positions
 G = torch.tensor(
     [
@@ -66,6 +67,8 @@ def convolve(x: Tensor, filters: Filters, *, rectify: bool) -> Tensor:
 def gains(inputs: int, outputs: int, height: int, width: int) -> bool:
     """Whether it is clearly faster here than the direct way. Measured once for sizes that are about the same; sizes
     beyond a few milliseconds of work gain alike."""
+    if inputs < FEWEST_INPUTS:
+        return False
     largest = max(SMALLEST_PROBE, int(PROBE_WORK / (9 * inputs * outputs)))
     doublings = (min(height * width, largest) - 1).bit_length()
     return _gains(inputs, outputs, 1 << doublings + doublings % 2)

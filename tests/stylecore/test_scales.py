@@ -7,6 +7,7 @@ import torch
 
 from stylecore.device import Device
 from stylecore.layers import work_of
+from stylecore.objective import layers_of
 from stylecore.preset import Painting
 from stylecore.recipe import Finish
 from stylecore.scales import scales_of
@@ -36,6 +37,7 @@ def test_the_finest_scale_with_all_layers_is_sharpened_first(oil: Painting) -> N
     assert (sharpening.steps, sharpening.sharpens, fine.sharpens) == (oil.finish[0].steps, True, False)
     assert list(sharpening.recipe.style_layers) == ["relu1_1", "relu2_1", "relu3_1"]
     assert fine.recipe.style_layers == oil.style_layers
+    assert sharpening.targets == fine.targets == layers_of(oil), "one pass gives the style targets of both"
     for scale in (sharpening, fine):
         assert scale.recipe.content_layers == {"relu2_2": 1}
         assert scale.recipe.content_weight == pytest.approx(oil.content_weight * oil.finish[0].content)
@@ -52,6 +54,7 @@ def test_beyond_768_pixels_a_scale_only_sharpens(oil: Painting) -> None:
     assert [scale.halved for scale in scales] == [6, 5, 4, 4, 3, 2, 1, 0]
     assert list(scales[-1].recipe.style_layers) == ["relu1_1", "relu2_1"]
     assert scales[-1].recipe.content_layers == {"relu2_1": 1}, "in place of relu2_2, which is deeper"
+    assert set(scales[-1].targets) == {"relu1_1", "relu2_1"}
     single = full.model_copy(update={"steps": (9,)})
     assert [(scale.size[0], scale.steps) for scale in scales_of((1500, 1000), single, CPU)] == [(750, 9), (1500, 6)]
 

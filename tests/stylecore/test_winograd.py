@@ -99,9 +99,11 @@ def test_a_layer_that_does_not_gain_is_left_alone(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_probe_measures_once_for_about_the_same_size() -> None:
-    winograd.gains(8, 8, 60, 60)
+    winograd.gains(16, 16, 60, 60)
     before = winograd._gains.cache_info().misses
-    winograd.gains(8, 8, 64, 64)
-    winograd.gains(8, 8, 50, 70)
+    winograd.gains(16, 16, 64, 64)
+    winograd.gains(16, 16, 50, 70)
     assert winograd._gains.cache_info().misses == before
+    assert not winograd.gains(3, 64, 128, 128), "its output alone costs more to transform"
+    assert winograd._gains.cache_info().misses == before, "which needs no probe"
     assert isinstance(winograd._gains, functools._lru_cache_wrapper)
