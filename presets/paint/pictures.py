@@ -266,46 +266,57 @@ def pointillist(rng: np.random.Generator) -> Array:
 
 
 def charcoal(rng: np.random.Generator) -> Array:
-    """Figures of light: smudged tone, hatching over it, hard blacks and lifted whites on toothy paper."""
-    x, _ = grid()
-    form = noise(rng, 2.2, 2)
-    tone = np.clip(0.60 + 0.24 * form + 0.12 * noise(rng, 5, 3), 0, 1)
-    grain = paper(rng, 1.2)
-    smudge = ndimage.gaussian_filter(tone, 12) * 0.55 + 0.38
-    canvas = Canvas(colour("#ece7dc"), rng, grain)
-    canvas.rgb *= (smudge + 0.12 * (grain - 0.5))[..., None]
-    across = inside(form)
-    at_shape, at_hatch = sampler(across), sampler(np.full_like(x, -0.9) + 0.25 * form)
-    for spacing, width, length, cross in ((24, 10, 150, 0.0), (20, 6, 130, 0.0), (22, 5, 110, 1.5), (20, 5, 90, 0.3)):
+    """Hills under a wide sky: smudged tone, hatching over it, hard blacks and lifted whites on toothy paper."""
+    x, y = grid()
+    grain = paper(rng, 1.5)
+    tone = 0.84 + 0.10 * noise(rng, 2.5, 3, (0.5, 1.6)) - 0.10 * y
+    lean = np.full_like(x, -0.75) + 0.25 * noise(rng, 1.5, 2)
+    ridges = []
+    for base, rise, cells, top, foot in (
+        (0.40, 0.07, 2.0, 0.58, 0.80), (0.53, 0.06, 2.6, 0.38, 0.72), (0.68, 0.05, 3.2, 0.18, 0.62),
+        (0.86, 0.04, 2.4, 0.10, 0.46),
+    ):  # fmt: skip
+        profile = base + rise * noise(rng, cells, 4)[HEIGHT // 2]
+        below = y - profile[None]
+        lit = top + (foot - top) * smoothstep(0, 0.16, below + 0.05 * noise(rng, 4, 3))
+        land = smoothstep(-0.003, 0.003, below)
+        tone += (lit - tone) * land
+        slope = np.arctan(np.gradient(ndimage.gaussian_filter1d(profile, 12)) * HEIGHT)
+        lean += (slope + rng.choice([-0.8, 0.7]) - lean) * land
+        ridges.append((profile * HEIGHT, slope))
+    tone = np.clip(tone + 0.06 * noise(rng, 6, 3), 0, 1)
+    canvas = Canvas(colour("#f1ede4"), rng, grain)
+    canvas.rgb *= (ndimage.gaussian_filter(tone, 5) * 0.80 + 0.22 + 0.12 * (grain - 0.5))[..., None]
+    canvas.rgb = np.clip(canvas.rgb, 0, 1)
+    at = sampler(lean)
+    for spacing, width, length, turn in ((20, 9, 150, 0.0), (15, 6, 120, 0.12), (18, 6, 90, 1.35), (13, 4, 90, -0.15)):
         for point in scatter(rng, spacing):
             px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
             dark = 1 - tone[py, px]
-            if rng.random() > dark * 1.7 - 0.42:
+            if rng.random() > dark * 1.5 - (0.16 if turn < 1 else 0.45):
                 continue
-            way = at_shape if spacing == 20 else lambda a, b, c=cross: at_hatch(a, b) + c
             canvas.stroke(
-                follow(way, point, length * rng.uniform(0.5, 1.2), 7), width * rng.uniform(0.7, 1.4), colour("#1c1a1a"),
-                opacity=0.35 + 0.6 * dark, tooth=0.62 - 0.42 * dark, body=0, pickup=0, streaks=0.05, dryness=0.2,
+                follow(lambda a, b, c=turn: at(a, b) + c, point, length * rng.uniform(0.5, 1.2), 5),
+                width * rng.uniform(0.7, 1.4), colour("#1c1a1a"), opacity=0.30 + 0.6 * dark,
+                tooth=0.60 - 0.40 * dark, body=0, pickup=0, streaks=0.05, dryness=0.2,
             )  # fmt: skip
-    contour = np.abs((form * 1.6) % 1 - 0.5)
-    for point in scatter(rng, 30):
+    for heights, slope in ridges:
+        for px in np.arange(0, WIDTH, 16):
+            if rng.random() < 0.6:
+                point = np.array([px, heights[px] + rng.normal() * 3])
+                canvas.stroke(
+                    follow(lambda a, _, s=slope: s[min(max(int(a), 0), WIDTH - 1)], point, rng.uniform(40, 130), 9),
+                    rng.uniform(4, 10), colour("#100f10"), opacity=0.95, tooth=0.25, body=0, pickup=0, streaks=0.05,
+                    dryness=0.25,
+                )  # fmt: skip
+    for point in scatter(rng, 26):
         px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
-        if contour[py, px] < 0.10 and rng.random() < 0.75:
+        if rng.random() < 0.7 * smoothstep(0.66, 0.84, tone[py, px]):
             canvas.stroke(
-                follow(at_shape, point, 110, 9), rng.uniform(5, 11), colour("#100f10"),
-                opacity=0.95, tooth=0.25, body=0, pickup=0, streaks=0.05, dryness=0.25,
+                follow(at, point, rng.uniform(60, 140), 5), rng.uniform(6, 16), colour("#f9f6ee"),
+                opacity=0.75, tooth=0.42, body=0, pickup=0,
             )  # fmt: skip
-        elif tone[py, px] > 0.74 and rng.random() < 0.5:
-            canvas.stroke(
-                follow(at_shape, point, 110, 7),
-                rng.uniform(8, 18),
-                colour("#f7f3ea"),
-                opacity=0.8,
-                tooth=0.4,
-                body=0,
-                pickup=0,
-            )
-    grey = canvas.rgb.mean(-1, keepdims=True)
+    grey = ndimage.gaussian_filter(canvas.rgb.mean(-1), 0.5)[..., None]  # as sharp as a scan
     return np.clip(grey * np.array([1.0, 0.985, 0.955]), 0, 1)
 
 
