@@ -77,9 +77,7 @@ class Finish(BaseModel):
 
     steps: Steps = Field(6, description="The number of these steps.")
     through: Layer = Field("relu3_1", description="The deepest of the preset's layers that these steps use.")
-    content: float = Field(
-        0.16, ge=0, le=100, description="The content weight at this scale, as a multiple of the preset's."
-    )
+    content: float = Field(0.16, ge=0, le=100, description="The content weight here, as a multiple of the preset's.")
 
 
 Finishes = Annotated[
@@ -187,10 +185,9 @@ class PaintingRecipe(Recipe):
     )
     size: Literal["auto", "full"] | Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] = Field(
         "auto",
-        description="The long edge, in pixels, at which the optimiser works. auto: 2048 on an NVIDIA GPU, 1024 on "
-        "an Apple GPU, 768 on a CPU (384 without `finish`). "
-        "full: the photo's own, in tiles if memory is short; this is slow, and strokes are as fine as the photo's "
-        "pixels.",
+        description="The long edge, in pixels, at which the optimiser works. auto: 2048 on an NVIDIA GPU, 1024 on an "
+        "Apple GPU, 768 on a CPU (384 without `finish`). full: the photo's own, in tiles if memory is short; this is "
+        "slow, and strokes are as fine as the photo's pixels.",
     )
     seed: int | None = Field(
         None,
