@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[Any]  # (height, width, channels), uint8 or uint16
 Floats = NDArray[np.float32]
@@ -15,6 +16,7 @@ Floats = NDArray[np.float32]
 Colours = NDArray[np.float32]  # (n, 3)
 
 LATTICE, RANKS, TURNS = 17, 128, 8  # of `grading`
+AROUND = 32  # cells along the long edge, over which `darkened` averages
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -25,9 +27,19 @@ def luma(rgb: Floats) -> Floats:
 
 
 def darkened(rgb: Floats, gamma: float) -> Floats:
-    """RGB in 0..1, shape (..., 3), whose largest channel is raised to this power. Hue and saturation stay, and so does
-    the brightest light."""
-    out: Floats = rgb * rgb.max(axis=-1, keepdims=True) ** (gamma - 1)
+    """A picture, (height, width, 3) in 0..1, whose light is raised to a power. Hue and saturation stay.
+
+    Light is the largest channel. A power of each pixel's own light makes strokes harsh: their contrast is raised to
+    that power, too. One of the surroundings' light, averaged over a thirty-second of the picture, leaves the contrast
+    as it was, but dims lamps. So half of the power comes from each.
+    """
+    height, width = rgb.shape[:2]
+    light = rgb.max(axis=-1)
+    share = min(1.0, AROUND / max(height, width))
+    cells = max(1, round(width * share)), max(1, round(height * share))
+    small = Image.fromarray(light.astype(np.float32)).resize(cells, Image.Resampling.BOX)
+    around = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
+    out: Floats = rgb * np.sqrt(light * around)[..., None] ** (gamma - 1)
     return out
 
 

@@ -3,9 +3,11 @@ ignores how light the photo is, paints a night sky as a pale day."""
 
 from __future__ import annotations
 
+import bisect
+
 import numpy as np
 
-from stylecore.colour import Floats, darkened, luma
+from stylecore.colour import luma
 from stylecore.images.photo import Photo
 from stylecore.preset import Painting
 from stylecore.targets import style_colours
@@ -13,7 +15,7 @@ from stylecore.targets import style_colours
 DARK, DIM = 0.17, 0.28  # mean luma: a photo below DARK is dark, one above DIM is not
 LIFT = 0.03  # luma by which a dark photo may become lighter
 EDGE = 64  # pixels at which the photo's luma is measured
-DARKEST, STEP = 4.0, 0.1  # of the exponent; in steps, so that photos share the style's targets
+DARKEST, STEP = 8.0, 0.1  # of the exponent; in steps, so that photos share the style's targets
 
 
 def gamma_of(photo: Photo, preset: Painting) -> float:
@@ -23,13 +25,15 @@ def gamma_of(photo: Photo, preset: Painting) -> float:
     share = min(1.0, EDGE / max(photo.size))
     width, height = (max(1, round(length * share)) for length in photo.size)
     own = float(luma(photo.resized(width, height)).mean())
-    colours = style_colours(preset.style, preset.digest)
-    before = _mean_luma(colours, 1.0)
+    before = _mean_luma(preset, 1.0)
     weight = min(1.0, max(0.0, (DIM - own) / (DIM - DARK)))
     wanted = before + weight * (min(before, own + LIFT) - before)
-    exponents = np.arange(1.0, DARKEST + STEP / 2, STEP)
-    return float(min(exponents, key=lambda gamma: abs(_mean_luma(colours, gamma) - wanted)))
+    if wanted == before:
+        return 1.0
+    exponents = [float(e) for e in np.arange(1.0, DARKEST + STEP / 2, STEP)]
+    darker = bisect.bisect_left(exponents, -wanted, key=lambda gamma: -_mean_luma(preset, gamma))
+    return exponents[min(darker, len(exponents) - 1)]
 
 
-def _mean_luma(colours: Floats, gamma: float) -> float:
-    return float(luma(darkened(colours, gamma)).mean())
+def _mean_luma(preset: Painting, gamma: float) -> float:
+    return float(luma(style_colours(preset.style, preset.digest, gamma)).mean())
