@@ -285,7 +285,7 @@ class _Watch:
             skipped=self.watcher.inboxes.skipped,
             device=self.engine.device,
             device_words=self._running.device,
-            worker=self.engine.slot.pid,
+            worker=self.engine.runners[0].slot.pid,
             upload_limit=self.settings.current.upload_limit << 20,
         )
 

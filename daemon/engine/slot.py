@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -23,7 +25,7 @@ class LocalSlot:
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")  # CUDA and torch's threads do not survive a fork
         self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self.pipe: Connection | None = None
         self.controls = Controls(self._context.RawValue("q", 0), self._context.RawValue("b", 0))
 
     @property
@@ -38,7 +40,7 @@ class LocalSlot:
     def start(self, device: str) -> None:
         """Raises WorkerError if the system cannot start a process."""
         try:
-            self._pipe, theirs = self._context.Pipe()
+            self.pipe, theirs = self._context.Pipe()
         except OSError as e:
             raise _cannot_start(e) from e
         process = self._context.Process(
@@ -47,27 +49,35 @@ class LocalSlot:
         try:
             process.start()
         except OSError as e:
-            self._pipe.close()
-            self._pipe = None
+            self.pipe.close()
+            self.pipe = None
             raise _cannot_start(e) from e
         finally:
             theirs.close()
         self._process = process
 
+    def cancel(self, job: int) -> None:
+        """The worker leaves this Job before its next step; 0 for none. Any thread may call this."""
+        self.controls.cancelled.value = job
+
+    def want_previews(self, wanted: bool) -> None:
+        """Any thread may call this."""
+        self.controls.previews.value = wanted
+
     def send(self, assignment: Assignment) -> None:
         """Raises SlotDied."""
-        assert self._pipe is not None
+        assert self.pipe is not None
         try:
-            self._pipe.send(assignment)
+            self.pipe.send(assignment)
         except OSError as e:
             raise SlotDied(self._how()) from e
 
     def receive(self, wait: float) -> Message | None:
         """The next message, or None after ``wait`` seconds. Raises SlotDied."""
-        if self._pipe is None:
+        if self.pipe is None:
             return None
         try:
-            message: Message | None = self._pipe.recv() if self._pipe.poll(wait) else None
+            message: Message | None = self.pipe.recv() if self.pipe.poll(wait) else None
         except (EOFError, OSError) as e:  # can happen within a message
             raise SlotDied(self._how()) from e
         return message
@@ -80,20 +90,26 @@ class LocalSlot:
 
     def dismiss(self) -> None:
         """Closing the pipe ends the worker at its next step. A worker that does not react is killed."""
-        if self._pipe is not None:
-            self._pipe.close()
+        if self.pipe is not None:
+            self.pipe.close()
         if self._process is not None:
             self._process.join(STOP_WITHIN)
             if self._process.is_alive():
                 self._process.kill()
                 self._process.join()
-        self._pipe = self._process = None
+        self.pipe = self._process = None
 
     def _how(self) -> str:
         assert self._process is not None
         self._process.join(STOP_WITHIN)
         code = self._process.exitcode
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+
+
+def wait_for_any(slots: Sequence[LocalSlot], wait: float) -> None:
+    """Until one of the workers has said something or died, for at most ``wait`` seconds."""
+    if pipes := [slot.pipe for slot in slots if slot.pipe is not None]:
+        multiprocessing.connection.wait(pipes, wait)
 
 
 def _cannot_start(e: OSError) -> WorkerError:

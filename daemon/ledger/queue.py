@@ -162,13 +162,16 @@ class Queue:
 
     # Jobs run
 
-    def has_queued(self) -> bool:
-        """Whether there is a Job to take. Always False while paused."""
-        return bool(self._sql(f"SELECT 1 FROM jobs WHERE state = 'queued' AND {NOT_PAUSED} LIMIT 1"))
+    def queued(self, most: int) -> int:
+        """How many Jobs there are to take, counted up to ``most``. Always 0 while paused."""
+        rows = self._sql(
+            f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND {NOT_PAUSED} LIMIT ?)", (most,)
+        )
+        return int(rows[0][0])
 
     def take(self) -> tuple[Job, Order] | None:
         """The next queued Job, which is now running: first what someone is waiting for, then the folders' oldest."""
-        if not self.has_queued():
+        if not self.queued(1):
             return None  # without the cost of a write
         with self._database.transaction():  # a Job whose recipe cannot be read just now stays queued
             rows = self._sql(

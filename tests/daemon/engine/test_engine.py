@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from daemon.engine import worker
-from daemon.engine.engine import Engine, time_left
+from daemon.engine.engine import Engine
 from daemon.engine.messages import Assignment, Controls, Finished
 from daemon.engine.report import Daemon
+from daemon.engine.runner import Work, time_left
 from daemon.errors import LedgerBusy
 from daemon.events import Event, JobChosen, JobDone, JobFailed, Note
 from daemon.ledger.job import MAX_ATTEMPTS, Job, Order
@@ -48,6 +49,13 @@ def engine_of(ledger: Ledger, device: str, events: list[Event]) -> Engine:
     return Engine(ledger, device, events.append, lambda job, extension: job.photo.with_name(f"result{extension}"))
 
 
+def _lose(engine: Engine) -> None:
+    """Its Job ends as if its GPU had failed."""
+    (runner,) = engine.runners
+    assert runner.work is not None
+    runner.work.finished, runner.device_lost = GONE, True
+
+
 def test_torchs_error_for_a_failed_gpu_ends_the_worker(
     job: tuple[Ledger, Job], quick: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,11 +82,11 @@ def test_the_job_continues_on_the_cpu(job: tuple[Ledger, Job]) -> None:
     try:
         while not any(isinstance(event, JobChosen) for event in events):
             engine.turn(0.05, SETTINGS)
-        first = engine.slot.pid
-        engine._finished, engine._device_lost = GONE, True
+        first = engine.runners[0].slot.pid
+        _lose(engine)
         while not any(isinstance(event, (JobDone, JobFailed)) for event in events):
             engine.turn(0.05, SETTINGS)
-        assert engine.slot.pid not in (None, first)
+        assert engine.runners[0].slot.pid not in (None, first)
     finally:
         engine.stop()
     notes = [event.text for event in events if isinstance(event, Note)]
@@ -96,10 +104,10 @@ def test_a_named_device_is_tried_again_and_then_given_up(job: tuple[Ledger, Job]
     engine = engine_of(ledger, "cpu", events)
     try:
         for _ in range(MAX_ATTEMPTS):
-            while engine.job is None:
+            while engine.runners[0].work is None:
                 engine.turn(0.05, SETTINGS)
-            engine._finished, engine._device_lost = GONE, True
-            engine._settle()
+            _lose(engine)
+            engine._settle(engine.runners[0])
     finally:
         engine.stop()
     notes = [event.text.rpartition(". ")[2] for event in events if isinstance(event, Note)]
@@ -117,11 +125,11 @@ def test_a_second_ctrl_c_just_after_the_rename(job: tuple[Ledger, Job], tmp_path
     engine = engine_of(ledger, "cpu", events)
     taken = ledger.queue.take()
     assert taken is not None
-    engine.job, engine._order = taken
+    work = engine.runners[0].work = Work(*taken, engine.result_path)
     target = tmp_path / "out.png"
     target.write_bytes(b"a Result")
-    engine._finished = Finished(engine.job.id, "done", tmp_path / "part", ".png", sha256(target))
-    ledger.queue.finishing(engine.job, tmp_path / "part", target, sha256(target))
+    work.finished = Finished(work.job.id, "done", tmp_path / "part", ".png", sha256(target))
+    ledger.queue.finishing(work.job, tmp_path / "part", target, sha256(target))
     engine.stop()
     (done,) = (event for event in events if isinstance(event, JobDone))
     assert done.job.result == target
