@@ -18,7 +18,7 @@ from pathlib import Path
 
 from daemon import paths
 from daemon.api import uploads
-from daemon.api.context import Context, Snapshot
+from daemon.api.context import Context, SlotNow, Snapshot
 from daemon.api.running import Running
 from daemon.api.schema import PendingOut, utf8
 from daemon.api.server import serving
@@ -283,9 +283,10 @@ class _Watch:
             problems=self.problems.all,
             remarks=(*self._remarks, *polling_remarks(self.watcher.polled)),
             skipped=self.watcher.inboxes.skipped,
-            device=self.engine.device,
-            device_words=self._running.device,
-            worker=self.engine.runners[0].slot.pid,
+            slots=tuple(
+                SlotNow(r.device, r.words, r.slot.pid, None if r.work is None else r.work.job.id)
+                for r in self.engine.runners
+            ),
             upload_limit=self.settings.current.upload_limit << 20,
         )
 

@@ -20,11 +20,12 @@ PRINT_SIZES = {"cpu": 3072, "cuda": 4096, "mps": 4096}
 @dataclass(frozen=True)
 class Device:
     """``dtype``: of the network and its features. Pixels, losses and the optimiser stay in float32. ``words``: for
-    people."""
+    people. ``sharers``: processes that work on it at the same time, each with its share of the memory."""
 
     torch: TorchDevice
     dtype: Dtype
     words: str
+    sharers: int = 1
 
     @property
     def auto_size(self) -> int:
@@ -38,23 +39,32 @@ class Device:
 
 
 @functools.lru_cache
-def choose_device(name: str = "auto") -> Device:
-    """``auto``: CUDA, then MPS, then CPU; or ``cpu``, ``cuda``, ``cuda:1``, ``mps``. Raises DeviceError."""
+def choose_device(name: str = "auto", sharers: int = 1) -> Device:
+    """``auto``: CUDA, then MPS, then CPU; or ``cpu``, ``cuda``, ``cuda:1``, ``mps``. ``sharers``: as of Device. Raises
+    DeviceError."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, number = name.partition(":")
     if kind == "cpu" and not number:
         dtype = torch.bfloat16 if _bf16_pays_on_cpu() else torch.float32
-        return Device(torch.device("cpu"), dtype, f"CPU, {torch.get_num_threads()} threads, {_word(dtype)}")
+        threads = torch.get_num_threads()
+        words = f"CPU, {threads} thread{'s' if threads > 1 else ''}, {_word(dtype)}"
+        return Device(torch.device("cpu"), dtype, words, sharers)
     if kind == "cuda" and torch.cuda.is_available() and number in ("", *map(str, range(torch.cuda.device_count()))):
         index = int(number or 0)
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-        return Device(torch.device("cuda", index), dtype, f"{torch.cuda.get_device_name(index)}, {_word(dtype)}")
+        words = f"{torch.cuda.get_device_name(index)}, {_word(dtype)}"
+        return Device(torch.device("cuda", index), dtype, words, sharers)
     if kind == "mps" and torch.backends.mps.is_available():
-        return Device(torch.device("mps"), torch.float32, "Apple GPU, float32")
-    there = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+        return Device(torch.device("mps"), torch.float32, "Apple GPU, float32", sharers)
+    there = all_gpus()
     there += ["mps"] if torch.backends.mps.is_available() else []
     raise DeviceError(f"There is no device {name!r} here. Use one of: auto, {', '.join([*there, 'cpu'])}.")
+
+
+def all_gpus() -> list[str]:
+    """The names of all CUDA devices."""
+    return [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
 
 
 def _word(dtype: torch.dtype) -> str:

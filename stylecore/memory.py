@@ -34,15 +34,12 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unab
 
 
 def free_memory(device: Device) -> int:
-    """Bytes that can be allocated on the device now."""
+    """Bytes that this process can allocate on the device now."""
     trim_memory()
     if device.torch.type == "cuda":
-        return (
-            torch.cuda.mem_get_info(device.torch)[0]
-            + torch.cuda.memory_reserved(device.torch)
-            - torch.cuda.memory_allocated(device.torch)
-        )
-    return int(psutil.virtual_memory().available)  # Apple's GPU shares it
+        own = torch.cuda.memory_reserved(device.torch) - torch.cuda.memory_allocated(device.torch)
+        return own + torch.cuda.mem_get_info(device.torch)[0] // device.sharers
+    return int(psutil.virtual_memory().available) // device.sharers  # Apple's GPU shares it
 
 
 def tile_and_pairs(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fastapi import HTTPException
 
@@ -22,12 +22,21 @@ from daemon.ledger.ledger import Ledger
 from stylecore.preset import Preset
 
 
+class SlotNow(NamedTuple):
+    """``device``: as requested (auto, cuda:1, ...). ``words``: the device that the worker reported. ``worker``: its
+    process ID. ``job``: the number of the Job that it does."""
+
+    device: str
+    words: str | None
+    worker: int | None
+    job: int | None
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The loop as it was after its last turn. ``remarks``: what is unusual, but not wrong. ``skipped``: files in the
-    Inboxes that are no pictures. ``pending``: the first of ``pending_count``. ``device``: as requested
-    (auto, cuda:1, ...). ``device_words``: the device that the worker reported. ``worker``: its process ID.
-    ``upload_limit``: in bytes."""
+    Inboxes that are no pictures. ``pending``: the first of ``pending_count``. ``upload_limit``: in
+    bytes."""
 
     presets: Mapping[str, Preset]
     preset_errors: Mapping[str, str]
@@ -37,9 +46,7 @@ class Snapshot:
     problems: tuple[str, ...]
     remarks: tuple[str, ...]
     skipped: int
-    device: str
-    device_words: str | None
-    worker: int | None
+    slots: tuple[SlotNow, ...]
     upload_limit: int
 
 

@@ -12,9 +12,9 @@ import psutil
 from daemon.api.schema import DeviceOut
 
 
-def gauges(device: str, words: str | None, worker: int | None) -> DeviceOut:
+def gauges(device: str, words: str | None, worker: int | None, use: float) -> DeviceOut:
     """``device``: as requested (auto, cuda:1, ...). ``words``: the device that the worker reported. ``worker``: its
-    process ID. Figures that cannot be determined are None."""
+    process ID. ``use``: the processor's. Figures that cannot be determined are None."""
     if (
         words
         and not words.startswith(("CPU", "Apple"))
@@ -25,7 +25,7 @@ def gauges(device: str, words: str | None, worker: int | None) -> DeviceOut:
     own = _own_memory(worker)
     return DeviceOut(
         name=words or "CPU",
-        use=psutil.cpu_percent() / 100,
+        use=use,
         memory_ours=own,
         memory_others=memory.total - memory.available - own,
         memory_total=memory.total,

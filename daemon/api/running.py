@@ -10,7 +10,6 @@ class Running:
     """Use it only in the loop's thread."""
 
     def __init__(self) -> None:
-        self.device: str | None = None  # in words, once a worker has said so
         self._jobs: dict[int, RunningOut] = {}
 
     @property
@@ -22,7 +21,6 @@ class Running:
             case JobStarted(job, left):
                 self._jobs[job.id] = RunningOut(job=job_out(job), left=left)
             case JobChosen(job, device, size, left, memory):
-                self.device = device
                 self._update(job.id, device=device, size=size, left=left, memory=memory)
             case JobStepped(job):
                 names = ("step", "steps", "scale", "scales", "loss", "share", "seconds", "left")

@@ -15,7 +15,7 @@ from daemon import events
 from daemon.events import Event, LossPoint
 from daemon.ledger.job import Job, Source, State
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class JobOut(BaseModel):
@@ -102,6 +102,13 @@ class DeviceOut(BaseModel):
     load: float | None
 
 
+class SlotOut(BaseModel):
+    """A device's place for one Job. ``job``: the number of the Job that it does."""
+
+    job: int | None
+    device: DeviceOut
+
+
 class ThroughputOut(BaseModel):
     """The last hour: photos done, and the median and 95th percentile of their duration in seconds."""
 
@@ -114,7 +121,8 @@ class StatusOut(BaseModel):
     """``state``: degraded if there are ``problems``. ``remarks``: what is unusual, but not wrong. ``pending``: the
     first of ``pending_count`` files that are not complete yet. ``skipped``: files in the Inboxes that are no pictures.
     ``inboxes``: by Preset, how many Jobs are in each state. ``done_today``: by Preset. ``drain``: by Preset, the
-    seconds until its queue is empty. ``recent``, ``failures``: what was done and what failed last."""
+    seconds until its queue is empty. ``recent``, ``failures``: what was done and what failed last.
+    ``device``: of the first of the ``slots``."""
 
     version: int = SCHEMA_VERSION
     stylefolder: str
@@ -133,6 +141,7 @@ class StatusOut(BaseModel):
     throughput: ThroughputOut
     recent: list[JobOut]
     failures: list[JobOut]
+    slots: list[SlotOut]
     device: DeviceOut
 
 

@@ -7,9 +7,11 @@ import importlib.metadata
 import os
 import time
 
+import psutil
+
 from daemon.api.context import Context
 from daemon.api.gauges import gauges
-from daemon.api.schema import StatusOut, ThroughputOut, job_out, utf8
+from daemon.api.schema import SlotOut, StatusOut, ThroughputOut, job_out, utf8
 
 RECENT, FAILURES = 12, 12
 VERSION = importlib.metadata.version("stylefolder")
@@ -18,7 +20,8 @@ VERSION = importlib.metadata.version("stylefolder")
 def status(context: Context) -> StatusOut:
     now, snapshot = time.time(), context.snapshot
     midnight = datetime.datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-    device = gauges(snapshot.device, snapshot.device_words, snapshot.worker)
+    use = psutil.cpu_percent() / 100
+    slots = [SlotOut(job=s.job, device=gauges(s.device, s.words, s.worker, use)) for s in snapshot.slots]
     with context.reading() as ledger:
         history = ledger.history
         counts, took, throughput = history.counts(), history.seconds_by_preset(), history.throughput(now)
@@ -41,5 +44,6 @@ def status(context: Context) -> StatusOut:
             throughput=ThroughputOut(done=throughput.done, median=throughput.median, p95=throughput.p95),
             recent=[job_out(job) for job in history.ended_last("done", RECENT)],
             failures=[job_out(job) for job in history.ended_last("failed", FAILURES)],
-            device=device,
+            slots=slots,
+            device=slots[0].device,
         )

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", metavar="DEVICE")]
+
+def _checked_device(value: str) -> str:
+    for name in value.split(","):
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name) or (name == "auto" and name != value):
+            raise typer.BadParameter(f"There is no device {name!r}: use auto, or cpu, cuda, cuda:1, mps, or several.")
+    return value
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:1 or mps; several with commas take as many photos at once. auto and cuda take all "
+        "GPUs.",
+        metavar="DEVICE",
+        callback=_checked_device,
+    ),
+]
 PresetName = Annotated[
     str, typer.Option("--preset", "-p", help="A preset's name, or a .yaml file.", metavar="NAME|FILE")
 ]

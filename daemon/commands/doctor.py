@@ -36,7 +36,8 @@ class Finding:
 def examine(layout: Layout, device: str) -> Iterator[Finding]:
     """Only looks, and changes nothing."""
     yield Finding("python", True, f"{sys.version.split()[0]} in {sys.prefix}")
-    yield _device(device)
+    for name in dict.fromkeys(device.split(",")):
+        yield _device(name)
     yield _weights()
     presets = Presets(layout)
     names = ", ".join(presets.in_force)

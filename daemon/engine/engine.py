@@ -41,7 +41,8 @@ class Engine:
         self.device = device
         self.announce = announce
         self.result_path = result_path
-        self.runners = [Runner(LocalSlot(), name, announce) for name in device.split(",")]
+        names = device.split(",")
+        self.runners = [Runner(LocalSlot(), name, names.count(name), announce) for name in names]
         self._settings = Settings()
 
     @property
@@ -83,7 +84,15 @@ class Engine:
             runner.listen()
             self._settle(runner)
             runner.kill_if_hung(settings.patience)
+        self._use_all_gpus()
         return True
+
+    def _use_all_gpus(self) -> None:
+        """`auto` and `cuda` mean a Slot on each GPU. How many there are is known once the first worker is ready."""
+        first, *others = self.runners
+        if first.device in ("auto", "cuda") and not others and len(first.gpus) > 1:
+            first.device = first.gpus[0]
+            self.runners += [Runner(LocalSlot(), name, 1, self.announce) for name in first.gpus[1:]]
 
     def warm(self, photos: int = 1) -> None:
         """Start workers until there is one for each of so many photos, which are queued or about to arrive. Raises
@@ -140,6 +149,8 @@ class Engine:
         turn asks again."""
         job = work.job
         work.order = in_series(self.ledger, job, work.order)
+        if work.order.series and self._is_fitting(work):
+            return  # the table is fitted once, and the other photos get it
         work.typical = self.ledger.history.typical_seconds(job)
         work.finished = copy_of_twin(self.ledger, job, work.order, work.result_path)
         now = self.ledger.history.job(job.id)
@@ -151,6 +162,11 @@ class Engine:
         if died is not None:
             runner.died(died)
         self._settle(runner)
+
+    def _is_fitting(self, work: Work) -> bool:
+        """Whether another Slot fits the table of this Job's series."""
+        others = (runner.work for runner in self.runners if runner.work is not None and runner.work is not work)
+        return any(o.begun and o.order.series and o.order.recipe.digest == work.order.recipe.digest for o in others)
 
     def _settle(self, runner: Runner) -> None:
         """Write to the Ledger how the Runner's Job ended, if it has."""

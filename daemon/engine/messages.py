@@ -26,7 +26,9 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Ready:
-    """The modules that take seconds to import are loaded."""
+    """The modules that take seconds to import are loaded. ``gpus``: the names of this machine's CUDA devices."""
+
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

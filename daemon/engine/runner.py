@@ -50,12 +50,16 @@ class Work:
 
 
 class Runner:
-    """``announce`` receives the events of the Job on the Slot."""
+    """``device``: as requested (auto, cuda:1, ...); ``sharers`` Slots are on it. ``announce`` receives the events of
+    the Job on this one."""
 
-    def __init__(self, slot: LocalSlot, device: str, announce: Callable[[Event], None]) -> None:
+    def __init__(self, slot: LocalSlot, device: str, sharers: int, announce: Callable[[Event], None]) -> None:
         self.slot = slot
         self.device = device
+        self.sharers = sharers
         self.announce = announce
+        self.words: str | None = None  # the device's, once the worker has said so
+        self.gpus: tuple[str, ...] = ()  # of this machine, likewise
         self.work: Work | None = None
         self.ready = False  # the worker is ready for Jobs
         self.device_lost = False  # since the worker was last released: `auto` means the CPU until then
@@ -87,7 +91,7 @@ class Runner:
             raise WorkerError(f"The worker died {MAX_STARTS} times while starting: run `stylefolder doctor`.")
         self._starts += 1
         self._heard = time.monotonic()
-        self.slot.start("cpu" if self.on_cpu_instead else self.device)
+        self.slot.start("cpu" if self.on_cpu_instead else self.device, self.sharers)
 
     def send(self, work: Work) -> str | None:
         """Give the worker the Order. Returns the cause if it died."""
@@ -114,7 +118,7 @@ class Runner:
     def _hear(self, message: Message) -> None:
         silent, self._heard = time.monotonic() - self._heard, time.monotonic()
         if isinstance(message, Ready):
-            self.ready, self._starts = True, 0
+            self.ready, self._starts, self.gpus = True, 0, message.gpus
             return
         work = self.work
         if work is None or message.job != work.job.id:
@@ -123,6 +127,7 @@ class Runner:
         work.waits_for = message.reason if isinstance(message, Waiting) else None
         match message:
             case Chosen():
+                self.words = message.device
                 if work.typical is None:
                     work.typical = message.seconds
                 self.announce(JobChosen(work.job, message.device, message.size, work.typical, message.memory))

@@ -37,14 +37,14 @@ class LocalSlot:
         process = self._process
         return None if process is None else process.pid
 
-    def start(self, device: str) -> None:
-        """Raises WorkerError if the system cannot start a process."""
+    def start(self, device: str, sharers: int) -> None:
+        """``sharers``: how many Slots are on this device. Raises WorkerError if the system cannot start a process."""
         try:
             self.pipe, theirs = self._context.Pipe()
         except OSError as e:
             raise _cannot_start(e) from e
         process = self._context.Process(
-            target=run, args=(theirs, device, self.controls), name="stylefolder-worker", daemon=True
+            target=run, args=(theirs, device, sharers, self.controls), name="stylefolder-worker", daemon=True
         )
         try:
             process.start()

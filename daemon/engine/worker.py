@@ -54,20 +54,24 @@ SPIN = "3000"  # iterations that a waiting OpenMP thread spins; the default slow
 ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 
 
-def run(pipe: Connection, device: str, controls: Controls) -> None:
-    """The body of the process."""
+def run(pipe: Connection, device: str, sharers: int, controls: Controls) -> None:
+    """The body of the process. ``sharers``: how many Slots are on this device."""
     for number in (signal.SIGINT, signal.SIGTERM):  # ctrl-C and systemd reach the whole group; the daemon decides
         signal.signal(number, signal.SIG_IGN)
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # before torch, which reads it once
     daemon = Daemon(pipe, controls)
     try:
+        import torch
+
         import stylecore.transfer  # noqa: F401
+        from stylecore.device import all_gpus
         from stylecore.memory import reuse_memory, trim_memory
 
         reuse_memory()
-        pipe.send(Ready())
+        torch.set_num_threads(max(1, torch.get_num_threads() // sharers))
+        pipe.send(Ready(tuple(all_gpus())))
         while True:
-            finished = do(pipe.recv(), device, daemon)
+            finished = do(pipe.recv(), device, daemon, sharers)
             _send_finished(daemon, finished)
             if finished.ends:
                 return
@@ -76,13 +80,13 @@ def run(pipe: Connection, device: str, controls: Controls) -> None:
         return
 
 
-def do(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
+def do(assignment: Assignment, device: str, daemon: Daemon, sharers: int = 1) -> Finished:
     """Style the photo. Every error but the daemon's end becomes an outcome."""
     import torch
 
     order = assignment.order
     try:
-        return _style(assignment, device, daemon)
+        return _style(assignment, device, daemon, sharers)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Cancelled:
@@ -105,7 +109,7 @@ def do(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
         return Finished(order.job, "failed", reason=_unexpected(e), ends=True)
 
 
-def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
+def _style(assignment: Assignment, device: str, daemon: Daemon, sharers: int) -> Finished:
     from stylecore.device import choose_device
     from stylecore.estimate import estimate
     from stylecore.images.encode import Result
@@ -120,7 +124,7 @@ def _style(assignment: Assignment, device: str, daemon: Daemon) -> Finished:
         return Finished(order.job, "cancelled", reason=reason)
     timings = {"read": time.monotonic() - clock, "optimise": 0.0}
     kind = _output_kind(assignment, photo)
-    chosen = choose_device(device)
+    chosen = choose_device(device, sharers)
     series = _series(order, daemon)
     size, steps = _work(photo, recipe, chosen)
     expected = estimate(photo.size, recipe, chosen) if isinstance(recipe, Painting) else None

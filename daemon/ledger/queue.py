@@ -16,6 +16,10 @@ from daemon.ledger.signature import Signature
 from stylecore.preset import Preset
 
 NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM switches WHERE name = 'paused')"
+TO_TAKE = (  # a Job whose twin, the same bytes under the same recipe, is running waits for its Result
+    f"state = 'queued' AND {NOT_PAUSED} AND NOT EXISTS (SELECT 1 FROM jobs twin WHERE twin.digest = jobs.digest"
+    " AND twin.recipe = jobs.recipe AND twin.state IN ('running', 'cancelling'))"
+)
 ANOTHER_TRY = (
     "UPDATE jobs SET state = 'queued', attempts = 0, blame = NULL, reason = NULL, started_at = NULL, finished_at = NULL"
 )
@@ -164,9 +168,7 @@ class Queue:
 
     def queued(self, most: int) -> int:
         """How many Jobs there are to take, counted up to ``most``. Always 0 while paused."""
-        rows = self._sql(
-            f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND {NOT_PAUSED} LIMIT ?)", (most,)
-        )
+        rows = self._sql(f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {TO_TAKE} LIMIT ?)", (most,))
         return int(rows[0][0])
 
     def take(self) -> tuple[Job, Order] | None:
@@ -176,8 +178,8 @@ class Queue:
         with self._database.transaction():  # a Job whose recipe cannot be read just now stays queued
             rows = self._sql(
                 "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, reason = NULL"
-                f" WHERE {NOT_PAUSED} AND id ="
-                " (SELECT id FROM jobs WHERE state = 'queued' ORDER BY source = 'folder', id LIMIT 1) RETURNING *",
+                f" WHERE id = (SELECT id FROM jobs WHERE {TO_TAKE} ORDER BY source = 'folder', id LIMIT 1)"
+                " RETURNING *",
                 (time.time(),),
             )
             if not rows:

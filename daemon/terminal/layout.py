@@ -11,13 +11,15 @@ from pathlib import Path
 
 from rich.text import Text
 
-from daemon.api.schema import JobOut, RunningOut, StatusOut
+from daemon.api.schema import DeviceOut, JobOut, RunningOut, StatusOut
 from daemon.paths import printable
 from daemon.sentences import clock, skipped_sentence
 
 KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "quit"))
 STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}
 PICTURE_FROM = 100  # columns
+IN_FULL, BRIEFLY = 2, 2  # Jobs that are shown in full; the lines of each if there are more
+SHOWN = 8  # Jobs, and devices
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
     picture_width = max((line.cell_len for line in beside), default=0)
     column = width - picture_width - 2 if beside else width
     top = _fit_all([*_heading(status, scene.now, width, glyphs), Text()], width, glyphs)
-    work = [*_running(scene, column, glyphs), Text(), _device(status, column, glyphs)]
+    work = [*_running(scene, column, glyphs), Text(), *_devices(status, column, glyphs)]
     work = _fit_all(_at_least(work, len(beside)), column, glyphs)
     body = [_joined(line, beside[i] if i < len(beside) else None, column) for i, line in enumerate(work)]
     foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(status, width)]
@@ -100,8 +102,11 @@ def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
             for row in _wrapped(words if status.state != "paused" else f"Paused; {queued} queued.", width, "", 2)
         ]
     found: list[Text] = []
-    for running in status.running:
-        found += _one_running(running, scene.curves.get(running.job.id, []), scene.now, width, glyphs)
+    most = None if len(status.running) <= IN_FULL else BRIEFLY
+    for running in status.running[:SHOWN]:
+        found += _one_running(running, scene.curves.get(running.job.id, []), scene.now, width, glyphs)[:most]
+    if (more := len(status.running) - SHOWN) > 0:
+        found.append(Text(f"and {more} more", "dim"))
     return found
 
 
@@ -143,9 +148,15 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> 
     return "".join(glyphs.sparks[round((v - low) / (high - low) * top) if high > low else 0] for v in logs)
 
 
-def _device(status: StatusOut, width: int, glyphs: Glyphs) -> Text:
+def _devices(status: StatusOut, width: int, glyphs: Glyphs) -> list[Text]:
+    shown, more = status.slots[:SHOWN], len(status.slots) - SHOWN
+    rows = [_device(slot.device, width, glyphs) for slot in shown]
+    return [*rows, Text(f"and {more} more", "dim")] if more > 0 else rows
+
+
+def _device(device: DeviceOut, width: int, glyphs: Glyphs) -> Text:
     """The device's figures, and as much of its name as fits."""
-    device, gigabyte = status.device, 1e9
+    gigabyte = 1e9
     ours, others, whole = (
         memory / gigabyte for memory in (device.memory_ours, device.memory_others, device.memory_total)
     )

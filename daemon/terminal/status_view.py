@@ -40,7 +40,7 @@ class Reader:
         self.connect = connect
         self.client: Client | None = None  # once connected
         self.events: deque[dict[str, Any]] = deque(maxlen=KEPT)  # if a terminal is stopped, the oldest are lost
-        self.preview: dict[str, Any] | None = None  # the newest
+        self.previews: dict[int, str] = {}  # the newest of each Job, in base 64
         self.connected = threading.Event()
         self.gone = threading.Event()
 
@@ -53,7 +53,7 @@ class Reader:
             self.connected.set()
             for fields in self.client.events(previews=True):
                 if fields.get("event") == "JobPreview":
-                    self.preview = fields
+                    self.previews[fields["job"]["id"]] = fields["jpeg"]
                 else:
                     self.events.append(fields)
         except (NoDaemon, Refused):
@@ -79,9 +79,9 @@ class Follower:
         reader = self.reader
         while reader.events:
             self._hear(reader.events.popleft())
-        preview, reader.preview = reader.preview, None
-        if preview is not None:
-            self.preview = base64.b64decode(preview["jpeg"])
+        for running in self.status.running[:1] if self.status is not None else []:
+            if (jpeg := reader.previews.pop(running.job.id, None)) is not None:
+                self.preview = base64.b64decode(jpeg)
         now, client = time.monotonic(), self.reader.client
         if client is None or self.reader.gone.is_set() or not (self.stale or now - self._asked > ASK_EVERY):
             return
@@ -94,6 +94,8 @@ class Follower:
     def _take(self, status: StatusOut) -> None:
         self.status = status
         self.curves = {running.job.id: self.curves.get(running.job.id, []) for running in status.running}
+        for ended in self.reader.previews.keys() - self.curves.keys():
+            self.reader.previews.pop(ended)
         if not status.running and status.recent and status.recent[0].result:
             self.preview = Path(status.recent[0].result)
 

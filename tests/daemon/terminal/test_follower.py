@@ -57,6 +57,7 @@ STATUS: dict[str, Any] = {
     "recent": [],
     "failures": [],
     "device": DEVICE,
+    "slots": [{"job": None, "device": DEVICE}],
     "throughput": {"done": 0, "median": None, "p95": None},
 }
 
@@ -115,12 +116,13 @@ def test_a_terminal_that_is_stopped_costs_no_memory() -> None:
         def events(self, previews: bool) -> Iterator[dict[str, Any]]:
             for i in range(KEPT + 500):
                 yield stepped(i + 1)
-                yield {"event": "JobPreview", "jpeg": base64.b64encode(b"%d" % i).decode()}
+                yield {"event": "JobPreview", "job": {"id": 1}, "jpeg": base64.b64encode(b"%d" % i).decode()}
 
     reader = Reader(lambda: cast("Client", Stream()))
     reader._read()
     assert len(reader.events) == KEPT
     follower = Follower(reader)
+    follower._take(StatusOut.model_validate(STATUS))
     follower.refresh()
     assert follower.preview == b"%d" % (KEPT + 499)
 
