@@ -93,7 +93,7 @@ class _Plain:
     """A line per event; failures and warnings go to standard error. A finished Job shows how its total loss fell."""
 
     def __init__(self) -> None:
-        self.device: str | None = None
+        self.devices: set[str] = set()
 
     def show(self, event: Event) -> None:
         if text := self._text(event):
@@ -109,8 +109,8 @@ class _Plain:
     def chosen(self, event: JobChosen) -> str | None:
         """Each device once, and what each long Job takes."""
         said = [estimate_sentence(event)]
-        if event.device != self.device:
-            self.device = event.device
+        if event.device not in self.devices:
+            self.devices.add(event.device)
             said.insert(0, device_sentence(event))
         return "\n".join(text for text in said if text) or None
 

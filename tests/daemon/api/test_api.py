@@ -370,6 +370,41 @@ def test_the_status_is_bounded(daemon: Daemon, small: Image.Image, cat: Image.Im
         assert daemon.run("status", "--once").stdout.count("waiting: ") == 101
 
 
+def test_the_status_shows_each_slot(daemon: Daemon, small: Image.Image, slow: str) -> None:
+    """Its device and its Job. Either can be cancelled alone."""
+    folder = daemon.preset("slow", slow)
+    daemon.start("--device", "cpu,cpu")
+    small.save(folder / "a.png")
+    small.rotate(90).save(folder / "b.png")
+    status = wait_for(
+        lambda: (
+            (found := daemon.status())
+            and all(r["step"] for r in found["running"][:2] or [{"step": 0}])
+            and len(found["running"]) == 2
+            and found
+        )
+    )
+    jobs = {running["job"]["id"] for running in status["running"]}
+    assert {slot["job"] for slot in status["slots"]} == jobs
+    assert len(daemon.workers()) == 2
+    assert all(slot["device"]["name"].startswith("CPU") for slot in status["slots"])
+    assert status["device"] == status["slots"][0]["device"]
+    shown = daemon.run("status", "--once").stdout
+    assert "a.png" in shown
+    assert "b.png" in shown
+    one, other = sorted(jobs)
+    daemon.client.ask("DELETE", f"/v1/jobs/{one}")
+    wait_for(lambda: [running["job"]["id"] for running in daemon.status()["running"]] == [other])
+    assert daemon.jobs(f"id = {one}")[0]["state"] == "cancelled"
+
+
+def test_a_device_that_no_machine_has(daemon: Daemon) -> None:
+    for wrong in ("gpu", "cuda:", "cpu,,cpu", "auto,cpu", "cuda:x"):
+        refused = daemon.run("watch", daemon.root, "--device", wrong)
+        assert refused.returncode == 2
+        assert "There is no device" in refused.stderr
+
+
 def test_a_busy_ledger_does_not_hold_up_the_api(daemon: Daemon) -> None:
     """Another program locks the Ledger: what needs to write waits, and everything else is answered."""
     daemon.start()
