@@ -44,6 +44,7 @@ class Engine:
         names = device.split(",")
         self.runners = [Runner(LocalSlot(), name, names.count(name), announce) for name in names]
         self._settings = Settings()
+        self._previews = False
 
     @property
     def idle(self) -> bool:
@@ -75,9 +76,9 @@ class Engine:
                 if runner.free:
                     self._feed(runner)
                     fed = True
+        for runner in self.runners:
+            runner.release_if_unused()
         if self.idle:
-            for runner in self.runners:
-                runner.release_if_unused()
             return fed
         wait_for_any([runner.slot for runner in self.runners], wait)
         for runner in self.runners:
@@ -92,7 +93,9 @@ class Engine:
         first, *others = self.runners
         if first.device in ("auto", "cuda") and not others and len(first.gpus) > 1:
             first.device = first.gpus[0]
-            self.runners += [Runner(LocalSlot(), name, 1, self.announce) for name in first.gpus[1:]]
+            more = [Runner(LocalSlot(), name, 1, self.announce) for name in first.gpus[1:]]
+            self.runners = [first, *more]
+            self.want_previews(self._previews)
 
     def warm(self, photos: int = 1) -> None:
         """Start workers until there is one for each of so many photos, which are queued or about to arrive. Raises
@@ -116,6 +119,7 @@ class Engine:
 
     def want_previews(self, wanted: bool) -> None:
         """Any thread may call this."""
+        self._previews = wanted
         for runner in self.runners:
             runner.slot.want_previews(wanted)
 

@@ -85,13 +85,16 @@ class Runner:
         return time.monotonic() < self._rests_until
 
     def warm(self) -> None:
-        """Start a worker. If it keeps dying while starting, raises WorkerError and rests for a while."""
-        if self._starts >= MAX_STARTS:
+        """Start a worker. If none starts, or it keeps dying while starting, raises WorkerError and rests for a while."""
+        try:
+            if self._starts >= MAX_STARTS:
+                raise WorkerError(f"The worker died {MAX_STARTS} times while starting: run `stylefolder doctor`.")
+            self.slot.start("cpu" if self.on_cpu_instead else self.device, self.sharers)
+        except WorkerError:
             self._starts, self._rests_until = 0, time.monotonic() + REST
-            raise WorkerError(f"The worker died {MAX_STARTS} times while starting: run `stylefolder doctor`.")
+            raise
         self._starts += 1
         self._heard = time.monotonic()
-        self.slot.start("cpu" if self.on_cpu_instead else self.device, self.sharers)
 
     def send(self, work: Work) -> str | None:
         """Give the worker the Order. Returns the cause if it died."""
