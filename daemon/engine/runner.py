@@ -85,7 +85,7 @@ class Runner:
         return time.monotonic() < self._rests_until
 
     def warm(self) -> None:
-        """Start a worker. If none starts, or it keeps dying while starting, raises WorkerError and rests for a while."""
+        """Start a worker. If none starts, or it dies again and again while starting, raises WorkerError and rests."""
         try:
             if self._starts >= MAX_STARTS:
                 raise WorkerError(f"The worker died {MAX_STARTS} times while starting: run `stylefolder doctor`.")

@@ -288,24 +288,25 @@ def charcoal(rng: np.random.Generator) -> Array:
     canvas = Canvas(colour("#f1ede4"), rng, grain)
     canvas.rgb *= (ndimage.gaussian_filter(tone, 5) * 0.80 + 0.22 + 0.12 * (grain - 0.5))[..., None]
     canvas.rgb = np.clip(canvas.rgb, 0, 1)
-    at = sampler(lean)
     for spacing, width, length, turn in ((20, 9, 150, 0.0), (15, 6, 120, 0.12), (18, 6, 90, 1.35), (13, 4, 90, -0.15)):
+        at = sampler(lean + turn)
         for point in scatter(rng, spacing):
             px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
             dark = 1 - tone[py, px]
             if rng.random() > dark * 1.5 - (0.16 if turn < 1 else 0.45):
                 continue
             canvas.stroke(
-                follow(lambda a, b, c=turn: at(a, b) + c, point, length * rng.uniform(0.5, 1.2), 5),
+                follow(at, point, length * rng.uniform(0.5, 1.2), 5),
                 width * rng.uniform(0.7, 1.4), colour("#1c1a1a"), opacity=0.30 + 0.6 * dark,
                 tooth=0.60 - 0.40 * dark, body=0, pickup=0, streaks=0.05, dryness=0.2,
             )  # fmt: skip
     for heights, slope in ridges:
-        for px in np.arange(0, WIDTH, 16):
+        at = sampler(np.broadcast_to(slope, lean.shape))
+        for column in range(0, WIDTH, 16):
             if rng.random() < 0.6:
-                point = np.array([px, heights[px] + rng.normal() * 3])
+                point = np.array([column, heights[column] + rng.normal() * 3])
                 canvas.stroke(
-                    follow(lambda a, _, s=slope: s[min(max(int(a), 0), WIDTH - 1)], point, rng.uniform(40, 130), 9),
+                    follow(at, point, rng.uniform(40, 130), 9),
                     rng.uniform(4, 10), colour("#100f10"), opacity=0.95, tooth=0.25, body=0, pickup=0, streaks=0.05,
                     dryness=0.25,
                 )  # fmt: skip
@@ -313,7 +314,7 @@ def charcoal(rng: np.random.Generator) -> Array:
         px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
         if rng.random() < 0.7 * smoothstep(0.66, 0.84, tone[py, px]):
             canvas.stroke(
-                follow(at, point, rng.uniform(60, 140), 5), rng.uniform(6, 16), colour("#f9f6ee"),
+                follow(sampler(lean), point, rng.uniform(60, 140), 5), rng.uniform(6, 16), colour("#f9f6ee"),
                 opacity=0.75, tooth=0.42, body=0, pickup=0,
             )  # fmt: skip
     grey = ndimage.gaussian_filter(canvas.rgb.mean(-1), 0.5)[..., None]  # as sharp as a scan
