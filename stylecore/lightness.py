@@ -15,7 +15,7 @@ from stylecore.targets import style_colours
 DARK, DIM = 0.17, 0.28  # mean luma: a photo below DARK is dark, one above DIM is not
 LIFT = 0.03  # luma by which a dark photo may become lighter
 EDGE = 64  # pixels at which the photo's luma is measured
-DARKEST, STEP = 8.0, 0.1  # of the exponent; in steps, so that photos share the style's targets
+DARKEST, STEP = 5.0, 0.1  # of the exponent; in steps, so that photos share the style's targets
 
 
 def gamma_of(photo: Photo, preset: Painting) -> float:
