@@ -42,7 +42,7 @@ def test_reliability_names_each_fault_test() -> None:
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FILL = {"PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml"}  # placeholders
-LASTING = ("watch", "status", "status --json")  # these run until they are stopped
+LASTING = ("watch", "watch --device cuda:1", "status", "status --json")  # these run until they are stopped
 
 
 def commands() -> dict[str, Path]:
