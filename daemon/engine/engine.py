@@ -38,7 +38,6 @@ class Engine:
         result_path: Callable[[Job, str], Path],
     ) -> None:
         self.ledger = ledger
-        self.device = device
         self.announce = announce
         self.result_path = result_path
         names = device.split(",")

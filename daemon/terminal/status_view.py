@@ -29,7 +29,7 @@ DRAW_EVERY = 0.25  # seconds: 4 Hz at most
 ASK_EVERY = 2.0  # for what no event reports: the device's gauges, files that are not complete yet
 SAID_FOR = 6.0
 PICTURE_EVERY = 3.0  # seconds: up to 60 kB each over ssh
-KEPT = 10_000  # events that wait to be drawn
+KEPT, PREVIEWS = 10_000, 16  # events, and pictures, that wait to be drawn
 STEP_FIELDS = ("step", "steps", "scale", "scales", "loss", "share", "seconds", "left")
 
 
@@ -40,7 +40,7 @@ class Reader:
         self.connect = connect
         self.client: Client | None = None  # once connected
         self.events: deque[dict[str, Any]] = deque(maxlen=KEPT)  # if a terminal is stopped, the oldest are lost
-        self.previews: dict[int, str] = {}  # the newest of each Job, in base 64
+        self.previews: deque[tuple[int, str]] = deque(maxlen=PREVIEWS)  # the Job, and a JPEG in base 64
         self.connected = threading.Event()
         self.gone = threading.Event()
 
@@ -53,7 +53,7 @@ class Reader:
             self.connected.set()
             for fields in self.client.events(previews=True):
                 if fields.get("event") == "JobPreview":
-                    self.previews[fields["job"]["id"]] = fields["jpeg"]
+                    self.previews.append((fields["job"]["id"], fields["jpeg"]))
                 else:
                     self.events.append(fields)
         except (NoDaemon, Refused):
@@ -79,8 +79,10 @@ class Follower:
         reader = self.reader
         while reader.events:
             self._hear(reader.events.popleft())
-        for running in self.status.running[:1] if self.status is not None else []:
-            if (jpeg := reader.previews.pop(running.job.id, None)) is not None:
+        first = self.status.running[0].job.id if self.status is not None and self.status.running else None
+        while reader.previews:
+            job, jpeg = reader.previews.popleft()
+            if job == first:
                 self.preview = base64.b64decode(jpeg)
         now, client = time.monotonic(), self.reader.client
         if client is None or self.reader.gone.is_set() or not (self.stale or now - self._asked > ASK_EVERY):
@@ -94,8 +96,6 @@ class Follower:
     def _take(self, status: StatusOut) -> None:
         self.status = status
         self.curves = {running.job.id: self.curves.get(running.job.id, []) for running in status.running}
-        for ended in self.reader.previews.keys() - self.curves.keys():
-            self.reader.previews.pop(ended)
         if not status.running and status.recent and status.recent[0].result:
             self.preview = Path(status.recent[0].result)
 

@@ -13,7 +13,7 @@ from daemon.api.schema import StatusOut
 from daemon.events import Note
 from daemon.terminal.layout import UNICODE, Scene, lines
 from daemon.terminal.output import EARLY_WARNINGS, watch_view
-from daemon.terminal.status_view import KEPT, Follower, Reader
+from daemon.terminal.status_view import KEPT, PREVIEWS, Follower, Reader
 
 if TYPE_CHECKING:
     from daemon.api.client import Client
@@ -116,11 +116,13 @@ def test_a_terminal_that_is_stopped_costs_no_memory() -> None:
         def events(self, previews: bool) -> Iterator[dict[str, Any]]:
             for i in range(KEPT + 500):
                 yield stepped(i + 1)
-                yield {"event": "JobPreview", "job": {"id": 1}, "jpeg": base64.b64encode(b"%d" % i).decode()}
+                for job in (2 + i, 1):
+                    yield {"event": "JobPreview", "job": {"id": job}, "jpeg": base64.b64encode(b"%d" % i).decode()}
 
     reader = Reader(lambda: cast("Client", Stream()))
     reader._read()
     assert len(reader.events) == KEPT
+    assert len(reader.previews) == PREVIEWS
     follower = Follower(reader)
     follower._take(StatusOut.model_validate(STATUS))
     follower.refresh()
