@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from stylecore.device import Device
-from stylecore.memory import bytes_needed, free_memory, tile_and_pairs
+from stylecore.memory import bytes_needed, bytes_of_result, free_memory, tile_and_pairs
 from stylecore.network import load_network
+from stylecore.objective import Objective, layers_of
 from stylecore.preset import Painting
 from stylecore.scales import Scale, scales_of
+from stylecore.targets import targets_of
 
-SHORT = 6_000_000  # pixels through all layers: less takes about a minute even on a slow machine
+SHORT = 8_000_000  # pixels through all layers: less takes about a minute even on a slow machine
 BACKGROUND = 1_200_000_000  # bytes: torch, the weights, a photo
-PROBE = (160, 240)  # height and width of the picture that is timed
-TILED = 1.5  # with tiles, each is seen twice, once without a way back
+PROBE, PROBE_STYLE = 256, 64  # edges of the pictures with which an evaluation is timed
+TILED = 1.8  # with tiles, each is seen twice, once without a way back, and margins overlap
+TO_BEGIN = 2  # a scale's targets and first evaluation, in steps
+TO_FINISH = 0.3e-6  # seconds for a pixel of the Result: enlarged and encoded
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,26 @@ def estimate(photo: tuple[int, int], preset: Painting, device: Device) -> Estima
     scales = scales_of(photo, preset, device) if preset.strength > 0 else []
     if sum(scale.cost * scale.steps for scale in scales) < SHORT:
         return None
+    width, height = preset.output.size_of(photo)
     free = free_memory(device)
-    work = sum(_passes(scale, device, free) * scale.cost * (scale.steps + 1) for scale in scales)
-    finest = scales[-1]
-    return Estimate(work * _seconds_per_pixel(preset.weights, device), _memory(finest, device, free))
+    seconds = width * height * TO_FINISH + _seconds(scales, device, free)
+    memory = _memory(scales[-1], device, free)
+    if device.torch.type == "cpu":
+        memory = max(memory, BACKGROUND + bytes_of_result(width, height))
+    return Estimate(seconds, memory)
 
 
-def _passes(scale: Scale, device: Device, free: int) -> float:
-    tile, _ = tile_and_pairs(device, scale.recipe, *scale.size, free, scale.steps)
-    return 1.0 if tile is None else TILED
+def _seconds(scales: Sequence[Scale], device: Device, free: int) -> float:
+    seconds, rates = 0.0, dict[tuple[str, ...], float]()
+    for scale in scales:
+        layers = layers_of(scale.recipe)
+        if layers not in rates:
+            rates[layers] = _seconds_per_pixel(scale.recipe, device)
+        tile, _ = tile_and_pairs(device, scale.recipe, *scale.size, free, scale.steps)
+        width, height = scale.size
+        once = width * height * rates[layers] * (1.0 if tile is None else TILED)
+        seconds += once * (scale.steps + TO_BEGIN)
+    return seconds
 
 
 def _memory(scale: Scale, device: Device, free: int) -> int:
@@ -49,16 +64,15 @@ def _memory(scale: Scale, device: Device, free: int) -> int:
     return BACKGROUND + bytes_needed(device, scale.recipe, *scale.size, tile, pairs)
 
 
-@functools.lru_cache(maxsize=4)
-def _seconds_per_pixel(weights: str, device: Device) -> float:
-    """Of one evaluation through all layers: measured once."""
-    network = load_network(weights, device)
-    height, width = PROBE
-    picture = torch.rand(1, 3, height, width, device=device.torch, requires_grad=True)
+def _seconds_per_pixel(preset: Painting, device: Device) -> float:
+    """Of one evaluation of the losses and their gradient."""
+    network = load_network(preset.weights, device)
+    style = targets_of(network, preset.style, PROBE_STYLE, layers_of(preset))
+    picture = torch.rand(1, 3, PROBE, PROBE, device=device.torch)
+    objective = Objective(network, preset, picture, style)
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
-        found = network(picture, ("relu5_1",))["relu5_1"]
-        torch.autograd.grad(found.float().sum(), picture)[0].sum().item()
+        objective(picture)
         best = min(best, time.perf_counter() - start)
-    return best / (height * width)
+    return best / PROBE**2

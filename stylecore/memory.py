@@ -95,9 +95,14 @@ def _winograd(device: Device, preset: Painting) -> int:
     return WINOGRAD if deep and device.torch.type == "cpu" and device.dtype == torch.float32 else 0
 
 
+def bytes_of_result(width: int, height: int, bytes_per_sample: int = 1) -> int:
+    """At the peak, while a Result of this size is enlarged and encoded."""
+    return width * height * 3 * BYTES_RESULT * bytes_per_sample
+
+
 def check_result(width: int, height: int, bytes_per_sample: int) -> None:
     """Raises TooLarge if a Result of this size does not fit into memory, which names a size that would."""
-    needed, room = width * height * 3 * BYTES_RESULT * bytes_per_sample, psutil.virtual_memory().available * SHARE
+    needed, room = bytes_of_result(width, height, bytes_per_sample), psutil.virtual_memory().available * SHARE
     if needed > room:
         fits = int(max(width, height) * math.sqrt(room / needed))
         raise TooLarge(

