@@ -15,7 +15,7 @@ from stylecore.enlarge import enlarge, enlarge_to
 from stylecore.images.encode import Result
 from stylecore.images.photo import Photo
 from stylecore.lightness import gamma_of
-from stylecore.memory import check_result, free_memory, tile_and_pairs
+from stylecore.memory import check_result, free_memory, tile_and_pairs, trim_memory
 from stylecore.network import Network, load_network
 from stylecore.objective import Objective, layers_of
 from stylecore.optimise import ADAM_RATE, LBFGS_RATE, Adam, Lbfgs
@@ -60,7 +60,9 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
                 preview=functools.partial(to_pixels, picture),
             )
         del optimiser
+        trim_memory()
     photo = photo.at_size(*size)
+    trim_memory()
     if preset.output.resolution is not None:
         photo = photo.at_resolution(preset.output.resolution)
     pixels = photo.pixels  # for strength 0, unchanged to the last bit
