@@ -60,7 +60,7 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
                 preview=functools.partial(to_pixels, picture),
             )
         del optimiser
-        trim_memory()
+    trim_memory()
     photo = photo.at_size(*size)
     trim_memory()
     if preset.output.resolution is not None:
