@@ -19,7 +19,7 @@ from stylecore.tiles import tiles_of
 
 COLOURS = 30_000  # sampled from the style pictures, to represent all
 COLOUR_EDGE = 256  # pixels at which a style picture's colours are taken
-STYLE_TILE = 1024  # pixels: a style picture can be larger than memory, too
+STYLE_TILE = 1536  # pixels: a style picture can be larger than memory, too
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def test_steps_are_spread_over_the_scales(oil: object) -> None:
     assert oil.with_steps(1).steps == (1,)  # type: ignore[attr-defined]
     assert oil.with_steps(2).steps == (1, 1)  # type: ignore[attr-defined]
     assert oil.with_steps(sum(oil.steps)).steps == oil.steps  # type: ignore[attr-defined]
-    few, many = oil.with_steps(9), oil.with_steps(74)  # type: ignore[attr-defined]
+    few, many = oil.with_steps(6), oil.with_steps(2 * sum(oil.steps))  # type: ignore[attr-defined]
     assert [f.steps for f in few.finish] == [1, 1, 1, 1]
     assert [f.steps for f in many.finish] == [2 * f.steps for f in oil.finish]  # type: ignore[attr-defined]
     uneven = oil.model_copy(update={"steps": (1000, 1, 1, 1)})  # type: ignore[attr-defined]
