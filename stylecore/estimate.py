@@ -20,7 +20,7 @@ SHORT = 8_000_000  # pixels through all layers: less takes about a minute even o
 BACKGROUND = 1_200_000_000  # bytes: torch, the weights, a photo
 PROBE, PROBE_STYLE = 256, 64  # edges of the pictures with which an evaluation is timed
 TILED = 1.8  # with tiles, each is seen twice, once without a way back, and margins overlap
-TO_BEGIN = 2  # a scale's targets and first evaluation, in steps
+TO_BEGIN = 1.5  # a scale's targets and first evaluation, in steps
 TO_FINISH = 0.3e-6  # seconds for a pixel of the Result: enlarged and encoded
 
 

@@ -3,8 +3,9 @@ style pictures. Paintings and Looks share them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -53,6 +54,9 @@ def layers_of(aims: Aims) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*aims.content_layers, *aims.style_layers]))
 
 
+Found = TypeVar("Found")
+
+
 class Objective:
     """``objective(picture)`` gives the losses and the gradient with respect to the picture.
 
@@ -84,11 +88,17 @@ class Objective:
     def __call__(self, picture: Tensor) -> tuple[Losses, Tensor]:
         """If memory runs out, continue with tiles of half the edge. Raises RuntimeError if even the smallest do not
         fit."""
+        terms, gradient = self._within_memory(self._captured_or_evaluate, picture)
+        return _losses(terms), gradient
+
+    def losses(self, picture: Tensor) -> Losses:
+        """As a call gives them. Without the gradient, they take half of the time."""
+        return _losses(self._within_memory(self._terms_only, picture))
+
+    def _within_memory(self, evaluate: Callable[[Tensor], Found], picture: Tensor) -> Found:
         while True:
             try:
-                terms, gradient = self._captured_or_evaluate(picture)
-                values = terms.tolist()  # a step's only transfer to the host
-                return Losses(sum(values), *values), gradient
+                return evaluate(picture)
             except RuntimeError as e:
                 self._check_can_halve(e)
             self._halve()
@@ -142,14 +152,28 @@ class Objective:
                 seen, found = self._forward(picture, tile)
                 contents.append(self._backward(seen, found, pulls, i, gradient))
                 del seen, found
+        variation = torch.zeros_like(contents[0])
+        if self.aims.tv_weight:
+            variation, own = total_variation(picture)
+            gradient.add_(own, alpha=self.aims.tv_weight)
+        return self._terms(contents, pulls, variation), gradient
+
+    def _terms_only(self, picture: Tensor) -> Tensor:
+        """The three terms, (3). One pass forward, with tiles too."""
+        whole: dict[str, tuple[Tensor, Tensor]] = {}
+        contents = []
+        for tile, wanted in zip(self.tiles, self.content, strict=True):
+            found = self._own(picture, tile, self.layers)
+            self._add_sums(whole, found)
+            errors = [(found[n] - wanted[n]).float().square().sum() * f for n, f in self.content_factors.items()]
+            contents.append(torch.stack(errors).sum())
+        variation = total_variation(picture)[0] if self.aims.tv_weight else torch.zeros_like(contents[0])
+        return self._terms(contents, self._pulls(whole), variation)
+
+    def _terms(self, contents: list[Tensor], pulls: dict[str, Pull], variation: Tensor) -> Tensor:
         content = torch.stack(contents).sum() * self.aims.content_weight
         style = torch.stack([pull.value for pull in pulls.values()]).sum()
-        variation = torch.zeros_like(content)
-        if self.aims.tv_weight:
-            value, own = total_variation(picture)
-            variation = value * self.aims.tv_weight
-            gradient.add_(own, alpha=self.aims.tv_weight)
-        return torch.stack([content, style, variation]), gradient
+        return torch.stack([content, style, variation * self.aims.tv_weight])
 
     def _forward(self, picture: Tensor, tile: Tile) -> tuple[Tensor, dict[str, Tensor]]:
         """What a tile sees, and its own features, with autograd's graph between them."""
@@ -161,13 +185,20 @@ class Objective:
     def _sums(self, picture: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         whole: dict[str, tuple[Tensor, Tensor]] = {}
         for tile in self.tiles:
-            with torch.no_grad():
-                found = self.network(tile.see(picture), tuple(self.aims.style_layers))
-            for name, features in found.items():
-                gram, total = sums(tile.own(features, block_of(name)), means=self.means)
-                before = whole.get(name)
-                whole[name] = (gram, total) if before is None else (before[0].add_(gram), before[1].add_(total))
+            self._add_sums(whole, self._own(picture, tile, tuple(self.aims.style_layers)))
         return whole
+
+    def _add_sums(self, whole: dict[str, tuple[Tensor, Tensor]], found: dict[str, Tensor]) -> None:
+        for name in self.aims.style_layers:
+            gram, total = sums(found[name], means=self.means)
+            before = whole.get(name)
+            whole[name] = (gram, total) if before is None else (before[0].add_(gram), before[1].add_(total))
+
+    def _own(self, picture: Tensor, tile: Tile, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        """A tile's own features, without a way back."""
+        with torch.no_grad():
+            found = self.network(tile.see(picture), layers)
+        return {name: tile.own(features, block_of(name)) for name, features in found.items()}
 
     def _pulls(self, found: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Pull]:
         """The weighted style loss of each layer, with its gradient with respect to the whole picture's moments."""
@@ -202,10 +233,9 @@ class Objective:
         return loss
 
     def _content_of(self, photo: Tensor, tile: Tile) -> dict[str, Tensor]:
-        with torch.no_grad():
-            found = self.network(tile.see(photo), tuple(self.aims.content_layers))
+        found = self._own(photo, tile, tuple(self.aims.content_layers))
         dtype = kept_dtype(self.height * self.width, self.network.dtype)
-        return {name: tile.own(features, block_of(name)).to(dtype, copy=True) for name, features in found.items()}
+        return {name: features.to(dtype, copy=True) for name, features in found.items()}
 
     def _content_factor(self, name: str, weight: float) -> float:
         """The factor by which the sum of squared errors is multiplied."""
@@ -217,3 +247,8 @@ class Objective:
     def _positions(self, name: str) -> int:
         block = block_of(name)
         return (self.height >> block) * (self.width >> block)
+
+
+def _losses(terms: Tensor) -> Losses:
+    values = terms.tolist()  # a step's only transfer to the host
+    return Losses(sum(values), *values)

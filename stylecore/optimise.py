@@ -1,8 +1,8 @@
 """L-BFGS and Adam on the pixels, clamped into 0..1 after every step.
 
 Both have ``step()``, which evaluates loss and gradient once and returns the losses of ``picture``, shape (1, 3, height,
-width), after the step. A step that gives NaN, infinity or a much larger loss is undone, and the rate is lowered: the
-picture is always one whose loss is known and finite.
+width), after the step; and ``last_step(losses)``, which needs no gradient. A step that gives NaN, infinity or a much
+larger loss is undone, and the rate is lowered: the picture is always one whose loss is known and finite.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from stylecore.errors import Diverged
 from stylecore.objective import Losses
 
 Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
+LossesOf = Callable[[Tensor], Losses]
 
 LARGEST_RISE = 1.2  # of the total loss in one step; without a line search, L-BFGS rises now and then
 NOTHING = 1e-6  # a loss below which a rise is only rounding
@@ -46,9 +47,9 @@ class Lbfgs:
         self.vectors[0] = gradient.flatten()
 
     def step(self) -> Losses:
-        candidate = (self.picture + self.rate * self._direction()).clamp_(0, 1)
+        candidate = self._candidate()
         losses, gradient = self.evaluate(candidate)
-        if not _sound(losses, gradient, self.losses.total):
+        if not (_sound(losses, self.losses.total) and _finite(gradient)):
             self.pairs.clear()
             self.rate = _lower(self.rate, self.full_rate)
             return self.losses
@@ -56,6 +57,16 @@ class Lbfgs:
         self.picture, self.losses = candidate, losses
         self.rate = min(self.full_rate, self.rate * 2)
         return losses
+
+    def last_step(self, losses_of: LossesOf) -> Losses:
+        candidate = self._candidate()
+        losses = losses_of(candidate)
+        if _sound(losses, self.losses.total):
+            self.picture, self.losses = candidate, losses
+        return self.losses
+
+    def _candidate(self) -> Tensor:
+        return (self.picture + self.rate * self._direction()).clamp_(0, 1)
 
     def _add_pair(self, candidate: Tensor, gradient: Tensor) -> None:
         row = self._free_row()
@@ -115,35 +126,52 @@ class Adam:
         self.adam = torch.optim.Adam([self.parameter], lr=rate)
 
     def step(self) -> Losses:
-        self.parameter.grad = self.gradient
-        self.adam.step()
-        candidate = self.parameter.clamp_(0, 1).clone()
+        candidate = self._candidate()
         losses, gradient = self.evaluate(candidate)
-        if not _sound(losses, gradient, self.losses.total * 2):  # its first steps rise more than L-BFGS's
+        if not (self._sound(losses) and _finite(gradient)):
             self._restart(_lower(self.rate, self.full_rate))
             return self.losses
-        self.iterate, self.gradient, self.losses = candidate, gradient, losses
-        self.averaged += 1
-        self.picture = torch.lerp(self.picture, candidate, (1 - self.average) / (1 - self.average**self.averaged))
+        self._take(candidate, losses)
+        self.gradient = gradient
         self.rate = self.adam.param_groups[0]["lr"] = min(self.full_rate, self.rate * 2)
         return losses
+
+    def last_step(self, losses_of: LossesOf) -> Losses:
+        candidate = self._candidate()
+        losses = losses_of(candidate)
+        if self._sound(losses):
+            self._take(candidate, losses)
+        return self.losses
+
+    def _candidate(self) -> Tensor:
+        self.parameter.grad = self.gradient
+        self.adam.step()
+        return self.parameter.clamp_(0, 1).clone()
+
+    def _sound(self, losses: Losses) -> bool:
+        return _sound(losses, self.losses.total * 2)  # its first steps rise more than L-BFGS's
+
+    def _take(self, candidate: Tensor, losses: Losses) -> None:
+        self.iterate, self.losses = candidate, losses
+        self.averaged += 1
+        self.picture = torch.lerp(self.picture, candidate, (1 - self.average) / (1 - self.average**self.averaged))
 
 
 def _start(picture: Tensor, evaluate: Evaluate) -> tuple[Losses, Tensor]:
     losses, gradient = evaluate(picture)
-    if not _sound(losses, gradient, math.inf):
+    if not (_sound(losses, math.inf) and _finite(gradient)):
         raise Diverged(
             "The loss of the starting picture is not a number: check the preset's weights and the weights file."
         )
     return losses, gradient
 
 
-def _sound(losses: Losses, gradient: Tensor, before: float) -> bool:
-    return (
-        math.isfinite(losses.total)
-        and losses.total <= LARGEST_RISE * before + NOTHING
-        and bool(gradient.isfinite().all())
-    )
+def _sound(losses: Losses, before: float) -> bool:
+    return math.isfinite(losses.total) and losses.total <= LARGEST_RISE * before + NOTHING
+
+
+def _finite(gradient: Tensor) -> bool:
+    return bool(gradient.isfinite().all())
 
 
 def _lower(rate: float, full: float) -> float:

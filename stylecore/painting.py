@@ -43,9 +43,9 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
         tile_and_pairs(device, scale.recipe, *scale.size, free_memory(device), scale.steps)
     gamma = gamma_of(photo, preset) if scales else 1.0
     for number, scale in enumerate(scales, 1):
-        optimiser = _at_scale(photo, scale, device, gamma, picture)
-        for _ in range(scale.steps):
-            losses = optimiser.step()
+        optimiser, objective = _at_scale(photo, scale, device, gamma, picture)
+        for i in range(scale.steps):
+            losses = optimiser.step() if i < scale.steps - 1 else optimiser.last_step(objective.losses)
             done, worked = done + 1, worked + scale.cost
             picture, loss = optimiser.picture, losses.total
             yield Progress(
@@ -59,7 +59,7 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
                 seconds=time.perf_counter() - start,
                 preview=functools.partial(to_pixels, picture),
             )
-        del optimiser
+        del optimiser, objective
     trim_memory()
     photo = photo.at_size(*size)
     trim_memory()
@@ -72,8 +72,10 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
 
-def _at_scale(photo: Photo, scale: Scale, device: Device, gamma: float, before: Tensor | None) -> Lbfgs | Adam:
-    """The optimiser of one scale, which starts from the picture of the scale before, if there is one."""
+def _at_scale(
+    photo: Photo, scale: Scale, device: Device, gamma: float, before: Tensor | None
+) -> tuple[Lbfgs | Adam, Objective]:
+    """The optimiser of one scale, and what it minimises. It starts from the picture of the scale before, if any."""
     preset, (width, height) = scale.recipe, scale.size
     network = load_network(preset.weights, device)
     plain = small = photo.resized(width, height)
@@ -93,8 +95,8 @@ def _at_scale(photo: Photo, scale: Scale, device: Device, gamma: float, before: 
     tile, pairs = tile_and_pairs(device, preset, width, height, free_memory(device), scale.steps)
     objective = objective_of(network, preset, target, tile, scale.halved, gamma, scale.targets)
     if preset.optimiser == "adam":
-        return Adam(first, objective, preset.rate or ADAM_RATE, preset.average)
-    return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs)
+        return Adam(first, objective, preset.rate or ADAM_RATE, preset.average), objective
+    return Lbfgs(first, objective, preset.rate or LBFGS_RATE, pairs), objective
 
 
 def objective_of(

@@ -31,7 +31,7 @@ def test_more_pixels_and_steps_take_longer(oil: Painting) -> None:
     assert small.memory < 8_000_000_000
     twice = estimate((6000, 4000), oil.with_steps(2 * sum(oil.steps)).model_copy(update={"size": 1536}), EXACT)
     assert twice is not None
-    assert twice.seconds / small.seconds == pytest.approx(2, rel=0.2)
+    assert 1.4 < twice.seconds / small.seconds < 2.2, "what a scale needs to begin stays"
 
 
 def test_what_does_not_fit_fails_before_it_starts(oil: Painting) -> None:

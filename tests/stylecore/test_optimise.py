@@ -101,6 +101,22 @@ def test_a_bad_step_is_taken_back(kind: type[Lbfgs | Adam], bad: float) -> None:
 
 
 @pytest.mark.parametrize("kind", [Lbfgs, Adam])
+def test_the_last_step_is_one_without_a_gradient(kind: type[Lbfgs | Adam]) -> None:
+    one, other = (kind(torch.full_like(TARGET, 0.5), bowl) for _ in range(2))
+    for optimiser in (one, other):
+        for _ in range(5):
+            optimiser.step()
+    before = one.picture
+    assert one.last_step(lambda x: Losses(math.nan, 0, 0, 0)) == other.losses
+    assert torch.equal(one.picture, before), "a bad one is undone"
+    whole = kind(torch.full_like(TARGET, 0.5), bowl)
+    for _ in range(6):
+        whole.step()
+    assert other.last_step(lambda x: bowl(x)[0]) == whole.losses
+    assert torch.equal(other.picture, whole.picture)
+
+
+@pytest.mark.parametrize("kind", [Lbfgs, Adam])
 def test_a_hopeless_objective_is_said(kind: type[Lbfgs | Adam]) -> None:
     def always(x: torch.Tensor) -> tuple[Losses, torch.Tensor]:
         return Losses(math.nan, 0, 0, 0), x

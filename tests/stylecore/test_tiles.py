@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import weakref
@@ -73,12 +74,15 @@ def test_the_gradient_is_that_of_the_whole(
     )
     picture = (photo.roll(37, 3) * 0.7 + 0.1).contiguous()
     network = load_network("oxford", EXACT)
-    whole, expected = objective_of(network, preset, photo)(picture)
+    undivided = objective_of(network, preset, photo)
+    whole, expected = undivided(picture)
     objective = objective_of(network, preset, photo, tile=144)
     assert len(objective.tiles) == 4
     tiled, gradient = objective(picture)
     assert tiled.total == pytest.approx(whole.total, rel=1e-5)
     assert tiled.content == pytest.approx(whole.content, rel=1e-5)
+    for losses in (undivided.losses(picture), objective.losses(picture)):
+        assert dataclasses.astuple(losses) == pytest.approx(dataclasses.astuple(whole), rel=1e-5)
     assert float((gradient - expected).norm() / expected.norm()) < 1e-4
     assert float((gradient - expected).abs().max() / expected.abs().max()) < 1e-3, "no seam"
 
