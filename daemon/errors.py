@@ -52,6 +52,26 @@ class WorkerError(StylefolderError):
     """The worker process cannot be started."""
 
 
+class PhotoChanged(StylefolderError):
+    """The photo is not the one that was queued."""
+
+
+class ClusterError(StylefolderError):
+    """The cluster cannot be used: what it needs is not installed, or the other machine does not answer."""
+
+
+class CertificateError(ClusterError):
+    """A certificate's file is missing or damaged."""
+
+    exit_status = 2
+
+
+class JoinRefused(ClusterError):
+    """The daemon does not take this machine, or is not one. Another try would not help."""
+
+    exit_status = 2
+
+
 class UploadTooLarge(PhotoError):
     """A picture sent to the API has more bytes than the settings allow."""
 

@@ -35,6 +35,11 @@ def address_file() -> Path:
     return platformdirs.user_state_path("stylefolder") / "daemon.json"
 
 
+def cluster_file() -> Path:
+    """The certificates of the cluster that this machine's daemon runs."""
+    return config_folder() / "cluster.pem"
+
+
 def ledgers() -> Path:
     """The Ledgers of Roots whose own file systems cannot hold one."""
     return platformdirs.user_state_path("stylefolder") / "ledgers"

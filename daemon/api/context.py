@@ -24,12 +24,13 @@ from stylecore.preset import Preset
 
 class SlotNow(NamedTuple):
     """``device``: as requested (auto, cuda:1, ...). ``words``: the device that the worker reported. ``worker``: its
-    process ID. ``job``: the number of the Job that it does."""
+    process ID. ``job``: the number of the Job that it does. ``host``: the other machine that it is on, if any."""
 
     device: str
     words: str | None
     worker: int | None
     job: int | None
+    host: str | None = None
 
 
 @dataclass(frozen=True)

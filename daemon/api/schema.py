@@ -91,21 +91,24 @@ class PendingOut(BaseModel):
 
 
 class DeviceOut(BaseModel):
-    """``use``: 0 to 1. Memory in bytes. ``temperature``: degrees Celsius. ``load``: the processor's, over a minute."""
+    """``use``: 0 to 1. Memory in bytes. ``temperature``: degrees Celsius. ``load``: the processor's, over a minute. All
+    are null for another machine's."""
 
     name: str
     use: float | None
-    memory_ours: int
-    memory_others: int
-    memory_total: int
+    memory_ours: int | None
+    memory_others: int | None
+    memory_total: int | None
     temperature: float | None
     load: float | None
 
 
 class SlotOut(BaseModel):
-    """A device's place for one Job. ``job``: the number of the Job that it does."""
+    """A device's place for one Job. ``job``: the number of the Job that it does. ``host``: the name of the machine, if
+    it is another one."""
 
     job: int | None
+    host: str | None = None
     device: DeviceOut
 
 

@@ -9,9 +9,9 @@ import time
 
 import psutil
 
-from daemon.api.context import Context
+from daemon.api.context import Context, SlotNow
 from daemon.api.gauges import gauges
-from daemon.api.schema import SlotOut, StatusOut, ThroughputOut, job_out, utf8
+from daemon.api.schema import DeviceOut, SlotOut, StatusOut, ThroughputOut, job_out, utf8
 
 RECENT, FAILURES = 12, 12
 VERSION = importlib.metadata.version("stylefolder")
@@ -21,7 +21,7 @@ def status(context: Context) -> StatusOut:
     now, snapshot = time.time(), context.snapshot
     midnight = datetime.datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     use = psutil.cpu_percent() / 100
-    slots = [SlotOut(job=s.job, device=gauges(s.device, s.words, s.worker, use)) for s in snapshot.slots]
+    slots = [SlotOut(job=s.job, host=s.host, device=_device(s, use)) for s in snapshot.slots]
     with context.reading() as ledger:
         history = ledger.history
         counts, took, throughput = history.counts(), history.seconds_by_preset(), history.throughput(now)
@@ -45,5 +45,12 @@ def status(context: Context) -> StatusOut:
             recent=[job_out(job) for job in history.ended_last("done", RECENT)],
             failures=[job_out(job) for job in history.ended_last("failed", FAILURES)],
             slots=slots,
-            device=slots[0].device,
+            device=slots[0].device if slots else gauges("cpu", None, None, use),
         )
+
+
+def _device(slot: SlotNow, use: float) -> DeviceOut:
+    if slot.host is None:
+        return gauges(slot.device, slot.words, slot.worker, use)
+    unknown = dict.fromkeys(("use", "memory_ours", "memory_others", "memory_total", "temperature", "load"))
+    return DeviceOut(name=f"{slot.host}: {slot.words or slot.device}", **unknown)

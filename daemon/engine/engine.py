@@ -10,7 +10,7 @@ from daemon.engine.duplicates import copy_of_twin
 from daemon.engine.messages import Finished
 from daemon.engine.placing import place
 from daemon.engine.runner import Runner, Work
-from daemon.engine.slot import STOP_WITHIN, LocalSlot, wait_for_any
+from daemon.engine.slot import STOP_WITHIN, LocalSlot, Slot, wait_for_any
 from daemon.engine.tables import in_series, keep_for_series, write_tables
 from daemon.errors import WorkerError
 from daemon.events import Event, JobCancelled, JobDone, JobFailed, JobQueued, JobStarted, Note
@@ -23,9 +23,9 @@ from stylecore.preset import Painting
 
 
 class Engine:
-    """``device``: one, or several with commas between them; there is a Slot on each. ``result_path(job, extension)``
-    is where a Job's Result should go if nothing else is there. If it is replaced, running Jobs keep the one that they
-    started with. ``announce`` receives the events.
+    """``device``: one, or several with commas between them; there is a Slot on each. "" for no Slot on this machine.
+    ``result_path(job, extension)`` is where a Job's Result should go if nothing else is there. If it is replaced,
+    running Jobs keep the one that they started with. ``announce`` receives the events.
 
     How a Job ended is kept until the Ledger has recorded it, so a turn that raises LedgerUnavailable can be repeated.
     """
@@ -40,8 +40,9 @@ class Engine:
         self.ledger = ledger
         self.announce = announce
         self.result_path = result_path
-        names = device.split(",")
+        names = device.split(",") if device else []
         self.runners = [Runner(LocalSlot(), name, names.count(name), announce) for name in names]
+        self._takes_all = device in ("auto", "cuda")
         self._settings = Settings()
         self._previews = False
 
@@ -65,6 +66,7 @@ class Engine:
         do right away. Raises WorkerError, LedgerError."""
         self._settings = settings
         fed = False
+        self._forget_gone()
         for runner in self.runners:
             self._settle(runner)
             if runner.work is not None and not runner.work.begun:
@@ -89,12 +91,24 @@ class Engine:
 
     def _use_all_gpus(self) -> None:
         """`auto` and `cuda` mean a Slot on each GPU. How many there are is known once the first worker is ready."""
-        first, *others = self.runners
-        if first.device in ("auto", "cuda") and not others and len(first.gpus) > 1:
-            first.device = first.gpus[0]
-            more = [Runner(LocalSlot(), name, 1, self.announce) for name in first.gpus[1:]]
-            self.runners = [first, *more]
-            self.want_previews(self._previews)
+        for runner in self.runners:
+            if self._takes_all and len(runner.gpus) > 1:
+                self._takes_all = False
+                runner.device = runner.gpus[0]
+                for name in runner.gpus[1:]:
+                    self.join(LocalSlot(), name)
+
+    def join(self, slot: Slot, device: str) -> None:
+        """Feed this Slot, too, until it is gone. ``device``: in words."""
+        slot.want_previews(self._previews)
+        self.runners = [*self.runners, Runner(slot, device, 1, self.announce)]
+
+    def _forget_gone(self) -> None:
+        for runner in self.runners:
+            if runner.slot.gone is not None:
+                runner.listen()
+                self._settle(runner)
+        self.runners = [r for r in self.runners if r.slot.gone is None or r.work is not None]
 
     def warm(self, photos: int = 1) -> None:
         """Start workers until there is one for each of so many photos, which are queued or about to arrive. Raises
@@ -183,8 +197,8 @@ class Engine:
         elif finished.outcome == "cancelled":
             dropped = queue.dropped(job, finished.reason)
             event = JobCancelled(dropped) if dropped is not None else self._queued_again(job)
-        elif finished.outcome == "again" and job.attempts < MAX_ATTEMPTS:
-            back = queue.put_back(job, counts=True)
+        elif finished.outcome == "again" and (job.attempts < MAX_ATTEMPTS or not finished.counts):
+            back = queue.put_back(job, counts=finished.counts)
             event = JobCancelled(back) if back is not None and back.state == "cancelled" else self._queued_again(job)
             if not isinstance(event, JobCancelled):
                 where = " on the CPU" if runner.on_cpu_instead else ""

@@ -88,6 +88,7 @@ class Finished:
 
     ``outcome``: done; failed; cancelled, by a person or because the photo changed; again, because the worker or its
     device failed. A Result is in the temporary file ``part``, has this ``extension`` and sha256 ``digest``.
+    ``counts``: whether an ``again`` is one of the Job's attempts.
     ``ends``: this worker process takes no other Job. ``table``: of a Look, as `stylecore.lut.to_bytes` gives it, if it
     is to be kept. ``curve``, ``timings``, ``copied``: as in ``events.JobDone``.
     """
@@ -99,6 +100,7 @@ class Finished:
     digest: str = ""
     reason: str | None = None
     blame: Blame = "photo"
+    counts: bool = True
     ends: bool = False
     device_lost: bool = False
     notes: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.messages import Assignment, Chosen, Finished, Message, Phase, Preview, Ready, Stepped, Waiting
-from daemon.engine.slot import LocalSlot, SlotDied
+from daemon.engine.slot import Slot, SlotDied
 from daemon.errors import WorkerError
 from daemon.events import Event, JobChosen, JobPreview, JobStepped
 from daemon.ledger.job import Job, Order
@@ -53,7 +53,7 @@ class Runner:
     """``device``: as requested (auto, cuda:1, ...); ``sharers`` Slots are on it. ``announce`` receives the events of
     the Job on this one."""
 
-    def __init__(self, slot: LocalSlot, device: str, sharers: int, announce: Callable[[Event], None]) -> None:
+    def __init__(self, slot: Slot, device: str, sharers: int, announce: Callable[[Event], None]) -> None:
         self.slot = slot
         self.device = device
         self.sharers = sharers

@@ -1,4 +1,5 @@
-"""A Slot: one device's place for one Job. A LocalSlot is a worker process on this machine."""
+"""A Slot: one device's place for one Job. A LocalSlot is a worker process on this machine; a DaskSlot, in
+`daemon.cluster`, is one on another machine."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import multiprocessing.connection
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from socket import socket
+from typing import Protocol
 
 from daemon.engine.messages import Assignment, Controls, Message
 from daemon.engine.worker import run
@@ -19,8 +22,34 @@ class SlotDied(Exception):
     """The worker process ended. The message says how."""
 
 
+class Slot(Protocol):
+    """``pipe`` is readable when there is something to receive. ``gone``: why it never comes back, if so.
+    ``host``: the other machine that it is on."""
+
+    @property
+    def pipe(self) -> Connection | socket | None: ...
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def gone(self) -> str | None: ...
+    @property
+    def host(self) -> str | None: ...
+    @property
+    def pid(self) -> int | None: ...
+    def start(self, device: str, sharers: int) -> None: ...
+    def cancel(self, job: int) -> None: ...
+    def want_previews(self, wanted: bool) -> None: ...
+    def send(self, assignment: Assignment) -> None: ...
+    def receive(self, wait: float) -> Message | None: ...
+    def kill(self) -> None: ...
+    def dismiss(self) -> None: ...
+
+
 class LocalSlot:
     """Starts a worker process, and ends it so that the device's memory is free again."""
+
+    host = None
+    gone = None  # a worker that died is followed by another
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")  # CUDA and torch's threads do not survive a fork
@@ -106,7 +135,7 @@ class LocalSlot:
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
-def wait_for_any(slots: Sequence[LocalSlot], wait: float) -> None:
+def wait_for_any(slots: Sequence[Slot], wait: float) -> None:
     """Until one of the workers has said something or died, for at most ``wait`` seconds."""
     if pipes := [slot.pipe for slot in slots if slot.pipe is not None]:
         multiprocessing.connection.wait(pipes, wait)

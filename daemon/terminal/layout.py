@@ -156,6 +156,8 @@ def _devices(status: StatusOut, width: int, glyphs: Glyphs) -> list[Text]:
 
 def _device(device: DeviceOut, width: int, glyphs: Glyphs) -> Text:
     """The device's figures, and as much of its name as fits."""
+    if device.memory_ours is None or device.memory_others is None or device.memory_total is None:
+        return Text(device.name, "dim")
     gigabyte = 1e9
     ours, others, whole = (
         memory / gigabyte for memory in (device.memory_ours, device.memory_others, device.memory_total)
