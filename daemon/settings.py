@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,14 @@ from daemon.folders.layout import FAILED, ORIGINALS, PRESETS, STYLED
 from daemon.ledger.job import Original
 from stylecore.errors import YamlFileError
 from stylecore.yamlfile import read_yaml, words_of
+
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):(\d{1,5})")
+
+
+def is_address(text: str) -> bool:
+    """Whether this is HOST:PORT."""
+    found = ADDRESS.fullmatch(text)
+    return found is not None and 0 < int(found[2]) < 65536
 
 
 class Settings(BaseModel):
@@ -45,6 +54,21 @@ class Settings(BaseModel):
     patience: float = Field(
         600, ge=1, le=86_400, description="Seconds without a sign of life after which the worker is restarted."
     )
+
+    cluster: str | None = Field(
+        None, description="The address, HOST:PORT, where other machines can join. Read when the daemon starts."
+    )
+    local: bool = Field(
+        True,
+        description="Whether this machine's own devices work, too, if there is a cluster. Read when the daemon starts.",
+    )
+
+    @field_validator("cluster")
+    @classmethod
+    def _check_cluster(cls, value: str | None) -> str | None:
+        if value is not None and not is_address(value):
+            raise ValueError("give HOST:PORT, such as 192.168.1.10:8786")
+        return value
 
     @field_validator("polling")
     @classmethod

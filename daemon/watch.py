@@ -22,6 +22,7 @@ from daemon.api.context import Context, SlotNow, Snapshot
 from daemon.api.running import Running
 from daemon.api.schema import PendingOut, utf8
 from daemon.api.server import serving
+from daemon.cluster.hub import opened
 from daemon.engine.engine import Engine
 from daemon.engine.recovery import Adoption
 from daemon.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, RootInUse, WorkerError
@@ -61,13 +62,15 @@ def watch(
     once: bool = False,
     address_files: list[Path] | None = None,
     each_turn: Callable[[Ledger], bool] | None = None,
+    cluster: str | None = None,
 ) -> int:
     """Style what is in the Inboxes and what is dropped there, until ctrl-C or SIGTERM; with ``once``, until all is
     done.
 
     ``address_files``: where the API's address goes; None for no API. ``each_turn`` is called after every turn, and ends
-    the loop by returning True. Returns how many photos failed. If the Root is removed, waits for it. A damaged Ledger
-    is moved aside and rebuilt from the files in the folders.
+    the loop by returning True. ``cluster``: the host:port where other machines can join. Returns how many photos
+    failed. If the Root is removed, waits for it. A damaged Ledger is moved aside and rebuilt from the files in the
+    folders.
     """
     layout = Layout(root)
     create_root(layout, show)
@@ -87,7 +90,7 @@ def watch(
                     say: Callable[[str], None] = lambda sentence: show(Note(sentence))  # noqa: E731
                     shared = mounts().is_silent(root)
                     lock = stack.enter_context(only_one(root, layout.lock_file, shared=shared, say=say, alive=alive))
-                    loop = stack.enter_context(_Watch(layout, device, show, settings, systemd, lock, damaged))
+                    loop = stack.enter_context(_Watch(layout, device, show, settings, systemd, lock, damaged, cluster))
                     damaged = False
                     try:
                         with loop.served(address_files):
@@ -120,6 +123,7 @@ class _Watch:
         systemd: Systemd,
         lock: Lock,
         damaged: bool,
+        cluster: str | None = None,
     ) -> None:
         self.layout = Layout(layout.root, settings.current.results)
         self.show = show
@@ -138,6 +142,10 @@ class _Watch:
         self.ledger, new, remark = open_ledger(self.layout, damaged, show)
         self._remarks = [sentence for sentence in (lock.remark, remark) if sentence is not None]
         self.presets = Presets(self.layout, pin=True)
+        cluster = cluster or settings.current.cluster
+        self.cluster = None if cluster is None else opened(cluster, self.wake)
+        if cluster is not None and not settings.current.local:
+            device = ""
         self.engine = Engine(self.ledger, device, self.announce, self.layout.result_path)
         recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce, self.lock.beat)
         self.notifications = Notifications(self._wake, self._is_ours)
@@ -152,7 +160,7 @@ class _Watch:
             adopt=Adoption(self.layout, self.ledger) if new else None,
         )
         self._publish()
-        for sentence in self._remarks:
+        for sentence in (*self._remarks, *(self.cluster.invitation if self.cluster is not None else ())):
             self.announce(Note(sentence))
 
     def __enter__(self) -> _Watch:
@@ -168,6 +176,8 @@ class _Watch:
         finally:
             self.engine.abandon()
             self.ledger.close()
+            if self.cluster is not None:
+                self.cluster.close()
 
     @contextlib.contextmanager
     def served(self, address_files: list[Path] | None) -> Iterator[None]:
@@ -264,6 +274,8 @@ class _Watch:
         if self.watcher.pending and not had_pending and not self.ledger.queue.paused():
             self.engine.warm()
         self._publish()
+        for slot in self.cluster.came() if self.cluster is not None else ():
+            self.engine.join(slot, slot.device)
         more = self.engine.turn(TICK, settings)
         self.problems.set("disk", self.engine.waits_for)
         if self.engine.ready:
@@ -281,10 +293,14 @@ class _Watch:
             pending=tuple(PendingOut(photo=utf8(name), waits_for=file.waits_for) for name, file in shown),
             pending_count=len(pending),
             problems=self.problems.all,
-            remarks=(*self._remarks, *polling_remarks(self.watcher.polled)),
+            remarks=(
+                *self._remarks,
+                *(self.cluster.remarks if self.cluster is not None else ()),
+                *polling_remarks(self.watcher.polled),
+            ),
             skipped=self.watcher.inboxes.skipped,
             slots=tuple(
-                SlotNow(r.device, r.words, r.slot.pid, None if r.work is None else r.work.job.id)
+                SlotNow(r.device, r.words, r.slot.pid, None if r.work is None else r.work.job.id, r.slot.host)
                 for r in self.engine.runners
             ),
             upload_limit=self.settings.current.upload_limit << 20,

@@ -14,6 +14,7 @@ LAYERS = [
     ["daemon.commands"],
     ["daemon.watch", "daemon.terminal"],
     ["daemon.start"],
+    ["daemon.cluster"],
     ["daemon.engine"],
     ["daemon.api"],
     ["daemon.settings"],
@@ -22,6 +23,7 @@ LAYERS = [
     ["daemon.sentences"],
     ["daemon.events"],
     ["daemon.ledger"],
+    ["daemon.certificates"],
     ["daemon.paths", "daemon.errors"],
     ["stylecore"],
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from daemon import paths
-from daemon.commands.cli_groups import config_app, gimp_app, presets_app, service_app
-from daemon.commands.cli_options import Device, Json, Plain, RootFolder
+from daemon.commands.cli_groups import cluster_app, config_app, gimp_app, presets_app, service_app
+from daemon.commands.cli_options import Address, Cluster, Device, Json, Plain, RootFolder
 from daemon.commands.cli_styling import styling_app
 from daemon.folders.layout import Layout
 from daemon.paths import printable
@@ -25,6 +26,7 @@ app.add_typer(styling_app)
 app.add_typer(presets_app, name="presets")
 app.add_typer(gimp_app, name="gimp")
 app.add_typer(service_app, name="service")
+app.add_typer(cluster_app, name="cluster")
 app.add_typer(config_app, name="config")
 
 
@@ -52,6 +54,7 @@ def watch(
     root: RootFolder = None,
     once: Annotated[bool, typer.Option("--once", help="Style what is in the Inboxes, then exit.")] = False,
     device: Device = "auto",
+    cluster: Cluster = None,
     plain: Plain = False,
     as_json: Json = False,
 ) -> None:
@@ -65,7 +68,7 @@ def watch(
     addresses = None if once else [paths.address_file(), *address_files()]
     with watch_view() if not once and is_terminal(plain, as_json) else view(plain, as_json) as show:
         tell = show if once else logged(show, paths.log_file())
-        failed = run_watch(root, device, tell, once=once, address_files=addresses)
+        failed = run_watch(root, device, tell, once=once, address_files=addresses, cluster=cluster)
     raise typer.Exit(1 if once and failed else 0)
 
 
@@ -100,6 +103,18 @@ def status(
             for fields in client.events():
                 if fields:
                     show(event_in(fields))
+
+
+@app.command()
+def worker(
+    address: Address,
+    certificate: Annotated[Path, typer.Option(help="The file from the daemon's machine.", metavar="FILE")],
+    device: Device = "auto",
+) -> None:
+    """Style photos for the daemon on another machine, until you press Ctrl+C."""
+    from daemon.commands.worker import work
+
+    work(address, certificate, device, typer.echo)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands that come in groups: `presets`, `gimp`, `service` and `config`."""
+"""The commands that come in groups: `presets`, `gimp`, `service`, `cluster` and `config`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stylecore.errors import PhotoError, PresetError
 presets_app = typer.Typer(help="The styles: list, show, check or create presets.", rich_markup_mode=None)
 gimp_app = typer.Typer(help="The plug-in for GIMP 3.", rich_markup_mode=None, no_args_is_help=True)
 service_app = typer.Typer(help="Start Stylefolder when you log in.", rich_markup_mode=None, no_args_is_help=True)
+cluster_app = typer.Typer(help="Other machines that work for this one.", rich_markup_mode=None, no_args_is_help=True)
 config_app = typer.Typer(help="The settings.", rich_markup_mode=None, no_args_is_help=True)
 
 
@@ -162,3 +163,16 @@ def show_config() -> None:
     from daemon.commands import config
 
     typer.echo(config.shown(paths.settings_file()), nl=False)
+
+
+@cluster_app.callback()
+def cluster() -> None: ...
+
+
+@cluster_app.command()
+def renew() -> None:
+    """Make new certificates, and refuse the old ones."""
+    from daemon.cluster import invitation
+
+    typer.echo(f"Created {invitation.renew()}. Restart the daemon, and copy the file to the other machines.")
+    typer.echo(invitation.TRUST)

@@ -16,6 +16,14 @@ def _checked_device(value: str) -> str:
     return value
 
 
+def _checked_address(value: str | None) -> str | None:
+    from daemon.settings import is_address
+
+    if value is not None and not is_address(value):
+        raise typer.BadParameter(f"{value!r} is not an address: give HOST:PORT, such as 192.168.1.10:8786.")
+    return value
+
+
 Device = Annotated[
     str,
     typer.Option(
@@ -24,6 +32,13 @@ Device = Annotated[
         metavar="DEVICE",
         callback=_checked_device,
     ),
+]
+Address = Annotated[
+    str, typer.Argument(help="The daemon's address.", metavar="ADDRESS:PORT", callback=_checked_address)
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(help="Let other machines join at this address.", metavar="ADDRESS:PORT", callback=_checked_address),
 ]
 PresetName = Annotated[
     str, typer.Option("--preset", "-p", help="A preset's name, or a .yaml file.", metavar="NAME|FILE")

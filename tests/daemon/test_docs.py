@@ -41,8 +41,14 @@ def test_reliability_names_each_fault_test() -> None:
 
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-FILL = {"PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml"}  # placeholders
-LASTING = ("watch", "watch --device cuda:1", "status", "status --json")  # these run until they are stopped
+FILL = {"PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml", "ADDRESS:PORT": "127.0.0.1:58786"}  # placeholders
+LASTING = (
+    "watch",
+    "watch --device cuda:1",
+    "watch --cluster ADDRESS:PORT",
+    "status",
+    "status --json",
+)  # these run until they are stopped
 
 
 def commands() -> dict[str, Path]:

@@ -1,0 +1,1 @@
+"""Several machines: a daemon that others join, and Slots on them. The transport is Dask's `distributed`."""

@@ -1,0 +1,166 @@
+"""``stylefolder worker``: this machine's Slots for a daemon on another one, until ctrl-C or SIGTERM. It joins again
+whenever the daemon or the network has been away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+import secrets
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from daemon import paths
+from daemon.certificates import Certificates
+from daemon.cluster import transport
+from daemon.cluster.station import Place, Station
+from daemon.engine.messages import Message
+from daemon.errors import ClusterError, JoinRefused
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+AGAIN = 5.0  # seconds between two tries to join
+RENEW = 10.0  # seconds between two questions whether the daemon is still there
+LEAVE_WITHIN = 20.0  # seconds for Jobs to be given back
+ANSWER_WITHIN = 10.0  # seconds
+
+Say = Callable[[str], None]
+
+
+async def join(address: str, certificates: Certificates, places: Sequence[Place], say: Say) -> None:
+    """``address``: host:port of the daemon. ``say`` gets sentences for the user. Raises JoinRefused if another try
+    would not help, and ClusterError if the daemon cannot be reached the first time."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    joined = away = False
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(_check, address, certificates)
+            await _serve(address, certificates, places, say, stop)
+            joined, away = True, False
+        except ClusterError:
+            if not joined:
+                raise
+            if not away:
+                say(f"{address} is away. Joining again when it is back.")
+            away = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), AGAIN)
+
+
+def _check(address: str, certificates: Certificates) -> None:
+    """Whether a daemon with our certificates answers. Dask's own errors do not say what is wrong."""
+    host, _, port = address.rpartition(":")
+    context = transport.security(certificates).get_connection_args("worker")["ssl_context"]
+    try:
+        plain = socket.create_connection((host.strip("[]"), int(port)), ANSWER_WITHIN)
+        with plain, context.wrap_socket(plain) as connection:
+            connection.recv(1)  # TLS 1.3 refuses a certificate only now; otherwise, Dask speaks first
+    except ssl.SSLCertVerificationError as e:
+        raise JoinRefused(_other_certificates(address)) from e
+    except ssl.SSLError as e:
+        if e.reason in ("TLSV1_ALERT_UNKNOWN_CA", "TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE"):
+            raise JoinRefused(_other_certificates(address)) from e
+        raise JoinRefused(
+            f"What answers at {address} is no Stylefolder cluster ({e.reason}): check the address."
+        ) from e
+    except (OSError, ValueError) as e:
+        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
+        raise ClusterError(
+            f"{address} cannot be reached ({reason}): check the address, and that `stylefolder watch --cluster` runs "
+            "there."
+        ) from e
+
+
+def _other_certificates(address: str) -> str:
+    return f"The daemon at {address} has other certificates than this file: copy the file from its machine again."
+
+
+async def _serve(
+    address: str, certificates: Certificates, places: Sequence[Place], say: Say, stop: asyncio.Event
+) -> None:
+    """From joining until the daemon is away, or until ``stop``."""
+    from distributed import Worker, rpc
+    from distributed.diagnostics.plugin import WorkerPlugin
+
+    security, name, url = transport.security(certificates), secrets.token_hex(8), f"tls://{address}"
+    devices = [place.device for place in places]
+    try:
+        async with rpc(url, connection_args=security.get_connection_args("worker")) as daemon:
+            answer = await asyncio.wait_for(
+                daemon.stylefolder_join(name=name, facts=transport.facts(), devices=devices), ANSWER_WITHIN
+            )
+    except (OSError, TimeoutError) as e:
+        raise ClusterError(f"{address} does not answer ({type(e).__name__}).") from e
+    if answer["refusal"]:
+        raise JoinRefused(answer["refusal"])
+    loop = asyncio.get_running_loop()
+
+    def post(number: int, key: str, message: Message) -> None:
+        said = {"op": transport.SAY, "slot": number, "key": key, "message": pickle.dumps(message)}
+        loop.call_soon_threadsafe(worker.batched_send, said)
+
+    station = Station(places, post, paths.config_folder() / "weights")
+
+    class Leaving(WorkerPlugin):
+        async def teardown(self, worker: Worker) -> None:
+            await asyncio.to_thread(station.close)
+
+    worker = Worker(
+        url,
+        nthreads=len(places),
+        name=name,
+        host=_own_address(address),
+        security=security,
+        memory_limit=0,
+        dashboard=False,
+        dashboard_address=transport.HTTP,
+        plugins=(Leaving(),),
+    )
+    worker.station = station  # type: ignore[attr-defined]
+    worker.handlers[transport.CONTROL] = station.control
+    async with worker:
+        say(f"Joined {address} with {', '.join(devices)}. Press Ctrl+C to leave.")
+        waits = [asyncio.ensure_future(w) for w in (worker.finished(), stop.wait(), _renew(worker, station))]
+        await asyncio.wait(waits[:2], return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await _give_back(worker, station)
+        for wait in waits:
+            wait.cancel()
+
+
+async def _renew(worker: Worker, station: Station) -> None:
+    """Ask the daemon whether it is there. Its Jobs are dropped when it has been silent for too long."""
+    while True:
+        with contextlib.suppress(OSError, TimeoutError):
+            answer = await asyncio.wait_for(worker.scheduler.stylefolder_renew(), RENEW)
+            if answer:
+                station.renewed, station.pace = time.monotonic(), answer["pace"]
+        await asyncio.sleep(RENEW)
+
+
+async def _give_back(worker: Worker, station: Station) -> None:
+    """The daemon sends no new Job, and fetches what the others have come to."""
+    with contextlib.suppress(OSError, TimeoutError):
+        await asyncio.wait_for(worker.scheduler.stylefolder_leave(address=worker.contact_address), RENEW)
+    await asyncio.to_thread(station.leave, "The machine leaves")
+    end = time.monotonic() + LEAVE_WITHIN
+    while worker.state.tasks and time.monotonic() < end:
+        await asyncio.sleep(0.05)
+
+
+def _own_address(address: str) -> str:
+    """This machine's address towards the daemon: nothing listens on any other."""
+    host, _, port = address.rpartition(":")
+    family, kind, _, _, where = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(where)
+        found: str = probe.getsockname()[0]
+    return f"[{found}]" if ":" in found else found

@@ -1,0 +1,113 @@
+"""An Order on its way to another machine, with the bytes of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.engine.messages import Finished
+from daemon.errors import PhotoChanged
+from daemon.ledger.job import Order
+from daemon.ledger.signature import look, same
+from stylecore.errors import PhotoGone, WeightsError
+from stylecore.images.atomic_write import write_whole
+from stylecore.preset import files_of, with_files
+
+PACKAGED = ("oxford", "torchvision")  # weights that are not files of the user's
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """``files``: the sha256 of each file that the Order names, besides the photo; ``weights``: of the weights, if they
+    are a file. ``contents``: the bytes of those that the other machine may lack, by sha256. Weights do not travel."""
+
+    order: Order
+    photo: bytes
+    files: dict[Path, str]
+    contents: dict[str, bytes]
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What comes back: how the Job ended, and its Result; or how its worker process ``died``."""
+
+    finished: Finished | None
+    result: bytes = b""
+    died: str | None = None
+
+
+def pack(order: Order, there: Container[str]) -> Parcel:
+    """``there``: the sha256 of what the other machine has. Raises PhotoChanged, PhotoGone, WeightsError."""
+    photo = _read(order.photo)
+    try:
+        if not same(look(order.photo), order.signature):
+            raise PhotoChanged("The photo changed before its turn, and will be checked again.")
+    except FileNotFoundError as e:
+        raise PhotoGone(str(order.photo)) from e
+    files, contents = dict[Path, str](), dict[str, bytes]()
+    for file in dict.fromkeys([*files_of(order.recipe), *order.series]):
+        data = _read(file)
+        files[file] = hashlib.sha256(data).hexdigest()
+        if files[file] not in there:
+            contents[files[file]] = data
+    weights = None
+    if order.recipe.weights not in PACKAGED:
+        weights = _digest(Path(order.recipe.weights).expanduser())
+    return Parcel(order, photo, files, contents, weights)
+
+
+def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Order:
+    """The Order with files of this machine: the photo in ``folder``, the others in ``cache``. Weights are those in
+    ``own_weights``, or under their own path, with the same sha256. Raises ResultError if a file cannot be written, and
+    WeightsError."""
+    for digest, data in parcel.contents.items():
+        write_whole(cache / digest, data)
+    order = parcel.order
+    photo = folder / order.photo.name
+    write_whole(photo, parcel.photo)
+
+    def move(file: Path) -> Path:
+        named = cache / f"{parcel.files[file]}{file.suffix}"  # some formats are told by their names
+        if not named.exists():
+            os.link(cache / parcel.files[file], named)
+        return named
+
+    recipe = with_files(order.recipe, move)
+    if parcel.weights is not None:
+        found = _find_weights(parcel.weights, [Path(recipe.weights).expanduser(), *sorted(own_weights.glob("*"))])
+        if found is None:
+            raise WeightsError(
+                f"The preset's weights {recipe.weights} are not on this machine: copy that file to {own_weights}."
+            )
+        recipe = recipe.model_copy(update={"weights": str(found)})
+    return replace(
+        order,
+        photo=photo,
+        recipe=recipe,
+        signature=look(photo),
+        target=order.target and folder / "result" / order.target.name,
+        series=tuple(map(move, order.series)),
+    )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError as e:
+        raise PhotoGone(str(file)) from e
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as e:
+        raise WeightsError(f"The weights file {file} cannot be read ({e.strerror}).") from e
+
+
+def _find_weights(digest: str, places: list[Path]) -> Path | None:
+    return next((place for place in places if place.is_file() and _digest(place) == digest), None)

@@ -1,0 +1,204 @@
+"""A DaskSlot: a Slot on another machine. The Engine cannot tell it from a LocalSlot."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import secrets
+import socket
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from daemon.cluster.parcel import Delivery, pack
+from daemon.cluster.station import work
+from daemon.engine.messages import Assignment, Finished, Message, Phase, Ready, Waiting
+from daemon.engine.slot import SlotDied
+from daemon.errors import PhotoChanged
+from stylecore.errors import NoRoom, PhotoGone, ResultError, StylefolderError, WeightsError
+from stylecore.images.atomic_write import write_part
+
+if TYPE_CHECKING:
+    from distributed import Client, Scheduler
+
+ROOM_EVERY = 2.0  # seconds between two tries on a full disk
+TRAVEL = 600.0  # seconds that a photo or a Result may take
+
+
+@dataclass
+class Member:
+    """A machine that has joined. ``devices``: one for each of its Slots. ``has``: the sha256 of files that it keeps."""
+
+    name: str
+    host: str
+    address: str
+    devices: tuple[str, ...]
+    has: set[str] = field(default_factory=set)
+
+
+class DaskSlot:
+    """As `daemon.engine.slot.Slot`. The Engine's thread calls the methods up to ``dismiss``; the rest runs in that of
+    the cluster, where ``loop``, ``scheduler`` and ``client`` are."""
+
+    pid = None
+
+    def __init__(
+        self, member: Member, number: int, loop: asyncio.AbstractEventLoop, scheduler: Scheduler, client: Client
+    ) -> None:
+        self.member = member
+        self.number = number
+        self.pipe, self._bell = socket.socketpair()
+        for end in (self.pipe, self._bell):
+            end.setblocking(False)
+        self.alive = False
+        self.gone: str | None = None
+        self._loop = loop
+        self._scheduler = scheduler
+        self._client = client
+        self._said: collections.deque[Message] = collections.deque()
+        self._died: str | None = None  # how the worker process on the other machine ended
+        self._key = ""  # of the task that has the Job
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def device(self) -> str:
+        """As the other machine was asked for it."""
+        return self.member.devices[self.number]
+
+    @property
+    def host(self) -> str:
+        return self.member.host
+
+    def start(self, device: str, sharers: int) -> None:
+        """The other machine starts its worker process with the first Job."""
+        self.alive, self._died = True, None
+        self._say(Ready())
+
+    def send(self, assignment: Assignment) -> None:
+        if self.gone is not None:
+            raise SlotDied(self.gone)
+        self._key = f"job-{assignment.order.job}-{secrets.token_hex(8)}"
+        self._say(Phase(assignment.order.job, "reading", TRAVEL))
+        self._loop.call_soon_threadsafe(self._begin, assignment, self._key)
+
+    def receive(self, wait: float) -> Message | None:
+        """``wait`` is for a LocalSlot: what travels does not come sooner for it."""
+        with contextlib.suppress(BlockingIOError):
+            while self.pipe.recv(4096):
+                pass
+        ended = self._task is None or self._task.done()  # before looking: it may say its last word in between
+        if self._said:
+            return self._said.popleft()
+        if ended and self.alive and (self._died or self.gone):
+            raise SlotDied(self._died or self.gone)
+        return None
+
+    def cancel(self, job: int) -> None:
+        if job:
+            self._wish(job=job, cancel=True)
+
+    def want_previews(self, wanted: bool) -> None:
+        self._wish(previews=wanted)
+
+    def kill(self) -> None:
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """A Job that is not done is cancelled; the other machine's memory is free again."""
+        self._wish(release=True)
+        self.alive, self._key = False, ""
+        self._said.clear()
+
+    def hear(self, key: str, message: Message) -> None:
+        """From the other machine, about its task ``key``."""
+        if key == self._key:
+            self._say(message)
+
+    def retire(self, cause: str) -> None:
+        """The other machine takes no new Job."""
+        self.gone = cause
+        self._ring()
+
+    def lose(self, cause: str) -> None:
+        """The other machine is gone, with its Job."""
+        if self._task is not None:
+            self._task.cancel()
+        self.retire(cause)
+
+    def _say(self, message: Message) -> None:
+        self._said.append(message)
+        self._ring()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody listens
+            self._bell.send(b".")
+
+    def _wish(self, **wishes: object) -> None:
+        key = self._key
+        with contextlib.suppress(RuntimeError):  # the cluster has ended
+            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._control(key, **wishes)))
+
+    def _begin(self, assignment: Assignment, key: str) -> None:
+        self._task = self._loop.create_task(self._do(assignment, key))
+
+    async def _do(self, assignment: Assignment, key: str) -> None:
+        from distributed.scheduler import KilledWorker
+
+        job = assignment.order.job
+        try:
+            self._finish(key, await self._deliver(assignment, key))
+        except (PhotoGone, PhotoChanged) as e:
+            self._finish(key, Finished(job, "cancelled", reason=str(e)))
+        except (WeightsError, ResultError) as e:
+            self._finish(key, Finished(job, "failed", reason=str(e), blame="system"))
+        except StylefolderError as e:
+            self._finish(key, Finished(job, "failed", reason=str(e)))
+        except (OSError, TimeoutError, KilledWorker) as e:
+            self.retire(f"the connection to {self.member.host} was lost ({type(e).__name__})")
+
+    def _finish(self, key: str, finished: Finished | None) -> None:
+        if finished is not None and key == self._key:
+            self._key = ""  # before the Engine hears of it, and gives the next Job
+            self._say(finished)
+        elif finished is not None and finished.part is not None:
+            finished.part.unlink(missing_ok=True)
+
+    async def _deliver(self, assignment: Assignment, key: str) -> Finished | None:
+        """Send the Order, wait, and fetch the Result. None if the worker process died."""
+        parcel = await asyncio.to_thread(pack, assignment.order, frozenset(self.member.has))
+        new = set(parcel.contents)
+        there = {"workers": [self.member.address]}
+        sent = await self._client.scatter(parcel, direct=True, hash=False, **there)
+        del parcel
+        future = self._client.submit(work, self.number, sent, key=key, pure=False, retries=0, **there)
+        try:
+            delivery: Delivery = await self._client.gather(future, direct=True)
+        finally:
+            future.release()
+            sent.release()
+        if delivery.died is not None:
+            self._died = f"{delivery.died} on {self.member.host}"
+            return None
+        assert delivery.finished is not None
+        self.member.has |= new
+        if delivery.finished.outcome != "done":
+            return delivery.finished
+        return await self._write(assignment, delivery.finished, delivery.result, key)
+
+    async def _write(self, assignment: Assignment, finished: Finished, result: bytes, key: str) -> Finished:
+        """Only the daemon writes a Result. On a full disk, it waits."""
+        order = assignment.order
+        path = order.target or assignment.folder / f"{order.photo.stem[:50]}{finished.extension}"
+        while True:
+            try:
+                return replace(finished, part=await asyncio.to_thread(write_part, path, result))
+            except NoRoom as e:
+                if not assignment.waits:
+                    raise
+                self.hear(key, Waiting(order.job, f"{e} The Result is written as soon as there is space."))
+                await asyncio.sleep(ROOM_EVERY)
+
+    async def _control(self, key: str, **wishes: object) -> None:
+        """What someone wants of the Job reaches the worker before its next step. A machine that is gone needs none."""
+        with contextlib.suppress(OSError, TimeoutError):
+            await self._scheduler.rpc(self.member.address).stylefolder_control(slot=self.number, key=key, **wishes)

@@ -1,0 +1,170 @@
+"""The Slots of a machine that has joined a daemon: each is a LocalSlot whose Orders and messages travel. Tasks run in
+Dask's threads, one for each Slot."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from daemon.cluster.parcel import Delivery, Parcel, unpack
+from daemon.cluster.transport import LOST_AFTER
+from daemon.engine.messages import Assignment, Finished, Message, Ready, Stepped
+from daemon.engine.runner import START_WITHIN
+from daemon.engine.slot import LocalSlot, Slot, SlotDied
+from daemon.errors import WorkerError
+from stylecore.errors import ResultError, WeightsError
+
+LISTEN = 0.25  # seconds
+
+
+@dataclass
+class Place:
+    """A Slot, its device, and how many Slots share that. ``key``: of the task that has it."""
+
+    slot: Slot
+    device: str
+    sharers: int
+    key: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def places_of(device: str) -> list[Place]:
+    """A Slot on each of these devices, with commas between them; ``auto`` and ``cuda`` mean all GPUs. Raises
+    WorkerError."""
+    names = device.split(",")
+    if names in (["auto"], ["cuda"]):
+        names = _gpus() or names
+    return [Place(LocalSlot(), name, names.count(name)) for name in names]
+
+
+def _gpus() -> list[str]:
+    """As a worker process finds them: only it loads torch."""
+    slot = LocalSlot()
+    slot.start("auto", 1)
+    try:
+        ready = slot.receive(START_WITHIN)
+    except SlotDied as e:
+        raise WorkerError(f"The worker died while starting ({e}): run `stylefolder doctor`.") from e
+    finally:
+        slot.dismiss()
+    return list(ready.gpus) if isinstance(ready, Ready) else []
+
+
+class Station:
+    """``say(number, key, message)`` sends a message about a Slot's task to the daemon; any thread may call it.
+    ``weights``: the folder of the user's own weights."""
+
+    def __init__(self, places: Sequence[Place], say: Callable[[int, str, Message], None], weights: Path) -> None:
+        self.places = places
+        self.say = say
+        self.weights = weights
+        self.folder = Path(tempfile.mkdtemp(prefix="stylefolder-"))
+        self.cache = self.folder / "files"
+        self.cache.mkdir()
+        self.renewed = time.monotonic()  # when the daemon was heard last
+        self.pace = 0.0  # seconds between two messages about one Slot's steps
+        self._left: str | None = None  # why the Jobs are given back
+        self._unwanted: set[str] = set()  # tasks whose Jobs were cancelled, even before they begin
+        self._released: set[str] = set()  # tasks that nobody waits for
+
+    def work(self, number: int, key: str, parcel: Parcel) -> Delivery:
+        """Do a Job. ``key``: of the task."""
+        place, job = self.places[number], parcel.order.job
+        with place.lock, tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            place.key = key
+            place.slot.cancel(job if key in self._unwanted else 0)
+            try:
+                order = unpack(parcel, Path(folder), self.cache, self.weights)
+                result = Path(folder) / "result"
+                result.mkdir()
+                return _delivery(self._run(place, number, Assignment(order, result, waits=False)))
+            except SlotDied as e:
+                place.slot.dismiss()
+                return Delivery(None, died=str(e))
+            except (WeightsError, ResultError, WorkerError) as e:
+                return Delivery(Finished(job, "again", reason=f"{platform.node()}: {e}", blame="system"))
+            finally:
+                place.key = ""
+                self._unwanted.discard(key)
+                self._released.discard(key)
+
+    def _run(self, place: Place, number: int, assignment: Assignment) -> Finished:
+        slot, job, told = place.slot, assignment.order.job, 0.0
+        if not slot.alive:
+            slot.start(place.device, place.sharers)
+        slot.send(assignment)
+        while True:
+            message = slot.receive(LISTEN)
+            if self._left is None and time.monotonic() - self.renewed > LOST_AFTER:
+                self._left = "the daemon is silent"
+            if self._left is not None:
+                slot.kill()
+                return Finished(job, "again", reason=self._left, counts=False)
+            if place.key in self._released:
+                slot.kill()
+                return Finished(job, "cancelled")
+            if isinstance(message, Finished):
+                if message.ends:
+                    slot.dismiss()
+                return message
+            if isinstance(message, Stepped):
+                if time.monotonic() - told < self.pace:
+                    continue
+                told = time.monotonic()
+            if message is not None and not isinstance(message, Ready):
+                self.say(number, place.key, message)
+
+    def control(
+        self,
+        slot: int,
+        key: str,
+        job: int = 0,
+        previews: bool | None = None,
+        cancel: bool = False,
+        release: bool = False,
+    ) -> None:
+        """What the daemon wants of a Slot and of the task that has it. ``release``: nobody waits for its Job any more,
+        and the Slot's memory is to be free."""
+        place = self.places[slot]
+        if previews is not None:
+            place.slot.want_previews(previews)
+        if cancel:
+            self._unwanted.add(key)
+            if place.key == key:
+                place.slot.cancel(job)
+        if release and key:
+            self._released.add(key)
+        elif release and not place.key:
+            place.slot.dismiss()
+
+    def leave(self, why: str) -> None:
+        """Give the Jobs back, and end the worker processes. Blocks for some seconds."""
+        self._left = why
+        for place in self.places:
+            with place.lock:
+                place.slot.dismiss()
+
+    def close(self) -> None:
+        self.leave("this machine leaves")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _delivery(finished: Finished) -> Delivery:
+    if finished.part is None:
+        return Delivery(finished)
+    return Delivery(replace(finished, part=None), finished.part.read_bytes())
+
+
+def work(number: int, parcel: Parcel) -> Delivery:
+    """The task, as Dask calls it."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    station: Station = worker.station  # type: ignore[attr-defined]
+    return station.work(number, str(worker.get_current_task()), parcel)

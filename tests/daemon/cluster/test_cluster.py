@@ -1,0 +1,172 @@
+"""Several machines, each a process of its own: who does a Job, and what is left of one when a machine goes."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from tests.daemon.cluster.conftest import Cluster
+from tests.daemon.harness import is_picture
+from tests.harness import wait_for
+
+MANY_STEPS = 60
+
+
+@pytest.fixture
+def steps(slow: str) -> str:
+    """Enough for a test to interfere, and to wait for afterwards."""
+    return slow.replace("steps: 5000", f"steps: {MANY_STEPS}").replace("size: 64", "size: 128")
+
+
+def drop(inbox: Path, cat: Image.Image, *names: str) -> list[Path]:
+    """Different photos. Returns their Results' paths."""
+    for i, name in enumerate(names):
+        cat.crop((i, 0, i + 96, 64)).save(inbox / name, quality=95)
+    return [inbox / "styled" / name for name in names]
+
+
+def test_another_machine_styles_photos(cluster: Cluster, cat: Image.Image, fast: str) -> None:
+    """It gets all that it needs. Nothing listens on any address but the one that was asked for."""
+    daemon = cluster.daemon
+    assert "No other machine has joined." in daemon.status()["remarks"]
+    assert stat.S_IMODE(cluster.certificate.stat().st_mode) == 0o600
+    inbox = daemon.preset("oil-quick", fast)
+    results = drop(inbox, cat, "a.jpg", "b.jpg")
+    worker = cluster.start().joined()
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2, why="for Results")
+    assert all(map(is_picture, results))
+    (slot,) = cluster.slots()
+    assert slot["device"]["name"].startswith(f"{socket.gethostname()}: CPU")  # type: ignore[index]
+    assert not daemon.workers(), "local: false"
+    for process in (psutil.Process(daemon.pid), psutil.Process(worker.process.pid)):
+        listening = [c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        assert listening
+        assert set(listening) == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_a_worker_is_killed_in_the_middle_of_a_job(cluster: Cluster, cat: Image.Image, steps: str) -> None:
+    """Its worker process does not survive it, and another machine does the Job, once."""
+    daemon = cluster.daemon
+    first = cluster.start().joined()
+    (result,) = drop(daemon.preset("slow", steps), cat, "a.jpg")
+    wait_for(daemon.running, why="for the first step")
+    (child,) = first.children()
+    first.process.kill()
+    child.wait(10)
+    cluster.start().joined()
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
+    assert is_picture(result)
+    (job,) = daemon.jobs()
+    assert (job["state"], job["attempts"]) == ("done", 2)
+
+
+@pytest.mark.slow
+def test_a_worker_leaves_in_the_middle_of_a_job(cluster: Cluster, cat: Image.Image, steps: str) -> None:
+    """SIGTERM: it gives the Job back, which does not count as an attempt."""
+    daemon = cluster.daemon
+    first = cluster.start().joined()
+    drop(daemon.preset("slow", steps), cat, "a.jpg")
+    wait_for(daemon.running, why="for the first step")
+    assert first.stop() == 0, first.said()
+    wait_for(lambda: daemon.jobs("state = 'queued'"), why="for the Job to be queued again")
+    cluster.start().joined()
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
+    (job,) = daemon.jobs()
+    assert (job["state"], job["attempts"]) == ("done", 1)
+
+
+@pytest.mark.slow
+def test_the_worker_process_is_killed(cluster: Cluster, cat: Image.Image, steps: str) -> None:
+    """The machine stays, and starts another."""
+    daemon = cluster.daemon
+    worker = cluster.start().joined()
+    drop(daemon.preset("slow", steps), cat, "a.jpg")
+    wait_for(daemon.running, why="for the first step")
+    (child,) = worker.children()
+    child.kill()
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
+    assert "signal 9" in daemon.said()
+    assert daemon.jobs()[0]["attempts"] == 2
+    assert worker.said().count("Joined") == 1
+
+
+@pytest.mark.slow
+def test_the_daemon_is_killed_and_starts_again(cluster: Cluster, cat: Image.Image, steps: str) -> None:
+    """The worker drops the Job, joins again, and does it once more; there is one Result."""
+    daemon = cluster.daemon
+    worker = cluster.start().joined()
+    inbox = daemon.preset("slow", steps)
+    drop(inbox, cat, "a.jpg")
+    wait_for(daemon.running, why="for the first step")
+    daemon.kill()
+    wait_for(lambda: not worker.children(), why="for the Job to be dropped")
+    daemon.start("--cluster", cluster.address)
+    worker.joined(2)
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
+    assert [path.name for path in (inbox / "styled").iterdir()] == ["a.jpg"]
+    assert len(daemon.jobs()) == 1
+
+
+@pytest.mark.slow
+def test_a_job_is_cancelled(cluster: Cluster, cat: Image.Image, slow: str, fast: str) -> None:
+    daemon = cluster.daemon
+    worker = cluster.start().joined()
+    drop(daemon.preset("slow", slow), cat, "a.jpg")
+    job = wait_for(daemon.running, why="for the first step")["job"]["id"]
+    assert daemon.run("cancel", job).returncode == 0
+    wait_for(lambda: daemon.jobs("state = 'cancelled'"), why="for the worker to stop")
+    drop(daemon.preset("fast", fast), cat, "b.jpg")
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the next Job")
+    assert worker.said().count("Joined") == 1
+
+
+def refused(cluster: Cluster, address: str, certificate: Path) -> str:
+    done = cluster.daemon.run("worker", address, "--certificate", certificate, "--device", "cpu")
+    assert done.returncode in (1, 2), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip()
+
+
+def test_who_cannot_join_is_told_why(cluster: Cluster, tmp_path: Path) -> None:
+    daemon, address = cluster.daemon, cluster.address
+    own = cluster.certificate.read_text()
+    kept = tmp_path / "old.pem"
+    kept.write_text(own)
+    assert "copy the file" in refused(cluster, address, tmp_path / "none.pem")
+    (tmp_path / "bad.pem").write_text("nothing")
+    assert "is not one of Stylefolder's certificates" in refused(cluster, address, tmp_path / "bad.pem")
+    nobody = f"127.0.0.1:{free_port()}"
+    assert f"{nobody} cannot be reached" in refused(cluster, nobody, kept)
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        threading.Thread(target=greet, args=(plain,), daemon=True).start()
+        where = f"127.0.0.1:{plain.getsockname()[1]}"
+        assert "is no Stylefolder cluster" in refused(cluster, where, kept)
+    done = daemon.run("cluster", "renew")
+    assert done.returncode == 0
+    assert "copy it as you would a password" in done.stdout
+    assert cluster.certificate.read_text() != own
+    assert "other certificates" in refused(cluster, address, cluster.certificate)
+    assert "is not an address" in refused(cluster, "nowhere", kept)
+
+
+def greet(server: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with connection:
+            connection.sendall(b"220 hello\r\n")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
