@@ -155,6 +155,9 @@ class DaskSlot:
             self._finish(key, Finished(job, "failed", reason=str(e)))
         except (OSError, TimeoutError, KilledWorker) as e:
             self.retire(f"the connection to {self.member.host} was lost ({type(e).__name__})")
+        except Exception as e:  # a bug, here or there, costs an attempt and not the Slot
+            self._died = f"unexpected error on {self.member.host}, {type(e).__name__}: {e}"
+            self._ring()
 
     def _finish(self, key: str, finished: Finished | None) -> None:
         if finished is not None and key == self._key:

@@ -136,6 +136,6 @@ def test_no_network_for_torchvisions_weights(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_damaged_packaged_weights_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "OXFORD_SHA256", "0" * 64)
+    monkeypatch.setattr(weights, "SHA256", "0" * 64)
     with pytest.raises(WeightsError, match="damaged"):
         load_weights("oxford")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from PIL import Image
 
 from tests.daemon.cluster.conftest import Cluster
 from tests.daemon.harness import is_picture
-from tests.harness import wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 
 MANY_STEPS = 60
 
@@ -170,3 +172,11 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def test_nothing_of_it_is_loaded_without_a_cluster() -> None:
+    """Neither by the commands nor by a daemon: the packages are an extra, and slow to import."""
+    heavy = "{'distributed', 'cryptography', 'torch'}"
+    looked = f"import sys, daemon.watch, daemon.commands.cli; print(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", looked], cwd=REPOSITORY, capture_output=True, text=True, timeout=HANG)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
