@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -34,8 +35,12 @@ class Worker:
 
     def children(self) -> list[psutil.Process]:
         """Its own worker processes."""
-        found = psutil.Process(self.process.pid).children()
-        return [child for child in found if "spawn_main" in " ".join(child.cmdline())]
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # or a zombie
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     def stop(self) -> int:
         if self.process.poll() is None:
