@@ -71,7 +71,7 @@ def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Orde
     write_whole(photo, parcel.photo)
 
     def move(file: Path) -> Path:
-        named = cache / f"{parcel.files[file]}{file.suffix}"  # some formats are told by their names
+        named = cache / f"{parcel.files[file]}{file.suffix}"  # the suffix identifies some formats
         if not named.exists():
             os.link(cache / parcel.files[file], named)
         return named
