@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,31 +32,40 @@ class Estimate:
     memory: int
 
 
+Rates = Mapping[tuple[str, ...], float]
+"""The seconds that an evaluation of the losses and their gradient takes per pixel, by the layers that it looks at."""
+
+
 def estimate(photo: tuple[int, int], preset: Painting, device: Device) -> Estimate | None:
     """For a photo of this (width, height); None if it takes a minute at most. Raises TooLarge and WeightsError."""
     scales = scales_of(photo, preset, device) if preset.strength > 0 else []
     if sum(scale.cost * scale.steps for scale in scales) < SHORT:
         return None
-    width, height = preset.output.size_of(photo)
+    return expected(scales, preset.output.size_of(photo), device, probe(scales, device))
+
+
+def probe(scales: Sequence[Scale], device: Device) -> Rates:
+    """How fast this machine is now, which changes with what else it does."""
+    recipes = {layers_of(scale.recipe): scale.recipe for scale in scales}
+    return {layers: _seconds_per_pixel(recipe, device) for layers, recipe in recipes.items()}
+
+
+def expected(scales: Sequence[Scale], result: tuple[int, int], device: Device, rates: Rates) -> Estimate:
+    """At these rates, for a Result of this (width, height)."""
+    width, height = result
     free = free_memory(device)
-    seconds = width * height * TO_FINISH + _seconds(scales, device, free)
+    seconds = width * height * TO_FINISH + sum(_seconds(scale, device, free, rates) for scale in scales)
     memory = _memory(scales[-1], device, free)
     if device.torch.type == "cpu":
         memory = max(memory, BACKGROUND + bytes_of_result(width, height))
     return Estimate(seconds, memory)
 
 
-def _seconds(scales: Sequence[Scale], device: Device, free: int) -> float:
-    seconds, rates = 0.0, dict[tuple[str, ...], float]()
-    for scale in scales:
-        layers = layers_of(scale.recipe)
-        if layers not in rates:
-            rates[layers] = _seconds_per_pixel(scale.recipe, device)
-        tile, _ = tile_and_pairs(device, scale.recipe, *scale.size, free, scale.steps)
-        width, height = scale.size
-        once = width * height * rates[layers] * (1.0 if tile is None else TILED)
-        seconds += once * (scale.steps + TO_BEGIN)
-    return seconds
+def _seconds(scale: Scale, device: Device, free: int, rates: Rates) -> float:
+    width, height = scale.size
+    tile, _ = tile_and_pairs(device, scale.recipe, width, height, free, scale.steps)
+    once = width * height * rates[layers_of(scale.recipe)] * (1.0 if tile is None else TILED)
+    return once * (scale.steps + TO_BEGIN)
 
 
 def _memory(scale: Scale, device: Device, free: int) -> int:
@@ -65,7 +74,6 @@ def _memory(scale: Scale, device: Device, free: int) -> int:
 
 
 def _seconds_per_pixel(preset: Painting, device: Device) -> float:
-    """Of one evaluation of the losses and their gradient."""
     network = load_network(preset.weights, device)
     style = targets_of(network, preset.style, PROBE_STYLE, layers_of(preset))
     picture = torch.rand(1, 3, PROBE, PROBE, device=device.torch)

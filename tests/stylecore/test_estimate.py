@@ -10,8 +10,9 @@ import torch
 from stylecore import Photo
 from stylecore.device import Device
 from stylecore.errors import TooLarge
-from stylecore.estimate import estimate
+from stylecore.estimate import Estimate, estimate, expected, probe
 from stylecore.preset import Painting
+from stylecore.scales import scales_of
 from stylecore.transfer import stylize
 
 EXACT = Device(torch.device("cpu"), torch.float32, "CPU, float32")
@@ -23,15 +24,21 @@ def test_a_short_one_needs_no_estimate(oil: Painting) -> None:
 
 
 def test_more_pixels_and_steps_take_longer(oil: Painting) -> None:
-    found = [estimate((6000, 4000), oil.model_copy(update={"size": size}), EXACT) for size in (1536, 3072, "full")]
-    small, large, full = (e for e in found if e is not None)
+    """With the rates of one probe: how busy the machine is changes from one to the next."""
+    photo = (6000, 4000)
+    rates = probe(scales_of(photo, oil.model_copy(update={"size": "full"}), EXACT), EXACT)
+
+    def found(size: object, steps: int) -> Estimate:
+        preset = oil.with_steps(steps).model_copy(update={"size": size})
+        return expected(scales_of(photo, preset, EXACT), photo, EXACT, rates)
+
+    usual = sum(oil.steps)
+    small, large, full = (found(size, usual) for size in (1536, 3072, "full"))
     assert 1.5 < large.seconds / small.seconds < 8
     assert 1.5 < full.seconds / large.seconds < 8
     assert large.memory < full.memory < 8_000_000_000
     assert small.memory < 8_000_000_000
-    twice = estimate((6000, 4000), oil.with_steps(2 * sum(oil.steps)).model_copy(update={"size": 1536}), EXACT)
-    assert twice is not None
-    assert 1.4 < twice.seconds / small.seconds < 2.2, "what a scale needs to begin stays"
+    assert 1.4 < found(1536, 2 * usual).seconds / small.seconds < 2.2, "what a scale needs to begin stays"
 
 
 def test_what_does_not_fit_fails_before_it_starts(oil: Painting) -> None:
