@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from daemon import paths
-from daemon.commands.cli_options import Device, RootFolder
+from daemon import certificates, paths
+from daemon.commands.cli_options import Device, RootFolder, Worker
 from daemon.folders.layout import Layout
 from daemon.paths import printable
 from stylecore.errors import PhotoError, PresetError
@@ -126,19 +126,38 @@ def where() -> None:
 @service_app.command("install")
 def install_service(
     root: RootFolder = None,
+    worker: Worker = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="With --worker: the file from the daemon's machine.", metavar="FILE")
+    ] = None,
+    device: Device = "auto",
 ) -> None:
     """Start the daemon now and whenever you log in (systemd --user, launchd)."""
-    from daemon.commands import install_service
+    from daemon.commands import install_service as services
 
-    typer.echo(f"Installed and started: {install_service.install(root and root.absolute())}")
+    arguments: list[str | Path]
+    if worker is None:
+        if certificate is not None:
+            raise typer.BadParameter("--certificate is for --worker.")
+        service, arguments = services.DAEMON, ["watch", "--plain", *([root.absolute()] if root else [])]
+    else:
+        if root is not None or certificate is None:
+            raise typer.BadParameter("--worker needs --certificate FILE, and no ROOT.")
+        certificates.load(certificate)
+        service, arguments = services.WORKER, ["worker", worker, "--certificate", certificate.absolute()]
+    if device != "auto":
+        arguments += ["--device", device]
+    typer.echo(f"Installed and started: {services.install(service, arguments)}")
 
 
 @service_app.command("remove")
-def remove_service() -> None:
+def remove_service(
+    worker: Annotated[bool, typer.Option("--worker", help="The worker for another machine's daemon.")] = False,
+) -> None:
     """Stop the daemon, and no longer start it when you log in."""
-    from daemon.commands import install_service
+    from daemon.commands import install_service as services
 
-    path = install_service.remove()
+    path = services.remove(services.WORKER if worker else services.DAEMON)
     typer.echo(f"Removed {path}" if path else "The service is not installed.")
 
 

@@ -40,6 +40,14 @@ Cluster = Annotated[
     str | None,
     typer.Option(help="Let other machines join at this address.", metavar="ADDRESS:PORT", callback=_checked_address),
 ]
+Worker = Annotated[
+    str | None,
+    typer.Option(
+        help="Work for the daemon at this address, as `stylefolder worker` does.",
+        metavar="ADDRESS:PORT",
+        callback=_checked_address,
+    ),
+]
 PresetName = Annotated[
     str, typer.Option("--preset", "-p", help="A preset's name, or a .yaml file.", metavar="NAME|FILE")
 ]

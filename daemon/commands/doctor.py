@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon import paths
 from daemon.api.client import running_daemon
 from daemon.commands import install_gimp, install_service
-from daemon.errors import SettingsError
+from daemon.errors import NoService, SettingsError
 from daemon.folders.inboxes import Inboxes
 from daemon.folders.layout import Layout
 from daemon.folders.polling import mounts, polled, polling_remarks
@@ -50,7 +50,7 @@ def examine(layout: Layout, device: str) -> Iterator[Finding]:
     yield from _polling(layout)
     yield from _daemon()
     yield from _gimp()
-    yield Finding("service", *install_service.state())
+    yield from _services()
     yield Finding("log", True, str(paths.log_file()))
     if INOTIFY.exists():
         yield _watches(int(INOTIFY.read_text()))
@@ -126,6 +126,18 @@ def _daemon() -> Iterator[Finding]:
         yield Finding("daemon", False, problem)
     for remark in status.get("remarks", ()):
         yield Finding("daemon", True, remark)
+
+
+def _services() -> Iterator[Finding]:
+    try:
+        daemon, worker = map(install_service.state, (install_service.DAEMON, install_service.WORKER))
+    except NoService as e:
+        yield Finding("service", True, str(e))
+        return
+    none = (True, "does not start when you log in; to change that, run `stylefolder service install`")
+    for found in (daemon or none, worker):
+        if found is not None:
+            yield Finding("service", *found)
 
 
 def _gimp() -> Iterator[Finding]:

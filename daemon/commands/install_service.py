@@ -1,4 +1,5 @@
-"""``stylefolder service``: start the daemon when the user logs in, with systemd on Linux and launchd on macOS."""
+"""``stylefolder service``: start the daemon, or a worker for another machine's, when the user logs in, with systemd on
+Linux and launchd on macOS."""
 
 from __future__ import annotations
 
@@ -8,31 +9,24 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import NoService
 from daemon.lifetime import WATCHDOG
 from stylecore.images.atomic_write import write_whole
 
-UNIT = "stylefolder.service"
-LABEL = "org.stylefolder.watch"
-LAUNCHD = {
-    "Label": LABEL,
-    "RunAtLoad": True,
-    "KeepAlive": {"SuccessfulExit": False},
-    "ProcessType": "Background",
-}
-
+LAUNCHD = {"RunAtLoad": True, "KeepAlive": {"SuccessfulExit": False}, "ProcessType": "Background"}
 SYSTEMD = """\
 [Unit]
-Description=Stylefolder: paints photos dropped into folders named after styles
+Description=Stylefolder: {description}
 After=default.target
+StartLimitIntervalSec=0
 
 [Service]
-Type=notify
+{kind}
 ExecStart={command}
-WatchdogSec={watchdog}
-TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec=5
 Nice=10
@@ -42,71 +36,99 @@ WantedBy=default.target
 """
 
 
-def file() -> Path:
+@dataclass(frozen=True)
+class Service:
+    """``unit``, ``label``: its name for systemd and for launchd. ``kind``: lines of the unit. ``by_hand``: what the
+    user runs instead."""
+
+    unit: str
+    label: str
+    description: str
+    kind: str
+    by_hand: str
+
+
+DAEMON = Service(
+    "stylefolder.service",
+    "org.stylefolder.watch",
+    "paints photos dropped into folders named after styles",
+    f"Type=notify\nWatchdogSec={WATCHDOG}\nTimeoutStartSec=infinity",
+    "stylefolder watch",
+)
+WORKER = Service(
+    "stylefolder-worker.service",
+    "org.stylefolder.worker",
+    "works for the daemon on another machine",
+    "Type=exec",
+    "stylefolder worker",
+)
+
+
+def file(service: Service) -> Path:
     """The unit or the property list, whether it exists or not. Raises NoService."""
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+        return Path.home() / "Library" / "LaunchAgents" / f"{service.label}.plist"
     if sys.platform == "linux":
-        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user" / UNIT
-    raise NoService("On Windows, put a shortcut to `stylefolder watch` into the Startup folder (Win+R, shell:startup).")
+        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user" / service.unit
+    raise NoService(
+        f"On Windows, put a shortcut to `{service.by_hand}` into the Startup folder (Win+R, shell:startup)."
+    )
 
 
-def install(root: Path | None) -> Path:
-    """Write the file, and start the daemon now. Raises NoService, ResultError."""
-    path, tool = file(), _tool()
-    command = [sys.executable, "-P", "-m", "daemon", "watch", "--plain", *([str(root)] if root else [])]
+def install(service: Service, arguments: Sequence[str | Path]) -> Path:
+    """Write the file, and start the service now. ``arguments``: of `stylefolder`. Raises NoService, ResultError."""
+    path, tool = file(service), _tool(service)
+    command = [sys.executable, "-P", "-m", "daemon", *map(str, arguments)]
     if sys.platform == "darwin":
-        write_whole(path, plistlib.dumps({"ProgramArguments": command, **LAUNCHD}))
-        subprocess.run([tool, "bootout", f"gui/{os.getuid()}/{LABEL}"], capture_output=True)  # perhaps an earlier one
-        _run([tool, "bootstrap", f"gui/{os.getuid()}", str(path)])
+        write_whole(path, plistlib.dumps({"Label": service.label, "ProgramArguments": command, **LAUNCHD}))
+        domain = f"gui/{os.getuid()}"
+        subprocess.run([tool, "bootout", f"{domain}/{service.label}"], capture_output=True)  # perhaps an earlier one
+        _run([tool, "bootstrap", domain, str(path)])
     else:
-        no_session = "There is no systemd session: add `stylefolder watch` to your startup programs"
+        no_session = f"There is no systemd session: add `{service.by_hand}` to your startup programs"
         _run([tool, "--user", "show-environment"], no_session)
         quoted = " ".join(shlex.quote(part).replace("%", "%%").replace("$", "$$") for part in command)
-        write_whole(path, SYSTEMD.format(command=quoted, watchdog=WATCHDOG).encode())
+        unit = SYSTEMD.format(description=service.description, kind=service.kind, command=quoted)
+        write_whole(path, unit.encode())
         _run([tool, "--user", "daemon-reload"])
-        _run([tool, "--user", "enable", UNIT])
-        _run([tool, "--user", "restart", UNIT])  # an earlier one would keep its own Root
+        _run([tool, "--user", "enable", service.unit])
+        _run([tool, "--user", "restart", service.unit])  # an earlier one would keep its own arguments
     return path
 
 
-def remove() -> Path | None:
-    """Stop the daemon and remove the file. Returns None if there is none. Raises NoService."""
-    path = file()
+def remove(service: Service) -> Path | None:
+    """Stop the service and remove the file. Returns None if there is none. Raises NoService."""
+    path = file(service)
     if not path.exists():
         return None
     if sys.platform == "darwin":
-        commands = [["bootout", f"gui/{os.getuid()}/{LABEL}"]]
+        commands = [["bootout", f"gui/{os.getuid()}/{service.label}"]]
     else:
-        commands = [["--user", "disable", "--now", UNIT], ["--user", "daemon-reload"]]
+        commands = [["--user", "disable", "--now", service.unit], ["--user", "daemon-reload"]]
     for command in commands:  # without a session, nothing runs
-        subprocess.run([_tool(), *command], capture_output=True)
+        subprocess.run([_tool(service), *command], capture_output=True)
         path.unlink(missing_ok=True)
     return path
 
 
-def state() -> tuple[bool, str]:
-    """Whether all is fine, and a sentence. Not being installed is fine."""
-    try:
-        path = file()
-    except NoService as e:
-        return True, str(e)
+def state(service: Service) -> tuple[bool, str] | None:
+    """Whether all is fine, and a sentence. None if it is not installed. Raises NoService."""
+    path = file(service)
     if not path.exists():
-        return True, "does not start when you log in; to change that, run `stylefolder service install`"
+        return None
     if sys.platform == "darwin":
         return True, f"starts when you log in, from {path}"
-    done = subprocess.run(["systemctl", "--user", "is-active", UNIT], capture_output=True, text=True)
+    done = subprocess.run(["systemctl", "--user", "is-active", service.unit], capture_output=True, text=True)
     said = done.stdout.strip() or "systemd does not answer"
-    return said == "active", f"{path}: {said}" + (
-        "" if said == "active" else f"; to find out why, run `journalctl --user -u {UNIT}`"
-    )
+    remedy = "" if said == "active" else f"; to find out why, run `journalctl --user -u {service.unit}`"
+    return said == "active", f"{path}: {said}{remedy}"
 
 
-def _tool() -> str:
+def _tool(service: Service) -> str:
     name = "launchctl" if sys.platform == "darwin" else "systemctl"
     found = shutil.which(name)
     if found is None:
-        raise NoService(f"There is no {name} here: add `stylefolder watch` to your startup programs.")
+        raise NoService(f"There is no {name} here: add `{service.by_hand}` to your startup programs.")
     return found
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from daemon import certificates
 from daemon.settings import Settings
 from tests.daemon.harness import Daemon
 from tests.harness import wait_for
@@ -158,6 +159,25 @@ def test_service(daemon: Daemon, systemctl: Path) -> None:
         "--user daemon-reload",
     ]
     assert daemon.run("service", "remove").stdout == "The service is not installed.\n"
+
+
+def test_a_worker_as_a_service(daemon: Daemon, systemctl: Path, tmp_path: Path) -> None:
+    """Beside the daemon's own. The file is checked first: a service has nobody to complain to."""
+    own, unit = tmp_path / "cluster.pem", daemon.home / "config" / "systemd" / "user" / "stylefolder-worker.service"
+    asked = ["service", "install", "--worker", "192.168.1.10:8786", "--certificate", own, "--device", "cpu"]
+    assert f"{own} cannot be read" in daemon.run(*asked).stderr
+    assert not unit.exists()
+    certificates.save(certificates.create("stylefolder"), own)
+    done = daemon.run(*asked)
+    assert (done.returncode, done.stdout) == (0, f"Installed and started: {unit}\n"), done.stderr
+    assert f"worker 192.168.1.10:8786 --certificate {own} --device cpu\n" in unit.read_text()
+    assert systemctl.read_text().splitlines()[-1] == "--user restart stylefolder-worker.service"
+    if analyse := shutil.which("systemd-analyze"):
+        checked = subprocess.run([analyse, "--user", "verify", str(unit)], capture_output=True, text=True)
+        assert "stylefolder-worker.service" not in checked.stderr, checked.stderr
+    assert "no ROOT" in daemon.run("service", "install", "--worker", "192.168.1.10:8786").stderr
+    assert daemon.run("service", "remove").stdout == "The service is not installed.\n"
+    assert daemon.run("service", "remove", "--worker").stdout == f"Removed {unit}\n"
 
 
 def test_no_systemd(daemon: Daemon) -> None:
