@@ -7,15 +7,19 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
+from tests.daemon.cluster.network import Machine, switch
 from tests.daemon.harness import STYLEFOLDER, Daemon
 from tests.harness import wait_for
+
+MANY_STEPS = 60
 
 
 @dataclass
@@ -50,9 +54,12 @@ class Worker:
 
 @dataclass
 class Cluster:
+    """A daemon, which is started, and workers, which are not. ``folder``: for what the workers say."""
+
     daemon: Daemon
     address: str
-    start: Callable[[], Worker]
+    folder: Path
+    workers: list[Worker] = field(default_factory=list)
 
     @property
     def certificate(self) -> Path:
@@ -61,27 +68,56 @@ class Cluster:
     def slots(self) -> list[dict[str, object]]:
         return [slot for slot in self.daemon.status()["slots"] if slot["host"] is not None]
 
+    def start(self, before: Sequence[str] = (), program: Sequence[str] = STYLEFOLDER, **environment: str) -> Worker:
+        """A worker. ``before``: a command that runs another one, as that of a Machine does."""
+        output = self.folder / f"worker-{len(self.workers)}"
+        joins = ["worker", self.address, "--certificate", str(self.certificate), "--device", "cpu"]
+        environment = {**self.daemon.environment, **environment}
+        with output.open("wb") as file:
+            process = subprocess.Popen([*before, *program, *joins], env=environment, stdout=file, stderr=file)
+        self.workers.append(Worker(process, output))
+        return self.workers[-1]
+
+    def close(self) -> None:
+        for worker in self.workers:
+            if worker.process.poll() is None:
+                os.kill(worker.process.pid, signal.SIGCONT)
+            worker.stop()
+
+
+@contextlib.contextmanager
+def cluster_at(host: str, daemon: Daemon, folder: Path) -> Iterator[Cluster]:
+    """The daemon has no Slots of its own."""
+    with socket.socket() as free:
+        free.bind((host, 0))
+        address = f"{host}:{free.getsockname()[1]}"
+    daemon.settings("local: false\n")
+    daemon.start("--cluster", address)
+    with contextlib.closing(Cluster(daemon, address, folder)) as made:
+        yield made
+
 
 @pytest.fixture
 def cluster(daemon: Daemon, tmp_path: Path) -> Iterator[Cluster]:
-    """The daemon is started; its workers are not."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    daemon.settings("local: false\n")
-    workers: list[Worker] = []
+    with cluster_at("127.0.0.1", daemon, tmp_path) as made:
+        yield made
 
-    def start() -> Worker:
-        output = tmp_path / f"worker-{len(workers)}"
-        command = [*STYLEFOLDER, "worker", address, "--certificate", str(made.certificate), "--device", "cpu"]
-        with output.open("wb") as file:
-            workers.append(Worker(subprocess.Popen(command, env=daemon.environment, stdout=file, stderr=file), output))
-        return workers[-1]
 
-    made = Cluster(daemon, address, start)
-    daemon.start("--cluster", address)
-    yield made
-    for worker in workers:
-        if worker.process.poll() is None:
-            os.kill(worker.process.pid, signal.SIGCONT)
-        worker.stop()
+@pytest.fixture
+def studio(daemon: Daemon, tmp_path: Path) -> Iterator[tuple[Cluster, list[Machine]]]:
+    """The same on a network of machines."""
+    with switch(("ada", "ben", "cleo", "dora")) as (host, machines), cluster_at(host, daemon, tmp_path) as made:
+        yield made, machines
+
+
+@pytest.fixture
+def steps(slow: str) -> str:
+    """Enough for a test to interfere, and to wait for afterwards."""
+    return slow.replace("steps: 5000", f"steps: {MANY_STEPS}").replace("size: 64", "size: 128")
+
+
+def drop(inbox: Path, cat: Image.Image, *names: str) -> list[Path]:
+    """Different photos. Returns their Results' paths."""
+    for i, name in enumerate(names):
+        cat.crop((i, 0, i + 96, 64)).save(inbox / name, quality=95)
+    return [inbox / "styled" / name for name in names]

@@ -13,24 +13,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.daemon.cluster.conftest import Cluster
+from tests.daemon.cluster.conftest import Cluster, drop
 from tests.daemon.harness import is_picture
 from tests.harness import HANG, REPOSITORY, wait_for
-
-MANY_STEPS = 60
-
-
-@pytest.fixture
-def steps(slow: str) -> str:
-    """Enough for a test to interfere, and to wait for afterwards."""
-    return slow.replace("steps: 5000", f"steps: {MANY_STEPS}").replace("size: 64", "size: 128")
-
-
-def drop(inbox: Path, cat: Image.Image, *names: str) -> list[Path]:
-    """Different photos. Returns their Results' paths."""
-    for i, name in enumerate(names):
-        cat.crop((i, 0, i + 96, 64)).save(inbox / name, quality=95)
-    return [inbox / "styled" / name for name in names]
 
 
 def test_another_machine_styles_photos(cluster: Cluster, cat: Image.Image, fast: str) -> None:
