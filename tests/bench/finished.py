@@ -1,8 +1,8 @@
 """``python -m tests.bench.finished [pairs sheet full] [PRESET...]``: finished paintings, for the eye and in figures.
 
-pairs: the scores of nine pairs at the size of a photo without settings. sheet: five photos under each preset, as one
-picture for each preset, with the finest octave. full: the same at 100 % of a 12-megapixel Result of `size: full`
-(minutes for each preset). The pictures are saved in build/finished.
+pairs: the scores of nine pairs at the size of a photo without settings, against the style picture at the size and
+lightness that the painting follows. sheet: five photos under each preset, with the finest octave. full: the same at
+100 % of a 12-megapixel Result of `size: full` (minutes for each preset). The pictures are saved in build/finished.
 
 The finest octave is the mean absolute Laplacian of a painting's luma, divided by that of its style picture at its own
 size: 1 means that the painting has as much of the finest detail as the style picture has.
@@ -22,9 +22,11 @@ from PIL import Image
 from scipy.ndimage import laplace
 
 from stylecore import Result, load_photo, stylize
-from stylecore.colour import Floats, luma
+from stylecore.colour import Floats, darkened, luma
 from stylecore.device import Device, choose_device
+from stylecore.images.decode import load_style_picture
 from stylecore.images.photo import Photo
+from stylecore.lightness import gamma_of
 from stylecore.preset import Painting
 from stylecore.scales import scales_of
 from stylecore.targets import to_tensor
@@ -65,6 +67,12 @@ def painted(photo: Photo, preset: Painting, device: Device) -> tuple[Floats, Flo
     raise AssertionError("stylize ended without a Result")
 
 
+def style_of(photo: Photo, preset: Painting, long_edge: int) -> Floats:
+    """The style picture as a painting of this long edge follows it: at its size, and as dark as the photo asks for."""
+    pixels = load_style_picture(preset.style[0].picture, round(long_edge * preset.style_size))
+    return darkened(pixels, gamma_of(photo, preset))
+
+
 def save(picture: Floats, name: str) -> None:
     SAVED.mkdir(parents=True, exist_ok=True)
     Image.fromarray((picture * 255).round().astype(np.uint8)).save(SAVED / f"{name}.png")
@@ -81,7 +89,7 @@ def pairs(device: Device) -> None:
             tensors = (
                 torch.from_numpy(picture).permute(2, 0, 1)[None],
                 to_tensor(photo.resized(width, height), torch.device("cpu")),
-                to_tensor(load_photo(preset.style[0].picture).resized(width, height), torch.device("cpu")),
+                to_tensor(style_of(photo, preset, max(width, height)), torch.device("cpu")),
             )
             rows.append((*scores(*tensors, device), octave(picture, preset), seconds))
             print(f"| {shot.stem}, {name} | " + " | ".join(f"{figure:.3g}" for figure in rows[-1]) + " |", flush=True)

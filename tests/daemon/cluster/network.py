@@ -38,6 +38,12 @@ class Machine:
     def plug(self) -> None:
         ip("link", "set", self.cable, "up")
 
+    def limit(self, rate: int) -> None:
+        """To ``rate`` Mbit/s in each direction."""
+        queue = ["root", "tbf", "rate", f"{rate}mbit", "burst", "1mb", "latency", "100ms"]
+        run("tc", "qdisc", "add", "dev", self.cable, *queue)
+        run("ip", "netns", "exec", self.space, "tc", "qdisc", "add", "dev", "eth0", *queue)
+
     def sent(self) -> int:
         """Bytes that it has sent."""
         return self._count("rx_bytes")
@@ -76,4 +82,8 @@ def switch(names: Sequence[str]) -> Iterator[tuple[str, list[Machine]]]:
 
 
 def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    run("ip", *arguments)
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)

@@ -1,12 +1,16 @@
-"""Machines on a network of their own, whose cables are pulled at the worst times. Each photo has one Result."""
+"""Machines on a network of their own: cables are pulled and machines freeze at the worst times. Each photo has one
+Result."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.daemon.cluster.conftest import Cluster, drop
@@ -17,17 +21,80 @@ from tests.harness import wait_for
 pytestmark = [pytest.mark.slow, needs_root]
 Studio = tuple[Cluster, list[Machine]]
 
+MOMENT, MINUTES = 10, 180  # seconds
+HALFWAY = 100_000_000  # bytes of a huge photo, or of its Result
+SLOW = 1500  # Mbit/s
 
-def test_the_link_is_down_for_a_moment(studio: Studio, cat: Image.Image, steps: str) -> None:
-    """In the middle of a Job: nothing is done again."""
+
+def huge(path: Path) -> None:
+    """200 MB."""
+    pixels = np.random.default_rng(1).integers(0, 65536, (4096, 8192, 3), np.uint16)
+    part = path.with_name(f".{path.name}.part")
+    tifffile.imwrite(part, pixels)
+    part.rename(path)
+
+
+@pytest.fixture
+def unchanged(fast: str) -> str:
+    """A preset whose Results take no longer than their way here and back."""
+    return f"{fast}strength: 0\n"
+
+
+@pytest.mark.parametrize("during", ["job", "upload", "result"])
+def test_the_link_is_down_for_a_moment(
+    studio: Studio, cat: Image.Image, steps: str, unchanged: str, during: str
+) -> None:
+    """Nothing is done again."""
     cluster, (ada, *_) = studio
     daemon = cluster.daemon
     worker = cluster.start(ada.before).joined()
-    drop(daemon.preset("slow", steps), cat, "a.jpg")
-    wait_for(daemon.running, why="for the first step")
+    ada.limit(SLOW)
+    if during == "job":
+        drop(daemon.preset("slow", steps), cat, "a.jpg")
+        wait_for(daemon.running, why="for the first step")
+    else:
+        huge(daemon.preset("unchanged", unchanged) / "a.tif")
+        count = ada.received if during == "upload" else ada.sent
+        wait_for(lambda: count() > HALFWAY, why="for half of it")
     ada.pull()
-    time.sleep(10)
+    assert not daemon.jobs("state = 'done'")
+    time.sleep(MOMENT)
     ada.plug()
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
     assert daemon.jobs()[0]["attempts"] == 1
     assert worker.said().count("Joined") == 1, worker.said()
+
+
+def test_machines_are_away_for_minutes(studio: Studio, cat: Image.Image, steps: str, unchanged: str) -> None:
+    """One is frozen in the middle of a Job, one loses its link then, and one while it sends a Result. Another machine
+    does their Jobs. When they are back, what they still have is refused, and they get new Jobs."""
+    cluster, (ada, ben, cleo, dora) = studio
+    daemon = cluster.daemon
+    inbox, other = daemon.preset("slow", steps), daemon.preset("unchanged", unchanged)
+    sender = cluster.start(cleo.before).joined()
+    cleo.limit(SLOW)
+    huge(other / "huge.tif")
+    wait_for(lambda: cleo.sent() > HALFWAY, why="for half of a Result")
+    cleo.pull()
+    frozen, cut = cluster.start(ada.before).joined(), cluster.start(ben.before).joined()
+    results = drop(inbox, cat, "a.jpg", "b.jpg")
+    wait_for(lambda: sum(r["step"] > 0 for r in daemon.status()["running"]) == 2, why="for both to begin")
+    os.kill(frozen.process.pid, signal.SIGSTOP)
+    ben.pull()
+    away = time.monotonic()
+    cluster.start(dora.before).joined()
+    results.append(other / "styled" / "huge.tif")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 3, why="for the Results")
+    before = {result: (result.stat().st_mtime_ns, result.stat().st_ino) for result in results}
+    time.sleep(max(0.0, MINUTES - (time.monotonic() - away)))
+    for cable in (ben, cleo):
+        cable.plug()
+    os.kill(frozen.process.pid, signal.SIGCONT)
+    for worker in (frozen, cut, sender):
+        worker.joined(2)
+    cat.crop((9, 9, 99, 99)).save(inbox / "c.jpg")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 4, why="for a new photo")
+    assert {result: (result.stat().st_mtime_ns, result.stat().st_ino) for result in results} == before
+    assert sorted(path.name for path in (inbox / "styled").iterdir()) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert all(map(is_picture, results))
+    assert [job["attempts"] for job in daemon.jobs()] == [2, 2, 2, 1]
