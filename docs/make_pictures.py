@@ -34,7 +34,7 @@ KEYS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "recolour": ("stained-glass", [{"recolour": False}, {"recolour": True}]),
     "colour": ("night", [{"colour": "style"}, {"colour": "photo"}, {"colour": "palette"}]),
     "strength": ("woodblock", [{"strength": 40}, {"strength": 70}, {"strength": 100}]),
-    "steps": ("oil", [{"steps": (5, 1, 2)}, {"steps": (20, 4, 7)}, {"steps": (200, 120, 80)}]),
+    "steps": ("oil", [{"steps": (5, 1, 2)}, {"steps": (16, 4, 6)}, {"steps": (200, 120, 80)}]),
     "tv_weight": ("pointillist", [{"tv_weight": 0.0}, {"tv_weight": 20.0}, {"tv_weight": 100.0}]),
     "seed": ("night", [{"seed": None}, {"seed": 1}, {"seed": 2}]),
 }

@@ -164,7 +164,7 @@ class PaintingRecipe(Recipe):
         "smoother and has less noise. 0 turns it off.",
     )
     steps: StepsOfScales = Field(
-        default=(20, 4, 7),
+        default=(16, 4, 6),
         min_length=1,
         max_length=8,
         description="The steps at each scale that uses all layers, from coarse to fine. Each scale is twice the size "
