@@ -18,11 +18,10 @@ from pathlib import Path
 
 from daemon import paths
 from daemon.api import uploads
-from daemon.api.context import Context, SlotNow, Snapshot
+from daemon.api.context import Context, Snapshot
 from daemon.api.running import Running
-from daemon.api.schema import PendingOut, utf8
 from daemon.api.server import serving
-from daemon.cluster.hub import opened
+from daemon.cluster.hub import Hub, opened
 from daemon.engine.engine import Engine
 from daemon.engine.recovery import Adoption
 from daemon.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, RootInUse, WorkerError
@@ -30,7 +29,7 @@ from daemon.events import Event, Heartbeat, JobDone, JobFailed, Note
 from daemon.folders import failure_notes, originals
 from daemon.folders.layout import Layout
 from daemon.folders.notifications import Notifications
-from daemon.folders.polling import mounts, polling_remarks
+from daemon.folders.polling import mounts
 from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.folders.watcher import Watcher
@@ -40,6 +39,7 @@ from daemon.lifetime import Systemd, stoppable
 from daemon.lock import Lock, only_one
 from daemon.sentences import photos
 from daemon.settings import LiveSettings
+from daemon.snapshot import snapshot
 from daemon.start import create_root, open_ledger, recover, wait_for_root
 from stylecore.errors import StylefolderError
 
@@ -49,7 +49,6 @@ LEDGER_TICK = 1.0  # between two tries while the Ledger cannot be used
 WORKER_TICK = 10.0  # between two tries while no worker starts
 CLEAR_EVERY = 3600.0  # seconds between two looks at old uploads
 BEAT_EVERY = 300.0  # seconds of silence before a Heartbeat
-PENDING_SHOWN = 100
 
 Show = Callable[[Event], None]
 
@@ -142,8 +141,8 @@ class _Watch:
         self.ledger, new, remark = open_ledger(self.layout, damaged, show)
         self._remarks = [sentence for sentence in (lock.remark, remark) if sentence is not None]
         self.presets = Presets(self.layout, pin=True)
+        self.cluster: Hub | None = None
         cluster = cluster or settings.current.cluster
-        self.cluster = None if cluster is None else opened(cluster, self.wake)
         if cluster is not None and not settings.current.local:
             device = ""
         self.engine = Engine(self.ledger, device, self.announce, self.layout.result_path)
@@ -159,6 +158,8 @@ class _Watch:
             keep_alive=self._keep_alive,
             adopt=Adoption(self.layout, self.ledger) if new else None,
         )
+        if cluster is not None:  # last: if anything before it fails, nothing is left listening
+            self.cluster = opened(cluster, self.wake)
         self._publish()
         for sentence in (*self._remarks, *(self.cluster.invitation if self.cluster is not None else ())):
             self.announce(Note(sentence))
@@ -274,8 +275,10 @@ class _Watch:
         if self.watcher.pending and not had_pending and not self.ledger.queue.paused():
             self.engine.warm()
         self._publish()
-        for slot in self.cluster.came() if self.cluster is not None else ():
-            self.engine.join(slot, slot.device)
+        if self.cluster is not None:
+            self.problems.set("cluster", self.cluster.problem)
+            for slot in self.cluster.came():
+                self.engine.join(slot, slot.device)
         more = self.engine.turn(TICK, settings)
         self.problems.set("disk", self.engine.waits_for)
         if self.engine.ready:
@@ -284,25 +287,14 @@ class _Watch:
         return more
 
     def _publish(self) -> None:
-        pending = self.watcher.pending
-        shown = [(name, pending[name]) for name, _ in zip(pending, range(PENDING_SHOWN), strict=False)]
-        self._snapshot = Snapshot(
-            presets=self.presets.in_force,
-            preset_errors=self.presets.errors,
-            running=self._running.jobs,
-            pending=tuple(PendingOut(photo=utf8(name), waits_for=file.waits_for) for name, file in shown),
-            pending_count=len(pending),
+        self._snapshot = snapshot(
+            self.watcher,
+            self.engine,
+            self.presets,
+            self._running,
             problems=self.problems.all,
-            remarks=(
-                *self._remarks,
-                *(self.cluster.remarks if self.cluster is not None else ()),
-                *polling_remarks(self.watcher.polled),
-            ),
-            skipped=self.watcher.inboxes.skipped,
-            slots=tuple(
-                SlotNow(r.device, r.words, r.slot.pid, None if r.work is None else r.work.job.id, r.slot.host)
-                for r in self.engine.runners
-            ),
+            remarks=self._remarks,
+            cluster=self.cluster,
             upload_limit=self.settings.current.upload_limit << 20,
         )
 
@@ -310,6 +302,8 @@ class _Watch:
         """Cheap: call it often during long work. Raises RootInUse if another machine has taken over."""
         self.systemd.alive()
         self.lock.beat()
+        if self.cluster is not None:
+            self.cluster.alive()
 
     def _is_ours(self, path: Path) -> bool:
         return self.layout.is_ours(path)

@@ -36,8 +36,8 @@ class SlotNow(NamedTuple):
 @dataclass(frozen=True)
 class Snapshot:
     """The loop as it was after its last turn. ``remarks``: what is unusual, but not wrong. ``skipped``: files in the
-    Inboxes that are no pictures. ``pending``: the first of ``pending_count``. ``upload_limit``: in
-    bytes."""
+    Inboxes that are no pictures. ``pending``: the first of ``pending_count``. ``cluster``: the address where other
+    machines can join, if they can. ``upload_limit``: in bytes."""
 
     presets: Mapping[str, Preset]
     preset_errors: Mapping[str, str]
@@ -48,6 +48,7 @@ class Snapshot:
     remarks: tuple[str, ...]
     skipped: int
     slots: tuple[SlotNow, ...]
+    cluster: str | None
     upload_limit: int
 
 

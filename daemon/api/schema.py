@@ -125,7 +125,7 @@ class StatusOut(BaseModel):
     first of ``pending_count`` files that are not complete yet. ``skipped``: files in the Inboxes that are no pictures.
     ``inboxes``: by Preset, how many Jobs are in each state. ``done_today``: by Preset. ``drain``: by Preset, the
     seconds until its queue is empty. ``recent``, ``failures``: what was done and what failed last.
-    ``device``: of the first of the ``slots``."""
+    ``device``: of the first of the ``slots``. ``cluster``: the address where other machines can join, if they can."""
 
     version: int = SCHEMA_VERSION
     stylefolder: str
@@ -145,6 +145,7 @@ class StatusOut(BaseModel):
     recent: list[JobOut]
     failures: list[JobOut]
     slots: list[SlotOut]
+    cluster: str | None = None
     device: DeviceOut
 
 

@@ -45,6 +45,7 @@ def status(context: Context) -> StatusOut:
             recent=[job_out(job) for job in history.ended_last("done", RECENT)],
             failures=[job_out(job) for job in history.ended_last("failed", FAILURES)],
             slots=slots,
+            cluster=snapshot.cluster,
             device=slots[0].device if slots else gauges("cpu", None, None, use),
         )
 

@@ -4,6 +4,7 @@ come and go as ``changes``, and the loop never waits for Dask."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 import queue
 import threading
@@ -12,10 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from daemon import paths
-from daemon.certificates import Certificates
+from daemon.certificates import Certificates, load
 from daemon.cluster import transport
 from daemon.cluster.invitation import TRUST, join_command, own_certificates
-from daemon.cluster.slot import DaskSlot, Member
+from daemon.cluster.slot import Bell, DaskSlot, Member
 from daemon.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 START_WITHIN = 60.0  # seconds
 STOP_WITHIN = 10.0
+LOOK_EVERY = 2.0  # seconds between two looks at the certificates' file
 EVENTS = 200  # messages about steps per second, of all Slots together
 
 
@@ -30,18 +32,20 @@ def opened(address: str, wake: Callable[[], None]) -> Hub:
     """``address``: host:port. Raises ClusterError."""
     transport.prepare()
     host, _, port = address.rpartition(":")
-    return Hub(host, int(port), own_certificates(), wake)
+    own_certificates()
+    return Hub(host, int(port), wake)
 
 
 class Hub:
     """``wake`` is called when there is a change."""
 
-    def __init__(self, host: str, port: int, certificates: Certificates, wake: Callable[[], None]) -> None:
+    def __init__(self, host: str, port: int, wake: Callable[[], None]) -> None:
         self._host = host
         self._port = port
-        self._certificates = certificates
         self._wake = wake
+        self.problem: str | None = None
         self._facts = transport.facts()
+        self._bell = Bell()
         self._came: queue.SimpleQueue[list[DaskSlot]] = queue.SimpleQueue()
         self._members: dict[str, Member] = {}  # by name, as soon as they ask to join
         self._slots: dict[str, list[DaskSlot]] = {}  # by address, once they have joined
@@ -58,19 +62,25 @@ class Hub:
     # Called by the loop
 
     @property
+    def address(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    @property
     def invitation(self) -> tuple[str, ...]:
         """How other machines join; the command has a line of its own."""
-        address = f"{self._host}:{self._port}"
-        first = f"Other machines can join at {address}: copy {paths.cluster_file()} there, and run this with its path."
-        return f"{first} {TRUST}", join_command(address)
+        where = f"Other machines can join at {self.address}: copy {paths.cluster_file()} there"
+        return f"{where}, and run this with its path. {TRUST}", join_command(self.address)
 
     @property
     def remarks(self) -> tuple[str, ...]:
         return () if self._slots else ("No other machine has joined.",)
 
+    def alive(self) -> None:
+        """The loop is. Call this often."""
+        self._heard = time.monotonic()
+
     def came(self) -> list[DaskSlot]:
         """The Slots of machines that have joined since the last call. Those that have left are dead."""
-        self._heard = time.monotonic()
         found = []
         while not self._came.empty():
             found += self._came.get()
@@ -79,6 +89,7 @@ class Hub:
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(STOP_WITHIN)
+        self._bell.close()
 
     # In the cluster's thread
 
@@ -86,10 +97,22 @@ class Hub:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-        except (OSError, ValueError, RuntimeError) as e:
+        except Exception as e:  # whatever Dask raises
+            self.problem = f"The cluster has stopped ({type(e).__name__}: {e}): restart the daemon."
             self._begun.put(e)
+            self._wake()
 
     async def _serve(self) -> None:
+        """Once more for each renewal of the certificates: those who have joined with the old ones lose their
+        connection."""
+        certificates: Certificates | None = own_certificates()
+        while certificates is not None:
+            certificates = await self._serve_with(certificates)
+            for address in list(self._slots):
+                self._lose(address)
+
+    async def _serve_with(self, certificates: Certificates) -> Certificates | None:
+        """Returns the next certificates, or None at the end."""
         from distributed import Client, Scheduler
         from distributed.diagnostics.plugin import SchedulerPlugin
 
@@ -102,7 +125,7 @@ class Hub:
             def remove_worker(self, scheduler: Scheduler, worker: str, **_: object) -> None:
                 hub._lose(worker)
 
-        security = transport.security(self._certificates)
+        security = transport.security(certificates)
         async with Scheduler(
             host=self._host,
             port=self._port,
@@ -124,7 +147,19 @@ class Hub:
                 self._scheduler.address, asynchronous=True, security=security, set_as_default=False
             ) as self._client:
                 self._begun.put(None)
-                await self._stop.wait()
+                return await self._renewed_certificates(certificates)
+
+    async def _renewed_certificates(self, used: Certificates) -> Certificates | None:
+        """Waits until there is a reason to serve again: with which certificates. None at the end."""
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
+            if self._client.status == "closed":  # its connection to our own address was lost
+                return used
+            with contextlib.suppress(ClusterError):  # a file that cannot be read ends nothing
+                if (found := load(paths.cluster_file())) != used:
+                    return found
+        return None
 
     def _asked(self, name: str, facts: dict[str, Any], devices: list[str]) -> dict[str, Any]:
         """A machine asks to join."""
@@ -134,13 +169,14 @@ class Hub:
         return {"refusal": None}
 
     def _join(self, address: str, name: str) -> None:
-        """A Dask worker has come. One that did not ask gets no Job."""
+        """A Dask worker has come. One that did not ask us, but perhaps a daemon before, has to ask."""
         member = self._members.get(name)
         if member is None:
+            self._loop.create_task(self._scheduler.remove_worker(address, stimulus_id="stylefolder-unknown"))
             return
         member.address = address
         numbers = range(len(member.devices))
-        slots = [DaskSlot(member, number, self._loop, self._scheduler, self._client) for number in numbers]
+        slots = [DaskSlot(member, number, self._bell, self._loop, self._scheduler, self._client) for number in numbers]
         self._slots[address] = slots
         self._came.put(slots)
         self._wake()
@@ -154,7 +190,7 @@ class Hub:
     def _left(self, address: str) -> None:
         """It takes no new Job, and gives back those that it has."""
         for slot in self._slots.get(address, []):
-            slot.retire(f"{slot.member.host} leaves")
+            slot.leave()
 
     def _renewed(self) -> dict[str, float]:
         """Each machine asks this. If our own loop hangs, the machines drop their Jobs, as if we were away."""

@@ -20,7 +20,7 @@ def own_certificates() -> certificates.Certificates:
 
 
 def renew() -> Path:
-    """Make new certificates. The old ones are refused from the daemon's next start on. Raises ClusterError."""
+    """Make new certificates. A running daemon notices, and refuses the old ones. Raises ClusterError."""
     path = paths.cluster_file()
     try:
         certificates.save(certificates.create("stylefolder"), path)

@@ -45,6 +45,8 @@ async def join(address: str, certificates: Certificates, places: Sequence[Place]
             await asyncio.to_thread(_check, address, certificates)
             await _serve(address, certificates, places, say, stop)
             joined, away = True, False
+        except JoinRefused:
+            raise
         except ClusterError:
             if not joined:
                 raise

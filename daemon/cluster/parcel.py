@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Container
@@ -12,7 +13,7 @@ from daemon.engine.messages import Finished
 from daemon.errors import PhotoChanged
 from daemon.ledger.job import Order
 from daemon.ledger.signature import look, same
-from stylecore.errors import PhotoGone, WeightsError
+from stylecore.errors import PhotoError, PhotoGone, WeightsError
 from stylecore.images.atomic_write import write_whole
 from stylecore.preset import files_of, with_files
 
@@ -41,16 +42,24 @@ class Delivery:
 
 
 def pack(order: Order, there: Container[str]) -> Parcel:
-    """``there``: the sha256 of what the other machine has. Raises PhotoChanged, PhotoGone, WeightsError."""
-    photo = _read(order.photo)
+    """``there``: the sha256 of what the other machine has. Raises PhotoChanged, PhotoGone, PhotoError, WeightsError."""
     try:
+        photo = _read(order.photo)
         if not same(look(order.photo), order.signature):
             raise PhotoChanged("The photo changed before its turn, and will be checked again.")
     except FileNotFoundError as e:
-        raise PhotoGone(str(order.photo)) from e
+        raise PhotoGone("The photo was removed before its turn.") from e
     files, contents = dict[Path, str](), dict[str, bytes]()
-    for file in dict.fromkeys([*files_of(order.recipe), *order.series]):
-        data = _read(file)
+    named = files_of(order.recipe)
+    for file in dict.fromkeys([*named, *order.series]):
+        try:
+            data = _read(file)
+        except (FileNotFoundError, PhotoError) as e:
+            if file not in named:
+                continue  # another photo of the series: its own Job will say so
+            raise PhotoError(
+                f"{file} of the preset cannot be read. Touch the photo to style it with the preset as it is now."
+            ) from e
         files[file] = hashlib.sha256(data).hexdigest()
         if files[file] not in there:
             contents[files[file]] = data
@@ -67,12 +76,13 @@ def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Orde
     for digest, data in parcel.contents.items():
         write_whole(cache / digest, data)
     order = parcel.order
-    photo = folder / order.photo.name
+    photo = folder / "photo" / order.photo.name
+    photo.parent.mkdir()
     write_whole(photo, parcel.photo)
 
     def move(file: Path) -> Path:
         named = cache / f"{parcel.files[file]}{file.suffix}"  # the suffix identifies some formats
-        if not named.exists():
+        with contextlib.suppress(FileExistsError):
             os.link(cache / parcel.files[file], named)
         return named
 
@@ -90,15 +100,18 @@ def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Orde
         recipe=recipe,
         signature=look(photo),
         target=order.target and folder / "result" / order.target.name,
-        series=tuple(map(move, order.series)),
+        series=tuple(move(file) for file in order.series if file in parcel.files),
     )
 
 
 def _read(file: Path) -> bytes:
+    """Raises FileNotFoundError, PhotoError."""
     try:
         return file.read_bytes()
-    except FileNotFoundError as e:
-        raise PhotoGone(str(file)) from e
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        raise PhotoError(f"{file} cannot be read ({e.strerror}).") from e
 
 
 def _digest(file: Path) -> str:

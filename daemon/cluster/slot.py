@@ -36,6 +36,23 @@ class Member:
     has: set[str] = field(default_factory=set)
 
 
+class Bell:
+    """Wakes the Engine. All Slots share one: a pair of sockets for each would soon be too many open files."""
+
+    def __init__(self) -> None:
+        self.heard, self._rung = socket.socketpair()
+        for end in (self.heard, self._rung):
+            end.setblocking(False)
+
+    def ring(self) -> None:
+        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody listens
+            self._rung.send(b".")
+
+    def close(self) -> None:
+        self.heard.close()
+        self._rung.close()
+
+
 class DaskSlot:
     """As `daemon.engine.slot.Slot`. The Engine's thread calls the methods up to ``dismiss``; the rest runs in that of
     the cluster, where ``loop``, ``scheduler`` and ``client`` are."""
@@ -43,13 +60,18 @@ class DaskSlot:
     pid = None
 
     def __init__(
-        self, member: Member, number: int, loop: asyncio.AbstractEventLoop, scheduler: Scheduler, client: Client
+        self,
+        member: Member,
+        number: int,
+        bell: Bell,
+        loop: asyncio.AbstractEventLoop,
+        scheduler: Scheduler,
+        client: Client,
     ) -> None:
         self.member = member
         self.number = number
-        self.pipe, self._bell = socket.socketpair()
-        for end in (self.pipe, self._bell):
-            end.setblocking(False)
+        self.pipe = bell.heard
+        self._bell = bell
         self.alive = False
         self.gone: str | None = None
         self._loop = loop
@@ -58,6 +80,10 @@ class DaskSlot:
         self._said: collections.deque[Message] = collections.deque()
         self._died: str | None = None  # how the worker process on the other machine ended
         self._key = ""  # of the task that has the Job
+        self._job = 0
+        self._unwanted = ""  # the task whose Job was cancelled
+        self._leaves = False  # the other machine gives its Jobs back
+        self._arrived = False  # the Result is here
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -75,26 +101,29 @@ class DaskSlot:
         self._say(Ready())
 
     def send(self, assignment: Assignment) -> None:
+        self._job, self._arrived = assignment.order.job, False
+        self._key = f"job-{self._job}-{secrets.token_hex(8)}"
         if self.gone is not None:
-            raise SlotDied(self.gone)
-        self._key = f"job-{assignment.order.job}-{secrets.token_hex(8)}"
-        self._say(Phase(assignment.order.job, "reading", TRAVEL))
+            self._bell.ring()
+            return
+        self._say(Phase(self._job, "reading", TRAVEL))
         self._loop.call_soon_threadsafe(self._begin, assignment, self._key)
 
     def receive(self, wait: float) -> Message | None:
         """``wait`` is for a LocalSlot: what travels does not come sooner for it."""
-        with contextlib.suppress(BlockingIOError):
-            while self.pipe.recv(4096):
-                pass
         ended = self._task is None or self._task.done()  # before looking: it may say its last word in between
         if self._said:
             return self._said.popleft()
         if ended and self.alive and (self._died or self.gone):
+            if self._leaves and self._key and not self._died:
+                self._key = ""
+                return Finished(self._job, "again", reason=self.gone, counts=False)
             raise SlotDied(self._died or self.gone)
         return None
 
     def cancel(self, job: int) -> None:
-        if job:
+        if job and self._key:
+            self._unwanted = self._key
             self._wish(job=job, cancel=True)
 
     def want_previews(self, wanted: bool) -> None:
@@ -114,24 +143,24 @@ class DaskSlot:
         if key == self._key:
             self._say(message)
 
-    def retire(self, cause: str) -> None:
-        """The other machine takes no new Job."""
-        self.gone = cause
-        self._ring()
+    def leave(self) -> None:
+        """The other machine takes no new Job, and gives back those that it has."""
+        self._leaves = True
+        self._retire(f"{self.member.host} leaves")
+
+    def _retire(self, cause: str) -> None:
+        self.gone = self.gone or cause
+        self._bell.ring()
 
     def lose(self, cause: str) -> None:
-        """The other machine is gone, with its Job."""
-        if self._task is not None:
+        """The other machine is gone, with its Job, unless the Result is here already."""
+        self._retire(cause)
+        if self._task is not None and not self._arrived:
             self._task.cancel()
-        self.retire(cause)
 
     def _say(self, message: Message) -> None:
         self._said.append(message)
-        self._ring()
-
-    def _ring(self) -> None:
-        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody listens
-            self._bell.send(b".")
+        self._bell.ring()
 
     def _wish(self, **wishes: object) -> None:
         key = self._key
@@ -154,10 +183,17 @@ class DaskSlot:
         except StylefolderError as e:
             self._finish(key, Finished(job, "failed", reason=str(e)))
         except (OSError, TimeoutError, KilledWorker) as e:
-            self.retire(f"the connection to {self.member.host} was lost ({type(e).__name__})")
-        except Exception as e:  # a bug, here or there, costs an attempt and not the Slot
-            self._died = f"unexpected error on {self.member.host}, {type(e).__name__}: {e}"
-            self._ring()
+            self._retire(f"the connection to {self.member.host} was lost ({type(e).__name__})")
+            remove = self._scheduler.remove_worker(self.member.address, stimulus_id="stylefolder-lost")
+            self._loop.create_task(remove)  # it joins again, if it can
+        except asyncio.CancelledError:
+            if self.gone is None:  # not by us
+                self._died = "the transfer was interrupted"
+                self._bell.ring()
+            raise
+        except Exception as e:  # a bug costs an attempt and not the Slot
+            self._died = f"unexpected error, {type(e).__name__}: {e}"
+            self._bell.ring()
 
     def _finish(self, key: str, finished: Finished | None) -> None:
         if finished is not None and key == self._key:
@@ -175,24 +211,28 @@ class DaskSlot:
         del parcel
         future = self._client.submit(work, self.number, sent, key=key, pure=False, retries=0, **there)
         try:
-            delivery: Delivery = await self._client.gather(future, direct=True)
+            delivery: Delivery = await asyncio.shield(self._client.gather(future, direct=True))
         finally:
             future.release()
             sent.release()
+        self._arrived = True
         if delivery.died is not None:
             self._died = f"{delivery.died} on {self.member.host}"
             return None
         assert delivery.finished is not None
-        self.member.has |= new
+        if delivery.finished.outcome == "again":  # its disk may be full, or the files may be gone
+            self.member.has.clear()
+        else:
+            self.member.has |= new
         if delivery.finished.outcome != "done":
             return delivery.finished
         return await self._write(assignment, delivery.finished, delivery.result, key)
 
     async def _write(self, assignment: Assignment, finished: Finished, result: bytes, key: str) -> Finished:
-        """Only the daemon writes a Result. On a full disk, it waits."""
+        """Only the daemon writes a Result. On a full disk, it waits, unless nobody wants it any more."""
         order = assignment.order
         path = order.target or assignment.folder / f"{order.photo.stem[:50]}{finished.extension}"
-        while True:
+        while key == self._key and key != self._unwanted:
             try:
                 return replace(finished, part=await asyncio.to_thread(write_part, path, result))
             except NoRoom as e:
@@ -200,6 +240,7 @@ class DaskSlot:
                     raise
                 self.hear(key, Waiting(order.job, f"{e} The Result is written as soon as there is space."))
                 await asyncio.sleep(ROOM_EVERY)
+        return Finished(order.job, "cancelled")
 
     async def _control(self, key: str, **wishes: object) -> None:
         """What someone wants of the Job reaches the worker before its next step. A machine that is gone needs none."""

@@ -69,26 +69,33 @@ class Station:
         self.cache.mkdir()
         self.renewed = time.monotonic()  # when the daemon was heard last
         self.pace = 0.0  # seconds between two messages about one Slot's steps
-        self._left: str | None = None  # why the Jobs are given back
+        self._left: str | None = None  # why this machine leaves
         self._unwanted: set[str] = set()  # tasks whose Jobs were cancelled, even before they begin
         self._released: set[str] = set()  # tasks that nobody waits for
 
     def work(self, number: int, key: str, parcel: Parcel) -> Delivery:
         """Do a Job. ``key``: of the task."""
         place, job = self.places[number], parcel.order.job
-        with place.lock, tempfile.TemporaryDirectory(dir=self.folder) as folder:
+        self.renewed = time.monotonic()
+        with place.lock:
             place.key = key
             place.slot.cancel(job if key in self._unwanted else 0)
             try:
-                order = unpack(parcel, Path(folder), self.cache, self.weights)
-                result = Path(folder) / "result"
-                result.mkdir()
-                return _delivery(self._run(place, number, Assignment(order, result, waits=False)))
+                with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                    order = unpack(parcel, Path(folder), self.cache, self.weights)
+                    result = Path(folder) / "result"
+                    result.mkdir()
+                    finished = self._run(place, number, Assignment(order, result, waits=False))
+                    if finished.outcome == "failed" and finished.blame == "system":  # another machine may do it
+                        return _again(job, finished.reason)
+                    return _delivery(finished)
             except SlotDied as e:
                 place.slot.dismiss()
                 return Delivery(None, died=str(e))
-            except (WeightsError, ResultError, WorkerError) as e:
-                return Delivery(Finished(job, "again", reason=f"{platform.node()}: {e}", blame="system"))
+            except (WeightsError, ResultError, WorkerError, OSError) as e:
+                return _again(job, e)
+            except Exception as e:  # a bug costs an attempt
+                return Delivery(None, died=f"unexpected error, {type(e).__name__}: {e}")
             finally:
                 place.key = ""
                 self._unwanted.discard(key)
@@ -101,11 +108,9 @@ class Station:
         slot.send(assignment)
         while True:
             message = slot.receive(LISTEN)
-            if self._left is None and time.monotonic() - self.renewed > LOST_AFTER:
-                self._left = "the daemon is silent"
-            if self._left is not None:
+            if given_back := self._left or self._silence():
                 slot.kill()
-                return Finished(job, "again", reason=self._left, counts=False)
+                return Finished(job, "again", reason=given_back, counts=False)
             if place.key in self._released:
                 slot.kill()
                 return Finished(job, "cancelled")
@@ -119,6 +124,9 @@ class Station:
                 told = time.monotonic()
             if message is not None and not isinstance(message, Ready):
                 self.say(number, place.key, message)
+
+    def _silence(self) -> str | None:
+        return "The daemon was silent" if time.monotonic() - self.renewed > LOST_AFTER else None
 
     def control(
         self,
@@ -153,6 +161,11 @@ class Station:
     def close(self) -> None:
         self.leave("this machine leaves")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _again(job: int, cause: object) -> Delivery:
+    reason = f"{platform.node()}: {cause}".removesuffix(".")
+    return Delivery(Finished(job, "again", reason=reason, blame="system"))
 
 
 def _delivery(finished: Finished) -> Delivery:

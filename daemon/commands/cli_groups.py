@@ -193,5 +193,5 @@ def renew() -> None:
     """Make new certificates, and refuse the old ones."""
     from daemon.cluster import invitation
 
-    typer.echo(f"Created {invitation.renew()}. Restart the daemon, and copy the file to the other machines.")
+    typer.echo(f"Created {invitation.renew()}. Copy the file to the other machines: they cannot join without it.")
     typer.echo(invitation.TRUST)

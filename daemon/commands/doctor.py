@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from daemon import paths
 from daemon.api.client import running_daemon
+from daemon.cluster.invitation import TRUST
 from daemon.commands import install_gimp, install_service
 from daemon.errors import NoService, SettingsError
 from daemon.folders.inboxes import Inboxes
@@ -126,6 +128,11 @@ def _daemon() -> Iterator[Finding]:
         yield Finding("daemon", False, problem)
     for remark in status.get("remarks", ()):
         yield Finding("daemon", True, remark)
+    if address := status.get("cluster"):
+        joined = collections.Counter(slot["host"] for slot in status["slots"] if slot["host"] is not None)
+        machines = ", ".join(f"{host} ({count} at a time)" for host, count in joined.items()) or "none"
+        yield Finding("cluster", True, f"other machines can join at {address}; have joined: {machines}")
+        yield Finding("cluster", True, f"{paths.cluster_file()}: {TRUST[0].lower()}{TRUST[1:]}")
 
 
 def _services() -> Iterator[Finding]:

@@ -170,14 +170,14 @@ class Engine:
             return  # the table is fitted once, and the other photos get it
         work.typical = self.ledger.history.typical_seconds(job)
         work.finished = copy_of_twin(self.ledger, job, work.order, work.result_path)
-        now = self.ledger.history.job(job.id)
-        if now is not None and now.state == "cancelling":  # since it was taken
-            runner.slot.cancel(job.id)
-        work.begun = True
         died = runner.send(work) if work.finished is None else None
+        work.begun = True
         self.announce(JobStarted(job, work.typical))
         if died is not None:
             runner.died(died)
+        now = self.ledger.history.job(job.id)
+        if now is not None and now.state == "cancelling":  # since it was taken, perhaps before the worker had it
+            runner.slot.cancel(job.id)
         self._settle(runner)
 
     def _is_fitting(self, work: Work) -> bool:
@@ -198,6 +198,8 @@ class Engine:
             dropped = queue.dropped(job, finished.reason)
             event = JobCancelled(dropped) if dropped is not None else self._queued_again(job)
         elif finished.outcome == "again" and (job.attempts < MAX_ATTEMPTS or not finished.counts):
+            if finished.blame == "system" and not runner.on_cpu_instead:
+                runner.rest()
             back = queue.put_back(job, counts=finished.counts)
             event = JobCancelled(back) if back is not None and back.state == "cancelled" else self._queued_again(job)
             if not isinstance(event, JobCancelled):
@@ -242,6 +244,8 @@ class Engine:
 def _reason(work: Work, finished: Finished) -> str:
     if finished.outcome != "again":
         return finished.reason or ""
+    if finished.blame == "system" and not finished.device_lost:
+        return f"{finished.reason}, {work.job.attempts} times."
     remedy = "raise `patience` in the settings, or try" if "sign of life" in (finished.reason or "") else "try"
     smaller = "a smaller --size" if isinstance(work.order.recipe, Painting) else "a smaller photo"
     return f"{finished.reason} {work.job.attempts} times: {remedy} {smaller}, which needs less memory and time."

@@ -18,7 +18,7 @@ from stylecore.images.atomic_write import clear_parts
 IDLE_FOR = 300.0  # seconds without a Job after which the worker, and with it the device's memory, is released
 MAX_STARTS = 3
 START_WITHIN = 300.0  # seconds for a worker to load its modules on a slow machine
-REST = 10.0  # seconds between two tries while no worker starts
+REST = 10.0  # seconds between two tries while no worker starts, or while a device or a disk fails
 SLOWER = 20  # times: a scale's first step is two evaluations of four times the pixels
 
 
@@ -74,7 +74,7 @@ class Runner:
 
     @property
     def free(self) -> bool:
-        return self.work is None and self.ready
+        return self.work is None and self.ready and not self.rests
 
     @property
     def on_cpu_instead(self) -> bool:
@@ -84,6 +84,10 @@ class Runner:
     def rests(self) -> bool:
         return time.monotonic() < self._rests_until
 
+    def rest(self) -> None:
+        """Take no Job for a while: others may be able to do what this one is not."""
+        self._rests_until = time.monotonic() + REST
+
     def warm(self) -> None:
         """Start a worker. If none starts, or it dies again and again while starting, raises WorkerError and rests."""
         try:
@@ -91,7 +95,8 @@ class Runner:
                 raise WorkerError(f"The worker died {MAX_STARTS} times while starting: run `stylefolder doctor`.")
             self.slot.start("cpu" if self.on_cpu_instead else self.device, self.sharers)
         except WorkerError:
-            self._starts, self._rests_until = 0, time.monotonic() + REST
+            self._starts = 0
+            self.rest()
             raise
         self._starts += 1
         self._heard = time.monotonic()
@@ -133,7 +138,8 @@ class Runner:
                 self.words = message.device
                 if work.typical is None:
                     work.typical = message.seconds
-                self.announce(JobChosen(work.job, message.device, message.size, work.typical, message.memory))
+                device = message.device if self.slot.host is None else f"{self.slot.host}: {message.device}"
+                self.announce(JobChosen(work.job, device, message.size, work.typical, message.memory))
             case Stepped():
                 if phase is None:
                     work.slowest = max(work.slowest, silent)
@@ -160,7 +166,8 @@ class Runner:
         self.dismiss()
         if self.work is not None:
             self.work.clear_parts()
-            self.work.finished = Finished(self.work.job.id, "again", reason=f"The worker died ({cause})")
+            reason = f"The worker died ({cause})"
+            self.work.finished = Finished(self.work.job.id, "again", reason=reason, counts=self.work.begun)
 
     def release_if_unused(self) -> None:
         if self.idle and self.slot.alive and time.monotonic() - self._heard > IDLE_FOR:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ class SlotDied(Exception):
 
 
 class Slot(Protocol):
-    """``pipe`` is readable when there is something to receive. ``gone``: why it never comes back, if so.
+    """``pipe`` is readable when there may be something to receive. ``gone``: why it never comes back, if so.
     ``host``: the other machine that it is on."""
 
     @property
@@ -136,9 +137,14 @@ class LocalSlot:
 
 
 def wait_for_any(slots: Sequence[Slot], wait: float) -> None:
-    """Until one of the workers has said something or died, for at most ``wait`` seconds."""
-    if pipes := [slot.pipe for slot in slots if slot.pipe is not None]:
-        multiprocessing.connection.wait(pipes, wait)
+    """Until one of the workers has said something or died, for at most ``wait`` seconds. Then look at all of them: a
+    bell that they share says no more."""
+    pipes = dict.fromkeys(slot.pipe for slot in slots if slot.pipe is not None)
+    for ready in multiprocessing.connection.wait(list(pipes), wait) if pipes else ():
+        if isinstance(ready, socket):
+            with contextlib.suppress(BlockingIOError):
+                while ready.recv(4096):
+                    pass
 
 
 def _cannot_start(e: OSError) -> WorkerError:

@@ -122,7 +122,7 @@ def refused(cluster: Cluster, address: str, certificate: Path) -> str:
 
 
 def test_who_cannot_join_is_told_why(cluster: Cluster, tmp_path: Path) -> None:
-    daemon, address = cluster.daemon, cluster.address
+    address = cluster.address
     own = cluster.certificate.read_text()
     kept = tmp_path / "old.pem"
     kept.write_text(own)
@@ -135,12 +135,25 @@ def test_who_cannot_join_is_told_why(cluster: Cluster, tmp_path: Path) -> None:
         threading.Thread(target=greet, args=(plain,), daemon=True).start()
         where = f"127.0.0.1:{plain.getsockname()[1]}"
         assert "is no Stylefolder cluster" in refused(cluster, where, kept)
+    assert "is not an address" in refused(cluster, "nowhere", kept)
+
+
+@pytest.mark.slow
+def test_renewed_certificates(cluster: Cluster, cat: Image.Image, fast: str, tmp_path: Path) -> None:
+    """The running daemon refuses the old ones, also from those who have joined with them."""
+    daemon, worker = cluster.daemon, cluster.start().joined()
+    old = tmp_path / "old.pem"
+    old.write_bytes(cluster.certificate.read_bytes())
     done = daemon.run("cluster", "renew")
     assert done.returncode == 0
     assert "copy it as you would a password" in done.stdout
-    assert cluster.certificate.read_text() != own
-    assert "other certificates" in refused(cluster, address, cluster.certificate)
-    assert "is not an address" in refused(cluster, "nowhere", kept)
+    assert cluster.certificate.read_bytes() != old.read_bytes()
+    assert worker.process.wait(HANG) != 0
+    assert "other certificates" in worker.said()
+    assert "other certificates" in refused(cluster, cluster.address, old)
+    cluster.start().joined()
+    drop(daemon.preset("quick", fast), cat, "a.jpg")
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
 
 
 def greet(server: socket.socket) -> None:

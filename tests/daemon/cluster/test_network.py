@@ -18,7 +18,6 @@ from tests.daemon.cluster.network import Machine, needs_root
 from tests.daemon.harness import is_picture
 from tests.harness import wait_for
 
-pytestmark = [pytest.mark.slow, needs_root]
 Studio = tuple[Cluster, list[Machine]]
 
 MOMENT, MINUTES = 10, 180  # seconds
@@ -40,6 +39,8 @@ def unchanged(fast: str) -> str:
     return f"{fast}strength: 0\n"
 
 
+@pytest.mark.slow
+@needs_root
 @pytest.mark.parametrize("during", ["job", "upload", "result"])
 def test_the_link_is_down_for_a_moment(
     studio: Studio, cat: Image.Image, steps: str, unchanged: str, during: str
@@ -65,6 +66,8 @@ def test_the_link_is_down_for_a_moment(
     assert worker.said().count("Joined") == 1, worker.said()
 
 
+@pytest.mark.slow
+@needs_root
 def test_machines_are_away_for_minutes(studio: Studio, cat: Image.Image, steps: str, unchanged: str) -> None:
     """One is frozen in the middle of a Job, one loses its link then, and one while it sends a Result. Another machine
     does their Jobs. When they are back, what they still have is refused, and they get new Jobs."""
