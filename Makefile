@@ -31,6 +31,7 @@ bench: install
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.looks
 	$(BIN)/python -m tests.bench.daemon
+	$(BIN)/python -m tests.bench.cluster
 
 lint: install
 	$(BIN)/ruff check .
