@@ -23,17 +23,20 @@ if TYPE_CHECKING:
 
 ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 TRAVEL = 600.0  # seconds that a photo or a Result may take
+TRANSFERS = 4
 
 
 @dataclass
 class Member:
-    """A machine that has joined. ``devices``: one for each of its Slots. ``has``: the sha256 of files that it keeps."""
+    """A machine that has joined. ``devices``: one for each of its Slots. ``has``: the sha256 of files that it keeps.
+    ``transfers``: to and from it, at once. More would not be faster, and each needs a connection of its own."""
 
     name: str
     host: str
     address: str
     devices: tuple[str, ...]
     has: set[str] = field(default_factory=set)
+    transfers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRANSFERS))
 
 
 class Bell:
@@ -81,6 +84,7 @@ class DaskSlot:
         self._died: str | None = None  # how the worker process on the other machine ended
         self._key = ""  # of the task that has the Job
         self._job = 0
+        self._previews = False
         self._unwanted = ""  # the task whose Job was cancelled
         self._leaves = False  # the other machine gives its Jobs back
         self._arrived = False  # the Result is here
@@ -127,7 +131,9 @@ class DaskSlot:
             self._wish(job=job, cancel=True)
 
     def want_previews(self, wanted: bool) -> None:
-        self._wish(previews=wanted)
+        if wanted != self._previews:
+            self._previews = wanted
+            self._wish(previews=wanted)
 
     def kill(self) -> None:
         self.dismiss()
@@ -204,14 +210,21 @@ class DaskSlot:
 
     async def _deliver(self, assignment: Assignment, key: str) -> Finished | None:
         """Send the Order, wait, and fetch the Result. None if the worker process died."""
-        parcel = await asyncio.to_thread(pack, assignment.order, frozenset(self.member.has))
-        new = set(parcel.contents)
+        from distributed import wait
+
         there = {"workers": [self.member.address]}
-        sent = await self._client.scatter(parcel, direct=True, hash=False, **there)
-        del parcel
+        async with self.member.transfers:
+            parcel = await asyncio.to_thread(pack, assignment.order, frozenset(self.member.has))
+            new = set(parcel.contents)
+            sent = await self._client.scatter(parcel, direct=True, hash=False, **there)
+            del parcel
         future = self._client.submit(work, self.number, sent, key=key, pure=False, retries=0, **there)
         try:
-            delivery: Delivery = await asyncio.shield(self._client.gather(future, direct=True))
+            with self._client.as_current():
+                finished = wait([future])
+            await finished
+            async with self.member.transfers:
+                delivery: Delivery = await asyncio.shield(self._client.gather(future, direct=True))
         finally:
             future.release()
             sent.release()
