@@ -194,11 +194,15 @@ class DaskSlot:
             self._loop.create_task(remove)  # it joins again, if it can
         except asyncio.CancelledError:
             if self.gone is None:  # not by us
-                self._died = "the transfer was interrupted"
-                self._bell.ring()
+                self._end(key, "the transfer was interrupted")
             raise
         except Exception as e:  # a bug costs an attempt and not the Slot
-            self._died = f"unexpected error, {type(e).__name__}: {e}"
+            self._end(key, f"unexpected error, {type(e).__name__}: {e}")
+
+    def _end(self, key: str, cause: str) -> None:
+        """The worker process there died, if the Slot has not gone on to another Job since."""
+        if key == self._key:
+            self._died = cause
             self._bell.ring()
 
     def _finish(self, key: str, finished: Finished | None) -> None:
@@ -228,9 +232,9 @@ class DaskSlot:
         finally:
             future.release()
             sent.release()
-        self._arrived = True
+        self._arrived = key == self._key
         if delivery.died is not None:
-            self._died = f"{delivery.died} on {self.member.host}"
+            self._end(key, f"{delivery.died} on {self.member.host}")
             return None
         assert delivery.finished is not None
         if delivery.finished.outcome == "again":  # its disk may be full, or the files may be gone
