@@ -28,6 +28,7 @@ AGAIN = 5.0  # seconds between two tries to join
 RENEW = 10.0  # seconds between two questions whether the daemon is still there
 LEAVE_WITHIN = 20.0  # seconds for Jobs to be given back
 ANSWER_WITHIN = 10.0  # seconds
+JOIN_WITHIN = 30.0
 
 Say = Callable[[str], None]
 
@@ -109,7 +110,10 @@ async def _serve(
         said = {"op": transport.SAY, "slot": number, "key": key, "message": pickle.dumps(message)}
         loop.call_soon_threadsafe(worker.batched_send, said)
 
-    station = Station(places, post, paths.config_folder() / "weights")
+    try:
+        station = Station(places, post, paths.config_folder() / "weights")
+    except OSError as e:
+        raise ClusterError(f"The folder for temporary files cannot be used ({e.strerror}): set TMPDIR.") from e
 
     class Leaving(WorkerPlugin):
         async def teardown(self, worker: Worker) -> None:
@@ -128,7 +132,9 @@ async def _serve(
     )
     worker.station = station  # type: ignore[attr-defined]
     worker.handlers[transport.CONTROL] = station.control
-    async with worker:
+    try:
+        async with asyncio.timeout(JOIN_WITHIN):
+            await worker
         say(f"Joined {address} with {', '.join(devices)}. Press Ctrl+C to leave.")
         waits = [asyncio.ensure_future(w) for w in (worker.finished(), stop.wait(), _renew(worker, station))]
         await asyncio.wait(waits[:2], return_when=asyncio.FIRST_COMPLETED)
@@ -136,6 +142,10 @@ async def _serve(
             await _give_back(worker, station)
         for wait in waits:
             wait.cancel()
+    except (OSError, RuntimeError) as e:  # of Dask, for instance if the daemon ends just now
+        raise ClusterError(f"{address} could not be joined ({type(e).__name__}).") from e
+    finally:
+        await worker.close()
 
 
 async def _renew(worker: Worker, station: Station) -> None:

@@ -25,8 +25,9 @@ def test_another_machine_styles_photos(cluster: Cluster, cat: Image.Image, fast:
     assert stat.S_IMODE(cluster.certificate.stat().st_mode) == 0o600
     inbox = daemon.preset("oil-quick", fast)
     results = drop(inbox, cat, "a.jpg", "b.jpg")
+    cat.crop((9, 9, 99, 99)).save(inbox / "result", format="jpeg")  # the name of a folder of the worker's
     worker = cluster.start().joined()
-    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2, why="for Results")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 3, why="for Results")
     assert all(map(is_picture, results))
     (slot,) = cluster.slots()
     assert slot["device"]["name"].startswith(f"{socket.gethostname()}: CPU")  # type: ignore[index]
