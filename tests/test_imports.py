@@ -13,7 +13,7 @@ LAYERS = [
     ["daemon.__main__"],
     ["daemon.commands"],
     ["daemon.watch", "daemon.terminal"],
-    ["daemon.start"],
+    ["daemon.start", "daemon.snapshot"],
     ["daemon.cluster"],
     ["daemon.engine"],
     ["daemon.api"],
