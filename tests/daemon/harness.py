@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,3 +160,19 @@ def is_picture(path: Path) -> bool:
     with Image.open(path) as image:
         image.load()
     return True
+
+
+def each_done_once(daemon: Daemon, inbox: Path, count: int) -> int:
+    """Check that the photos 0000.png, 0001.png, ... have one Result each. Returns how many times one was started
+    again."""
+    wait_for(lambda: daemon.status()["running"] == [])
+    rows = daemon.jobs()
+    assert Counter(row["state"] for row in rows) == {"done": count}
+    assert len({row["photo"] for row in rows}) == count
+    results = list((inbox / "styled").iterdir())
+    assert {path.name for path in results} == {f"{i:04}.png" for i in range(count)}, "no second Result, no part of one"
+    assert all(map(is_picture, results))
+    told = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobDone")
+    assert max(told.values()) == 1
+    begun = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted")
+    return sum(times - 1 for times in begun.values())

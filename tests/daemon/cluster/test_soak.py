@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.daemon.cluster.conftest import Cluster
 from tests.daemon.cluster.network import Machine, needs_root
-from tests.daemon.harness import is_picture
+from tests.daemon.harness import each_done_once, is_picture
 from tests.harness import REPOSITORY, wait_for
 
 PHOTOS, REAL = 500, 100
@@ -59,17 +59,7 @@ def test_soak_of_a_cluster(studio: Studio, fast: str) -> None:
         if before < PHOTOS:  # so that no photo dies three times, and fails
             wait_for(partial(lambda n: done() > n, before), why="for another Result")
     seconds = time.monotonic() - begin
-    wait_for(lambda: daemon.status()["running"] == [])
-    rows = daemon.jobs()
-    assert Counter(row["state"] for row in rows) == {"done": PHOTOS}
-    assert len({row["photo"] for row in rows}) == PHOTOS
-    results = list((inbox / "styled").iterdir())
-    assert {path.name for path in results} == {f"{i:04}.png" for i in range(PHOTOS)}, "no second Result, no part of one"
-    assert all(map(is_picture, results))
-    told = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobDone")
-    assert max(told.values()) == 1
-    begun = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted")
-    again = sum(n - 1 for n in begun.values())
+    again = each_done_once(daemon, inbox, PHOTOS)
     assert again <= kills.total() + 2 * kills["daemon"], "only what a kill interrupted was started again"
     print(f"soak: {PHOTOS} photos in {seconds:.0f} s; {dict(kills)}; {again} started again")
 

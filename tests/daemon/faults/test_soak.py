@@ -12,7 +12,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.daemon.harness import Daemon, is_picture
+from tests.daemon.harness import Daemon, each_done_once
 from tests.harness import wait_for
 
 PHOTOS = 2000
@@ -48,17 +48,7 @@ def test_soak(daemon: Daemon, fast: str) -> None:
         if before < PHOTOS:  # so that no photo dies three times, and fails
             wait_for(partial(more_done_than, before))
     seconds = time.monotonic() - begin
-    wait_for(lambda: daemon.status()["running"] == [])
-    rows = daemon.jobs()
-    assert Counter(row["state"] for row in rows) == {"done": PHOTOS}
-    assert len({row["photo"] for row in rows}) == PHOTOS
-    results = list((inbox / "styled").iterdir())
-    assert {path.name for path in results} == {f"{i:04}.png" for i in range(PHOTOS)}, "no second Result, no part of one"
-    assert all(map(is_picture, results))
-    told = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobDone")
-    assert max(told.values()) == 1
-    begun = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted")
-    again = sum(n - 1 for n in begun.values())
+    again = each_done_once(daemon, inbox, PHOTOS)
     assert again <= sum(kills.values()), "only what a kill interrupted was started again"
     print(
         f"soak: {PHOTOS} photos in {seconds:.0f} s with {kills['worker']} kills of the worker and {kills['daemon']} "
