@@ -13,6 +13,7 @@ from stylecore.colour import Colours, Floats, Palette, darkened, palette_of, sam
 from stylecore.images.decode import load_style_picture
 from stylecore.layers import block_of
 from stylecore.losses import Moments, sums
+from stylecore.memory import trim_memory
 from stylecore.network import Network
 from stylecore.recipe import StylePicture
 from stylecore.tiles import tiles_of
@@ -42,7 +43,9 @@ def style_targets(
 ) -> StyleTargets:
     """Computed once for a Preset and size. ``fingerprint``: of the pictures' bytes, so that edits are noticed.
     ``gamma``: as ``lightness.gamma_of`` gives it."""
-    return targets_of(network, pictures, long_edge, layers, gamma=gamma)
+    targets = targets_of(network, pictures, long_edge, layers, gamma=gamma)
+    trim_memory()  # a tile of the style picture may be larger than the photo's will be: 1.4 GB
+    return targets
 
 
 def targets_of(
