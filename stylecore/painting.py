@@ -23,6 +23,7 @@ from stylecore.preset import Painting
 from stylecore.progress import Progress
 from stylecore.scales import Scale, scales_of
 from stylecore.targets import COLOURS, style_colours, style_palette, style_targets, targets_of, to_pixels, to_tensor
+from stylecore.toning import Toning, toning_of
 
 NOISE = 0.2  # standard deviation, of the pixel range: another painting of the same scene
 GRADED_EDGE = 192  # pixels of the small picture whose colours stand for all
@@ -42,6 +43,7 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
     for scale in scales[-1:]:  # a size that is too large fails now, not after the coarse scales
         tile_and_pairs(device, scale.recipe, *scale.size, free_memory(device), scale.steps)
     gamma = gamma_of(photo, preset) if scales else 1.0
+    toning = _toning_of(preset) if scales else None
     for number, scale in enumerate(scales, 1):
         optimiser, objective = _at_scale(photo, scale, device, gamma, picture)
         for i in range(scale.steps):
@@ -57,7 +59,7 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
                 losses=losses,
                 share=worked / whole,
                 seconds=time.perf_counter() - start,
-                preview=functools.partial(to_pixels, picture),
+                preview=functools.partial(_seen, picture, toning),
             )
         del optimiser, objective
     trim_memory()
@@ -67,7 +69,7 @@ def paint(photo: Photo, preset: Painting, device: Device) -> Iterator[Progress |
         photo = photo.at_resolution(preset.output.resolution)
     pixels = photo.pixels  # for strength 0, unchanged to the last bit
     if picture is not None:
-        painting = to_pixels(picture)
+        painting = _seen(picture, toning)
         pixels = enlarge(painting, photo, detail=preset.detail, colour=preset.colour, strength=preset.strength)
     yield Result(photo, pixels, done, time.perf_counter() - start, loss, device.words)
 
@@ -118,6 +120,19 @@ def objective_of(
     else:
         style = style_targets(network, preset.style, preset.digest, long_edge, layers or layers_of(preset), gamma)
     return Objective(network, preset, photo, style, tile)
+
+
+def _toning_of(preset: Painting) -> Toning | None:
+    """Of the style pictures, if they are in black and white. The feature statistics allow specks of colour there."""
+    if not preset.recolour or preset.colour != "style":
+        return None
+    return toning_of(style_colours(preset.style, preset.digest))
+
+
+def _seen(picture: Tensor, toning: Toning | None) -> Floats:
+    """The picture as people see it, (height, width, 3) in 0..1."""
+    pixels = to_pixels(picture)
+    return pixels if toning is None else toning.of(torch.from_numpy(pixels)).clamp(0, 1).numpy()
 
 
 def _start(photo: Tensor, seed: int | None) -> Tensor:

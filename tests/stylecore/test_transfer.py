@@ -65,6 +65,22 @@ def test_the_gradient_of_the_whole_objective_is_the_numerical_one(photo: Photo, 
     assert float((gradient * direction).sum()) == pytest.approx((up - down) / (2 * step), rel=1e-3)
 
 
+def test_a_style_in_black_and_white_gives_a_painting_in_black_and_white(photo: Photo) -> None:
+    """Without specks of colour, which charcoal had on white; with `colour: photo`, the photo's colours stay."""
+    preset = shipped("charcoal").model_copy(update={"steps": (2, 2), "size": 96})
+
+    def chroma(pixels: np.ndarray) -> np.ndarray:
+        whole = pixels.astype(np.float32)
+        return np.abs(whole - luma(whole)[..., None]).max(-1)
+
+    style = chroma(np.asarray(Image.open(preset.style[0].picture).convert("RGB")))
+    progress, result = run(photo, preset)
+    for seen in (result.pixels, progress[-1].preview() * 255):
+        assert np.quantile(chroma(seen), 0.999) <= np.quantile(style, 0.999) + 2
+    kept = run(photo, preset.model_copy(update={"colour": "photo"}))[1]
+    assert np.median(chroma(kept.pixels)) > 10
+
+
 def test_progress_tells_the_whole_way(photo: Photo, oil: Painting) -> None:
     finish = (oil.finish[0].model_copy(update={"steps": 1}),)
     preset = oil.model_copy(update={"steps": (2, 3), "finish": finish, "size": 96})
