@@ -11,8 +11,8 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from daemon import paths
 from daemon.certificates import Certificates
@@ -22,7 +22,7 @@ from daemon.engine.messages import Message
 from daemon.errors import ClusterError, JoinRefused
 
 if TYPE_CHECKING:
-    from distributed import Worker
+    from distributed import Security, Worker
 
 AGAIN = 5.0  # seconds between two tries to join
 RENEW = 10.0  # seconds between two questions whether the daemon is still there
@@ -31,6 +31,7 @@ ANSWER_WITHIN = 10.0  # seconds
 JOIN_WITHIN = 30.0
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 async def join(address: str, certificates: Certificates, places: Sequence[Place], say: Say) -> None:
@@ -43,13 +44,15 @@ async def join(address: str, certificates: Certificates, places: Sequence[Place]
     joined = away = False
     while not stop.is_set():
         try:
-            await asyncio.to_thread(_check, address, certificates)
-            await _serve(address, certificates, places, say, stop)
-            joined, away = True, False
-        except JoinRefused:
-            raise
-        except ClusterError:
-            if not joined:
+            await _unless(stop, _check(address, certificates))
+            async with _member(address, certificates, places, stop) as (worker, station):
+                say(f"Joined {address} with {', '.join(p.device for p in places)}. Press Ctrl+C to leave.")
+                joined, away = True, False
+                await _stay(worker, station, stop)
+        except Stopped:
+            break
+        except ClusterError as e:
+            if isinstance(e, JoinRefused) or not joined:
                 raise
             if not away:
                 say(f"{address} is away. Joining again when it is back.")
@@ -58,14 +61,30 @@ async def join(address: str, certificates: Certificates, places: Sequence[Place]
             await asyncio.wait_for(stop.wait(), AGAIN)
 
 
-def _check(address: str, certificates: Certificates) -> None:
+class Stopped(Exception):
+    """Someone wants to leave before this machine has joined."""
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[object, object, T]) -> T:
+    """What ``work`` gives. Raises Stopped as soon as ``stop`` is set."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    raise Stopped
+
+
+async def _check(address: str, certificates: Certificates) -> None:
     """Whether a daemon with our certificates answers. Dask's own errors do not say what is wrong."""
     host, _, port = address.rpartition(":")
     context = transport.security(certificates).get_connection_args("worker")["ssl_context"]
     try:
-        plain = socket.create_connection((host.strip("[]"), int(port)), ANSWER_WITHIN)
-        with plain, context.wrap_socket(plain) as connection:
-            connection.recv(1)  # TLS 1.3 refuses a certificate only now; otherwise, Dask speaks first
+        async with asyncio.timeout(ANSWER_WITHIN):
+            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
+            with contextlib.closing(writer):
+                await reader.read(1)  # TLS 1.3 refuses a certificate only now; otherwise, Dask speaks first
     except ssl.SSLCertVerificationError as e:
         raise JoinRefused(_other_certificates(address)) from e
     except ssl.SSLError as e:
@@ -75,7 +94,7 @@ def _check(address: str, certificates: Certificates) -> None:
             f"What answers at {address} is no Stylefolder cluster ({e.reason}): check the address."
         ) from e
     except (OSError, ValueError) as e:
-        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
+        reason = "no answer" if isinstance(e, TimeoutError) else getattr(e, "strerror", None) or str(e)
         raise ClusterError(
             f"{address} cannot be reached ({reason}): check the address, and that `stylefolder watch --cluster` runs "
             "there."
@@ -86,24 +105,17 @@ def _other_certificates(address: str) -> str:
     return f"The daemon at {address} has other certificates than this file: copy the file from its machine again."
 
 
-async def _serve(
-    address: str, certificates: Certificates, places: Sequence[Place], say: Say, stop: asyncio.Event
-) -> None:
-    """From joining until the daemon is away, or until ``stop``."""
-    from distributed import Worker, rpc
+@contextlib.asynccontextmanager
+async def _member(
+    address: str, certificates: Certificates, places: Sequence[Place], stop: asyncio.Event
+) -> AsyncIterator[tuple[Worker, Station]]:
+    """Join, and leave at the end. Raises JoinRefused; Stopped; and ClusterError if the daemon cannot be joined, or when
+    it goes away."""
+    from distributed import Worker
     from distributed.diagnostics.plugin import WorkerPlugin
 
-    security, name, url = transport.security(certificates), secrets.token_hex(8), f"tls://{address}"
-    devices = [place.device for place in places]
-    try:
-        async with rpc(url, connection_args=security.get_connection_args("worker")) as daemon:
-            answer = await asyncio.wait_for(
-                daemon.stylefolder_join(name=name, facts=transport.facts(), devices=devices), ANSWER_WITHIN
-            )
-    except (OSError, TimeoutError) as e:
-        raise ClusterError(f"{address} does not answer ({type(e).__name__}).") from e
-    if answer["refusal"]:
-        raise JoinRefused(answer["refusal"])
+    security, name = transport.security(certificates), secrets.token_hex(8)
+    await _unless(stop, _ask(address, security, name, [place.device for place in places]))
     loop = asyncio.get_running_loop()
 
     def post(number: int, key: str, message: Message) -> None:
@@ -120,7 +132,7 @@ async def _serve(
             await asyncio.to_thread(station.close)
 
     worker = Worker(
-        url,
+        f"tls://{address}",
         nthreads=len(places),
         name=name,
         host=_own_address(address),
@@ -133,19 +145,42 @@ async def _serve(
     worker.station = station  # type: ignore[attr-defined]
     worker.handlers[transport.CONTROL] = station.control
     try:
-        async with asyncio.timeout(JOIN_WITHIN):
-            await worker
-        say(f"Joined {address} with {', '.join(devices)}. Press Ctrl+C to leave.")
-        waits = [asyncio.ensure_future(w) for w in (worker.finished(), stop.wait(), _renew(worker, station))]
-        await asyncio.wait(waits[:2], return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set():
-            await _give_back(worker, station)
-        for wait in waits:
-            wait.cancel()
+        await _unless(stop, _started(worker))
+        yield worker, station
     except (OSError, RuntimeError) as e:  # of Dask, for instance if the daemon ends just now
         raise ClusterError(f"{address} could not be joined ({type(e).__name__}).") from e
     finally:
         await worker.close()
+
+
+async def _ask(address: str, security: Security, name: str, devices: list[str]) -> None:
+    """Whether this machine may join. Raises JoinRefused, ClusterError."""
+    from distributed import rpc
+
+    try:
+        async with rpc(f"tls://{address}", connection_args=security.get_connection_args("worker")) as daemon:
+            answer = await asyncio.wait_for(
+                daemon.stylefolder_join(name=name, facts=transport.facts(), devices=devices), ANSWER_WITHIN
+            )
+    except (OSError, TimeoutError) as e:
+        raise ClusterError(f"{address} does not answer ({type(e).__name__}).") from e
+    if answer["refusal"]:
+        raise JoinRefused(answer["refusal"])
+
+
+async def _started(worker: Worker) -> None:
+    async with asyncio.timeout(JOIN_WITHIN):
+        await worker
+
+
+async def _stay(worker: Worker, station: Station, stop: asyncio.Event) -> None:
+    """Until the daemon is away, or until ``stop``."""
+    waits = [asyncio.ensure_future(w) for w in (worker.finished(), stop.wait(), _renew(worker, station))]
+    await asyncio.wait(waits[:2], return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        await _give_back(worker, station)
+    for wait in waits:
+        wait.cancel()
 
 
 async def _renew(worker: Worker, station: Station) -> None:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -83,7 +84,7 @@ class Sleeper:
         if self._said:
             return self._said.pop(0)
         left = self.seconds - (time.monotonic() - self._begun) if self._job is not None else wait
-        time.sleep(max(0.0, min(wait, left)))
+        time.sleep(max(0.0, min(wait, left, STEP)))
         if self._job is None:
             return None
         now, job = time.monotonic(), self._job.order.job
@@ -113,7 +114,7 @@ def sleep(address: str, certificate: Path, slots: int, seconds: float, report: P
     transport.prepare()
     sleepers = [Sleeper(seconds) for _ in range(slots)]
     places = [Place(sleeper, "cpu", 1) for sleeper in sleepers]
-    asyncio.run(join(address, certificates.load(certificate), places, print))
+    asyncio.run(join(address, certificates.load(certificate), places, partial(print, flush=True)))
     spans = [(s.busy, s.last - s.first) for s in sleepers if s.first is not None]
     report.write_text(json.dumps(spans))
 

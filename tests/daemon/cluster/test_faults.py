@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
+from daemon.cluster.hub import EVENTS
 from tests.daemon.cluster.conftest import Cluster, drop
 from tests.daemon.harness import is_picture, namespaces
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 MOMENT, MINUTES = 10, 150  # seconds, the second longer than what a silence may last
 
@@ -53,6 +55,19 @@ def test_one_is_frozen_for_a_moment(cluster: Cluster, cat: Image.Image, steps: s
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
     assert daemon.jobs()[0]["attempts"] == 1
     assert worker.said().count("Joined") == 1, worker.said()
+
+
+def test_someone_gives_up_joining(cluster: Cluster) -> None:
+    """A daemon that is frozen accepts connections and says nothing."""
+    os.kill(cluster.daemon.pid, signal.SIGSTOP)
+    try:
+        worker = cluster.start()
+        process = psutil.Process(worker.process.pid)
+        wait_for(lambda: any(c.status == psutil.CONN_ESTABLISHED for c in process.net_connections("tcp")))
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(HANG) == 0, "and not after a time limit, with an error"
+    finally:
+        os.kill(cluster.daemon.pid, signal.SIGCONT)
 
 
 @pytest.mark.slow
@@ -123,6 +138,27 @@ def test_a_job_whose_worker_process_dies_three_times(cluster: Cluster, cat: Imag
     cat.crop((9, 9, 99, 99)).save(inbox / "b.jpg")
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the next photo")
     assert worker.said().count("Joined") == 1
+
+
+@pytest.mark.slow
+def test_a_flood_of_events(cluster: Cluster, fast: str, tmp_path: Path) -> None:
+    """20 Slots, simulated, with 1,000 steps per second each. What the daemon hears of is bounded; it answers meanwhile,
+    and no Result is lost."""
+    daemon, slots, report = cluster.daemon, 20, str(tmp_path / "report.json")
+    inbox = daemon.preset("quick", fast)
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom tests.bench import cluster\ncluster.STEP = 0.001\n"
+        f"cluster.sleep(sys.argv[2], Path(sys.argv[4]), {slots}, 5.0, Path({report!r}))"
+    )
+    cluster.start(program=[sys.executable, "-c", program]).joined()
+    for i in range(slots):
+        Image.new("RGB", (32, 32), (i, 0, 0)).save(inbox / f"{i}.png")
+    wait_for(daemon.running, why="for the first step")
+    wait_for(lambda: daemon.status()["done_today"].get("quick") == slots, why="for Results")
+    events = daemon.events()
+    heard = [event["at"] for event in events if event["event"] == "JobStepped"]
+    assert slots < len(heard) < EVENTS * (events[-1]["at"] - heard[0]) + slots
+    assert len(list((inbox / "styled").iterdir())) == slots
 
 
 @pytest.mark.slow
