@@ -22,14 +22,16 @@ PACKAGED = ("oxford", "torchvision")  # weights that are not files of the user's
 
 @dataclass(frozen=True)
 class Parcel:
-    """``files``: the sha256 of each file that the Order names, besides the photo; ``weights``: of the weights, if they
-    are a file. ``contents``: the bytes of those that the other machine may lack, by sha256. Weights do not travel."""
+    """``files``: the sha256 of each file that the recipe names; ``weights``: of the weights, if they are a file.
+    ``contents``: the bytes of those that the other machine may lack, by sha256, which it keeps. Weights do not travel.
+    ``series``: the suffixes and bytes of the series' photos that the recipe does not name."""
 
     order: Order
     photo: bytes
     files: dict[Path, str]
     contents: dict[str, bytes]
     weights: str | None = None
+    series: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,10 @@ def pack(order: Order, there: Container[str]) -> Parcel:
     except FileNotFoundError as e:
         raise PhotoGone("The photo was removed before its turn.") from e
     files, contents = dict[Path, str](), dict[str, bytes]()
-    named = files_of(order.recipe)
-    for file in dict.fromkeys([*named, *order.series]):
+    for file in files_of(order.recipe):
         try:
             data = _read(file)
         except (FileNotFoundError, PhotoError) as e:
-            if file not in named:
-                continue  # another photo of the series: its own Job will say so
             raise PhotoError(
                 f"{file} of the preset cannot be read. Touch the photo to style it with the preset as it is now."
             ) from e
@@ -66,19 +65,27 @@ def pack(order: Order, there: Container[str]) -> Parcel:
     weights = None
     if order.recipe.weights not in PACKAGED:
         weights = _digest(Path(order.recipe.weights).expanduser())
-    return Parcel(order, photo, files, contents, weights)
+    series = []
+    for file in order.series:
+        with contextlib.suppress(FileNotFoundError, PhotoError):  # its own Job will say so
+            if file not in files:
+                series.append((file.suffix, _read(file)))
+    return Parcel(order, photo, files, contents, weights, tuple(series))
 
 
 def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Order:
-    """The Order with files of this machine: the photo in ``folder``, the others in ``cache``. Weights are those in
+    """The Order with files of this machine: the photos in ``folder``, the others in ``cache``. Weights are those in
     ``own_weights``, or under their own path, with the same sha256. Raises ResultError if a file cannot be written, and
     WeightsError."""
     for digest, data in parcel.contents.items():
         write_whole(cache / digest, data)
     order = parcel.order
-    photo = folder / "photo" / order.photo.name
+    photo, series = folder / "photo" / order.photo.name, list[Path]()
     photo.parent.mkdir()
     write_whole(photo, parcel.photo)
+    for number, (suffix, data) in enumerate(parcel.series):
+        series.append(folder / f"{number}{suffix}")
+        write_whole(series[-1], data)
 
     def move(file: Path) -> Path:
         named = cache / f"{parcel.files[file]}{file.suffix}"  # the suffix identifies some formats
@@ -100,7 +107,7 @@ def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Orde
         recipe=recipe,
         signature=look(photo),
         target=order.target and folder / "result" / order.target.name,
-        series=tuple(move(file) for file in order.series if file in parcel.files),
+        series=(*(move(file) for file in order.series if file in parcel.files), *series),
     )
 
 

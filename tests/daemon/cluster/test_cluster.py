@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,8 @@ from PIL import Image
 from tests.daemon.cluster.conftest import Cluster, drop
 from tests.daemon.harness import is_picture
 from tests.harness import HANG, REPOSITORY, wait_for
+
+MINUTE = 60  # seconds
 
 
 def test_another_machine_styles_photos(cluster: Cluster, cat: Image.Image, fast: str) -> None:
@@ -86,8 +90,11 @@ def test_the_worker_process_is_killed(cluster: Cluster, cat: Image.Image, steps:
 
 
 @pytest.mark.slow
-def test_the_daemon_is_killed_and_starts_again(cluster: Cluster, cat: Image.Image, steps: str) -> None:
-    """The worker drops the Job, joins again, and does it once more; there is one Result."""
+@pytest.mark.parametrize("away", [0, MINUTE, None])
+def test_the_daemon_is_killed_and_starts_again(
+    cluster: Cluster, cat: Image.Image, steps: str, away: float | None
+) -> None:
+    """At once, later, or never. The worker drops the Job, joins again, and does it once more; there is one Result."""
     daemon = cluster.daemon
     worker = cluster.start().joined()
     inbox = daemon.preset("slow", steps)
@@ -95,6 +102,11 @@ def test_the_daemon_is_killed_and_starts_again(cluster: Cluster, cat: Image.Imag
     wait_for(daemon.running, why="for the first step")
     daemon.kill()
     wait_for(lambda: not worker.children(), why="for the Job to be dropped")
+    if away is None:
+        assert worker.stop() == 0
+        assert list(inbox.glob("styled/*")) == []
+        return
+    time.sleep(away)
     daemon.start("--cluster", cluster.address)
     worker.joined(2)
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
@@ -113,6 +125,26 @@ def test_a_job_is_cancelled(cluster: Cluster, cat: Image.Image, slow: str, fast:
     drop(daemon.preset("fast", fast), cat, "b.jpg")
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the next Job")
     assert worker.said().count("Joined") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [False, True])
+def test_a_series_on_two_machines(cluster: Cluster, cat: Image.Image, tmp_path: Path, named: bool) -> None:
+    """One table for all photos. A machine keeps the files that the preset names, and no others."""
+    daemon, style = cluster.daemon, REPOSITORY / "presets" / "styles" / "overcast.jpg"
+    cat.save(first := tmp_path / "first.png")
+    text = f"transfer: look\nstyle: {style}\nfit: series\noutput: {{lut: cube}}\n"
+    inbox = daemon.preset("wedding", text + (f"photos: {first}\n" if named else ""))
+    results = drop(inbox, cat, "a.jpg", "b.jpg", "c.jpg")
+    temporary = [tmp_path / "one", tmp_path / "two"]
+    for folder in temporary:
+        folder.mkdir()
+        cluster.start(TMPDIR=str(folder)).joined()
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 3, why="for Results")
+    assert len({result.with_name(f"{result.name}.cube").read_bytes() for result in results}) == 1
+    digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in ([style, first] if named else [style])}
+    kept = {file.stem for folder in temporary for file in folder.glob("stylefolder-*/files/*")}
+    assert kept == digests
 
 
 def refused(cluster: Cluster, address: str, certificate: Path) -> str:
