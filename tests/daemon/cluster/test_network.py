@@ -68,6 +68,26 @@ def test_the_link_is_down_for_a_moment(
 
 @pytest.mark.slow
 @needs_root
+def test_a_job_is_cancelled_while_its_result_travels(studio: Studio, unchanged: str) -> None:
+    """And tried again at once."""
+    cluster, (ada, *_) = studio
+    daemon, worker = cluster.daemon, cluster.start(ada.before).joined()
+    ada.limit(SLOW)
+    inbox = daemon.preset("unchanged", unchanged)
+    huge(inbox / "a.tif")
+    wait_for(lambda: ada.sent() > HALFWAY, why="for half of it")
+    assert daemon.run("cancel", job := daemon.jobs()[0]["id"]).returncode == 0
+    wait_for(lambda: daemon.jobs("state = 'cancelled'"), why="for its end")
+    assert daemon.run("retry", job).returncode == 0
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
+    told = [event["event"] for event in daemon.events()]
+    assert (told.count("JobCancelled"), told.count("JobDone")) == (1, 1)
+    assert [path.name for path in (inbox / "styled").iterdir()] == ["a.tif"]
+    assert worker.said().count("Joined") == 1
+
+
+@pytest.mark.slow
+@needs_root
 def test_machines_are_away_for_minutes(studio: Studio, cat: Image.Image, steps: str, unchanged: str) -> None:
     """One is frozen in the middle of a Job, one loses its link then, and one while it sends a Result. Another machine
     does their Jobs. When they are back, what they still have is refused, and they get new Jobs."""
