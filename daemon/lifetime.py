@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,18 +29,38 @@ def die_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def stop_signals() -> list[signal.Signals]:
+    """Ctrl+C, SIGTERM, and a terminal that closes, unless `nohup` wants us to go on then."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        found.append(signal.SIGHUP)
+    return found
+
+
+def leave_terminal(number: int) -> None:
+    """After the signal of this ``number``: if the terminal has closed, what is still printed goes nowhere, and must not
+    fail."""
+    if number == getattr(signal, "SIGHUP", None):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            with contextlib.suppress(OSError):
+                if stat.S_ISCHR(os.fstat(stream).st_mode):  # isatty denies it now
+                    os.dup2(nowhere, stream)
+
+
 @contextlib.contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Ctrl+C and SIGTERM end the loop after its current turn; a second one ends it immediately."""
+    """The first of ``stop_signals`` ends the loop after its current turn; a second one ends it immediately."""
     asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:
         nonlocal asked
-        if asked:
+        leave_terminal(number)
+        if asked and number != getattr(signal, "SIGHUP", None):  # the shell and the system send one each
             raise KeyboardInterrupt
         asked = True
 
-    old: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    old: dict[int, Any] = {number: signal.signal(number, ask) for number in stop_signals()}
     if hasattr(signal, "SIGIO"):  # sent when a lease of `folders.completeness` breaks; by default, it ends the process
         old[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:

@@ -1,4 +1,4 @@
-"""``stylefolder worker``: this machine's Slots for a daemon on another one, until ctrl-C or SIGTERM. It joins again
+"""``stylefolder worker``: this machine's Slots for a daemon on another one, until it is stopped. It joins again
 whenever the daemon or the network has been away."""
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import pickle
 import secrets
-import signal
 import socket
 import ssl
 import time
@@ -20,6 +19,7 @@ from daemon.cluster import transport
 from daemon.cluster.station import Place, Station
 from daemon.engine.messages import Message
 from daemon.errors import ClusterError, JoinRefused
+from daemon.lifetime import leave_terminal, stop_signals
 
 if TYPE_CHECKING:
     from distributed import Security, Worker
@@ -39,8 +39,13 @@ async def join(address: str, certificates: Certificates, places: Sequence[Place]
     would not help, and ClusterError if the daemon cannot be reached the first time."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+
+    def leave(number: int) -> None:
+        leave_terminal(number)
+        stop.set()
+
+    for number in stop_signals():
+        loop.add_signal_handler(number, leave, number)
     joined = away = False
     while not stop.is_set():
         try:

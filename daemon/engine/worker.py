@@ -31,7 +31,7 @@ from daemon.engine.tables import wants_table
 from daemon.events import LossPoint
 from daemon.ledger.job import Order
 from daemon.ledger.signature import look, same
-from daemon.lifetime import die_with_parent
+from daemon.lifetime import die_with_parent, stop_signals
 from stylecore.errors import (
     DeviceError,
     EncodeError,
@@ -57,7 +57,7 @@ ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 
 def run(pipe: Connection, device: str, sharers: int, controls: Controls) -> None:
     """The body of the process. ``sharers``: how many Slots are on this device."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # ctrl-C and systemd reach the whole group; the daemon decides
+    for number in stop_signals():  # ctrl-C and systemd reach the whole group; the daemon decides
         signal.signal(number, signal.SIG_IGN)
     die_with_parent()
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # before torch, which reads it once

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import pty
 import re
 import signal
 import termios
@@ -16,7 +18,7 @@ from PIL import Image
 
 from tests.daemon.harness import ONE_STEP, STYLEFOLDER, Daemon, is_picture
 from tests.daemon.terminal.emulator import Terminal
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 LEFT = b"\x1b[?25h\x1b[?1049l"  # the cursor, and the screen from before
 
@@ -174,6 +176,25 @@ def test_signals_give_the_terminal_back(working: Daemon, number: signal.Signals)
         assert terminal.process.wait(20) == 0
         terminal.read(0.5)
         assert as_it_was(terminal)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_terminal_closes(daemon: Daemon, slow: str, small: Image.Image, plain: bool) -> None:
+    """As with Ctrl+C: the Job is queued again, and its start does not count as an attempt."""
+    small.save(daemon.preset("slow", slow) / "a.png")
+    command = [*STYLEFOLDER, "watch", str(daemon.root), *(["--plain"] if plain else [])]
+    pid, ours = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, daemon.environment)
+    wait_for(daemon._answers, why="for the API")
+    wait_for(daemon.running, why="for a step")
+    (worker,) = daemon.workers()
+    os.close(ours)
+    assert os.waitpid(pid, 0)[1] == 0
+    (job,) = daemon.jobs()
+    assert (job["state"], job["attempts"]) == ("queued", 0)
+    worker.wait(HANG)
 
 
 @pytest.mark.slow
