@@ -445,17 +445,4 @@ def pastel(rng: np.random.Generator) -> Array:
                 follow(at, point, length * rng.uniform(0.5, 1.2), 7), width * rng.uniform(0.6, 1.3), tint,
                 opacity=0.92, streaks=0.07, dryness=0.3, body=0, tooth=tooth, pickup=0.1,
             )  # fmt: skip
-    for _ in range(150):
-        point = np.array([rng.uniform(0, WIDTH), rng.uniform(HEIGHT * 0.45, HEIGHT)])
-        tint = colour(rng.choice(["#fff4d6", "#ff8fa3", "#ffd166", "#c8b6ff", "#f4f1de"]))
-        canvas.stroke(
-            follow(at, point, rng.uniform(40, 90), 5),
-            rng.uniform(10, 20),
-            tint,
-            opacity=0.9,
-            body=0,
-            tooth=0.30,
-            pickup=0,
-            dryness=0.1,
-        )
     return np.clip(canvas.rgb, 0, 1)
