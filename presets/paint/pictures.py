@@ -424,10 +424,10 @@ def gouache(rng: np.random.Generator) -> Array:
 
 
 def pastel(rng: np.random.Generator) -> Array:
-    """Dusk garden in soft pastel: side-of-the-stick strokes on dark paper that shows between them."""
+    """Dusk garden in soft pastel: side-of-the-stick strokes on grey paper that shows between them."""
     _, y = grid()
     grain = paper(rng, 1.6)
-    canvas = Canvas(colour("#3a3542"), rng, grain)
+    canvas = Canvas(colour("#a39aac"), rng, grain)
     canvas.rgb *= (0.85 + 0.3 * grain)[..., None]
     mood = np.clip(0.5 + 0.22 * noise(rng, 2, 3) + 0.35 * (0.5 - y), 0, 1)
     scene = ramp(mood, "#23284f", "#4b4a8f", "#8a5fa8", "#d9799b", "#f2b48a", "#f7e3b0")
