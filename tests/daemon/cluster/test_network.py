@@ -76,7 +76,10 @@ def test_a_job_is_cancelled_while_its_result_travels(studio: Studio, unchanged: 
     inbox = daemon.preset("unchanged", unchanged)
     huge(inbox / "a.tif")
     wait_for(lambda: ada.sent() > HALFWAY, why="for half of it")
+    ada.pull()  # so that it cannot arrive first
     assert daemon.run("cancel", job := daemon.jobs()[0]["id"]).returncode == 0
+    assert daemon.jobs()[0]["state"] == "cancelling"
+    ada.plug()
     wait_for(lambda: daemon.jobs("state = 'cancelled'"), why="for its end")
     assert daemon.run("retry", job).returncode == 0
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
