@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -110,6 +111,8 @@ Event = (
     Note | Heartbeat | JobQueued | JobStarted | JobChosen | JobStepped | JobPreview | JobDone | JobFailed | JobCancelled
 )
 """Everything but Note and Heartbeat is about one ``job``."""
+
+Listener = Callable[[Event], None]
 
 ENDS = tuple(kind.__name__ for kind in (JobDone, JobFailed, JobCancelled))
 """The names of the events after which nothing more happens to a Job."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from daemon.events import Event, Note
+from daemon.events import Event, Listener, Note
 from daemon.sentences import is_warning, sentence
 
 SIZE, OLDER = 1 << 20, 4
@@ -18,7 +17,7 @@ class _Handler(RotatingFileHandler):
         """A full disk must neither end the daemon nor fill its terminal; the Ledger reports it."""
 
 
-def logged(show: Callable[[Event], None], file: Path) -> Callable[[Event], None]:
+def logged(show: Listener, file: Path) -> Listener:
     """Wrap ``show`` so that every event with a sentence is also logged. If the file cannot be written, return
     ``show`` itself."""
     log = logging.getLogger("stylefolder")

@@ -12,7 +12,7 @@ from daemon import paths
 from daemon.api import uploads
 from daemon.engine.recovery import clear_all_parts, clear_styles, finish_interrupted
 from daemon.errors import LedgerDamaged, LedgerOutdated, UsageError
-from daemon.events import Event, JobDone, JobFailed, Note
+from daemon.events import JobDone, JobFailed, Listener, Note
 from daemon.folders import originals
 from daemon.folders.layout import Layout
 from daemon.folders.polling import mounts
@@ -26,10 +26,8 @@ from stylecore.errors import StylefolderError
 
 LOOK_EVERY = 0.25  # seconds, for a Root that was removed
 
-Announce = Callable[[Event], None]
 
-
-def create_root(layout: Layout, announce: Announce) -> None:
+def create_root(layout: Layout, announce: Listener) -> None:
     """Raises UsageError if the Root is a file, and StylefolderError if it cannot be used."""
     root = layout.root
     try:
@@ -45,7 +43,7 @@ def create_root(layout: Layout, announce: Announce) -> None:
         ) from e
 
 
-def open_ledger(layout: Layout, damaged: bool, announce: Announce) -> tuple[Ledger, bool, str | None]:
+def open_ledger(layout: Layout, damaged: bool, announce: Listener) -> tuple[Ledger, bool, str | None]:
     """The Root's Ledger, whether it is a new one (then Results that are there already belong to their photos), and what
     is unusual about it. ``damaged``: it turned out to be damaged in use."""
     place, why = place_of_ledger(layout), "was damaged"
@@ -76,7 +74,7 @@ def recover(
     layout: Layout,
     presets: Presets,
     original: Original,
-    announce: Announce,
+    announce: Listener,
     keep_alive: Callable[[], None],
 ) -> None:
     """Finish what a crash interrupted, and remove what it left behind."""
@@ -86,7 +84,7 @@ def recover(
     clear_all_parts(layout, keep_alive)
     for job in ledger.queue.recover():
         announce(JobFailed(job))
-    for due in ledger.queue.originals_due():
+    for due in ledger.originals.due():
         originals.settle(ledger, layout, due, announce)
     uploads.clear(layout.uploads, ledger)
     clear_styles(layout.style_store, [*presets.in_force.values(), *ledger.history.presets_in_use()])

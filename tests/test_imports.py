@@ -13,6 +13,7 @@ LAYERS = [
     ["daemon.__main__"],
     ["daemon.commands"],
     ["daemon.watch", "daemon.terminal"],
+    ["daemon.loop"],
     ["daemon.start", "daemon.snapshot"],
     ["daemon.cluster"],
     ["daemon.engine"],

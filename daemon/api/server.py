@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from os import getpid
 from pathlib import Path
@@ -18,7 +18,7 @@ import psutil
 
 from daemon.api.client import Address, read_address
 from daemon.api.schema import utf8
-from daemon.events import Event, Note
+from daemon.events import Listener, Note
 from stylecore.errors import ResultError, StylefolderError
 from stylecore.images.atomic_write import write_whole
 
@@ -32,9 +32,7 @@ BACKLOG = 256
 
 
 @contextlib.contextmanager
-def serving(
-    context: Context, file: Path, copies: Sequence[Path], announce: Callable[[Event], None]
-) -> Iterator[Address]:
+def serving(context: Context, file: Path, copies: Sequence[Path], announce: Listener) -> Iterator[Address]:
     """While the context lasts, the API answers, and ``file`` and its ``copies`` say where. If a copy cannot be written,
     ``announce`` says so. Raises StylefolderError if the API does not start."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as listener:
@@ -85,9 +83,7 @@ def _started(
 
 
 @contextlib.contextmanager
-def _address_in_files(
-    address: Address, file: Path, copies: Sequence[Path], announce: Callable[[Event], None]
-) -> Iterator[None]:
+def _address_in_files(address: Address, file: Path, copies: Sequence[Path], announce: Listener) -> Iterator[None]:
     """Another daemon, for another Root, may have written its address before, or may do so in the meantime."""
     data, before = json.dumps(asdict(address)).encode(), read_address(file)
     write_whole(file, data, private=True)

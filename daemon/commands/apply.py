@@ -16,14 +16,13 @@ from daemon.commands.loss_plot import PLOTS, can_plot, plot_losses
 from daemon.commands.private_engine import run_jobs
 from daemon.engine.tables import wants_table
 from daemon.errors import UsageError
-from daemon.events import Event, JobCancelled, JobDone, JobFailed
+from daemon.events import Event, JobCancelled, JobDone, JobFailed, Listener
 from daemon.folders.layout import Layout
 from daemon.folders.presets import get_preset
 from daemon.ledger.job import Failure, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature, look, sha256
 from daemon.paths import printable
-from daemon.terminal.output import Show
 from stylecore.images.encode import output_format
 from stylecore.images.formats import EXTENSIONS, one_suffix
 from stylecore.output import Output
@@ -86,7 +85,7 @@ def apply(
     request: Request,
     out: Path | None,
     device: str,
-    show: Show,
+    show: Listener,
     client: Client | None = None,
     curve: Path | None = None,
 ) -> int:
@@ -119,7 +118,7 @@ def apply(
     return failed
 
 
-def apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, hear: Show) -> None:
+def apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, hear: Listener) -> None:
     """Without a daemon."""
 
     def enter(ledger: Ledger) -> None:

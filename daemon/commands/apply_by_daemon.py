@@ -13,9 +13,8 @@ from typing import Any
 from daemon.api.client import Client
 from daemon.api.schema import event_in
 from daemon.errors import NoDaemon, Refused
-from daemon.events import ENDS, Event, Heartbeat, JobDone, JobFailed, Note
+from daemon.events import ENDS, Event, Heartbeat, JobDone, JobFailed, Listener, Note
 from daemon.ledger.job import Job
-from daemon.terminal.output import Show
 from stylecore.errors import StylefolderError
 from stylecore.images.atomic_write import write_whole
 
@@ -26,7 +25,7 @@ ResultPath = Callable[[Path, str, str], Path]
 
 
 def send(
-    client: Client, photos: Sequence[Path], query: Mapping[str, Any], result_path: ResultPath, show: Show
+    client: Client, photos: Sequence[Path], query: Mapping[str, Any], result_path: ResultPath, show: Listener
 ) -> list[Path]:
     """``query``: of ``POST /v1/jobs``. Shows what happens to these photos, and returns those that the daemon did not
     finish. ctrl-C cancels what was sent."""

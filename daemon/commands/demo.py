@@ -8,12 +8,11 @@ import tempfile
 from pathlib import Path
 
 from daemon import paths
-from daemon.events import Event, JobDone, Note
+from daemon.events import Event, JobDone, Listener, Note
 from daemon.folders.layout import PRESETS, Layout
 from daemon.folders.names import is_hidden, is_sidecar
 from daemon.folders.presets import get_preset
 from daemon.ledger.ledger import Ledger
-from daemon.terminal.output import Show
 from daemon.watch import watch
 from stylecore.errors import PhotoError
 from stylecore.preset import as_yaml
@@ -21,7 +20,7 @@ from stylecore.preset import as_yaml
 PHOTOGRAPH = "skimage/data/chelsea.png"
 
 
-def demo(photo: Path | None, preset: str, device: str, show: Show) -> Path | None:
+def demo(photo: Path | None, preset: str, device: str, show: Listener) -> Path | None:
     """Returns the Result's path, or None if it failed. The temporary Root stays, because the Result is in it."""
     recipe = get_preset(preset, Layout(paths.default_root()))
     photo = photo or packaged_photograph()

@@ -10,9 +10,8 @@ from pathlib import Path
 from daemon.commands.apply import apply_here, place_for
 from daemon.engine.tables import NOT_WRITTEN
 from daemon.errors import UsageError
-from daemon.events import Event, JobCancelled, JobDone, JobFailed
+from daemon.events import Event, JobCancelled, JobDone, JobFailed, Listener
 from daemon.paths import printable
-from daemon.terminal.output import Show
 from stylecore.preset_file import look_like
 from stylecore.recipe import MAX_PICTURES
 
@@ -30,7 +29,7 @@ class Request:
     series: bool
 
 
-def look(photos: Sequence[Path], request: Request, out: Path | None, device: str, show: Show) -> int:
+def look(photos: Sequence[Path], request: Request, out: Path | None, device: str, show: Listener) -> int:
     """Returns how many failed. Raises UsageError, PresetError, LutError."""
     tables = _tables(photos, request, out)
     preset = look_like(request.like, request.lut, strength=request.strength, series=request.series, tables=tables)

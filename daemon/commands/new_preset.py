@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from daemon.commands.sheet import make_sheet
+from daemon.events import Listener
 from daemon.paths import free_name
-from daemon.terminal.output import Show
 from stylecore.errors import PresetError
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
@@ -61,7 +61,7 @@ def write_preset(name: str, pictures: Sequence[Path], folder: Path) -> Path:
     return path
 
 
-def paint_sample(preset: Path, photo: Path, device: str, show: Show) -> Path:
+def paint_sample(preset: Path, photo: Path, device: str, show: Listener) -> Path:
     """A small painting of ``photo`` beside the Preset's file. Raises UsageError, ResultError."""
     out = preset.with_name(f"{preset.stem}-sample.jpg")
     make_sheet(photo, [load_preset(preset)], out, device, show)

@@ -8,16 +8,18 @@ from pathlib import Path
 
 from daemon import paths
 from daemon.engine.engine import Engine
+from daemon.events import Listener
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifetime import stoppable
 from daemon.settings import load_settings
-from daemon.terminal.output import Show
 
 TICK = 0.25  # seconds that one turn listens to the Engine
 
 
-def run_jobs(enter: Callable[[Ledger], None], device: str, hear: Show, result_path: Callable[[Job, str], Path]) -> None:
+def run_jobs(
+    enter: Callable[[Ledger], None], device: str, hear: Listener, result_path: Callable[[Job, str], Path]
+) -> None:
     """``enter`` queues the Jobs. Raises KeyboardInterrupt if ctrl-C left some, WorkerError, SettingsError."""
     settings = load_settings(paths.settings_file())
     with stoppable() as stopped, contextlib.closing(Ledger(":memory:")) as ledger:

@@ -15,11 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from daemon.commands.private_engine import run_jobs
 from daemon.errors import UsageError
-from daemon.events import Event, Heartbeat, JobDone, Note
+from daemon.events import Event, Heartbeat, JobDone, Listener, Note
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look, sha256
 from daemon.paths import printable
-from daemon.terminal.output import Show
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
 from stylecore.preset import Painting, Preset, with_options
@@ -39,7 +38,7 @@ FIGURE = string.Template(
 Named = tuple[str, Image.Image]
 
 
-def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, show: Show) -> int:
+def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, show: Listener) -> int:
     """Paint ``photo`` under each Preset and write the sheet: a picture, or a page with sliders if ``out`` ends in
     .html.
 
@@ -90,7 +89,7 @@ def _small(photo: Path) -> Image.Image:
 
 
 def _paint(
-    photo: Path, small: Image.Image, presets: Sequence[Preset], folder: Path, device: str, show: Show
+    photo: Path, small: Image.Image, presets: Sequence[Preset], folder: Path, device: str, show: Listener
 ) -> list[Named]:
     copy = folder / "photo.png"
     small.save(copy)

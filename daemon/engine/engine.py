@@ -13,7 +13,7 @@ from daemon.engine.runner import Runner, Work
 from daemon.engine.slot import STOP_WITHIN, LocalSlot, Slot, wait_for_any
 from daemon.engine.tables import in_series, keep_for_series, write_tables
 from daemon.errors import WorkerError
-from daemon.events import Event, JobCancelled, JobDone, JobFailed, JobQueued, JobStarted, Note
+from daemon.events import Event, JobCancelled, JobDone, JobFailed, JobQueued, JobStarted, Listener, Note
 from daemon.ledger.job import MAX_ATTEMPTS, Failure, Job
 from daemon.ledger.ledger import Ledger
 from daemon.settings import Settings
@@ -34,7 +34,7 @@ class Engine:
         self,
         ledger: Ledger,
         device: str,
-        announce: Callable[[Event], None],
+        announce: Listener,
         result_path: Callable[[Job, str], Path],
     ) -> None:
         self.ledger = ledger

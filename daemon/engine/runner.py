@@ -11,7 +11,7 @@ from pathlib import Path
 from daemon.engine.messages import Assignment, Chosen, Finished, Message, Phase, Preview, Ready, Stepped, Waiting
 from daemon.engine.slot import Slot, SlotDied
 from daemon.errors import WorkerError
-from daemon.events import Event, JobChosen, JobPreview, JobStepped
+from daemon.events import JobChosen, JobPreview, JobStepped, Listener
 from daemon.ledger.job import Job, Order
 from stylecore.images.atomic_write import clear_parts
 
@@ -53,7 +53,7 @@ class Runner:
     """``device``: as requested (auto, cuda:1, ...); ``sharers`` Slots are on it. ``announce`` receives the events of
     the Job on this one."""
 
-    def __init__(self, slot: Slot, device: str, sharers: int, announce: Callable[[Event], None]) -> None:
+    def __init__(self, slot: Slot, device: str, sharers: int, announce: Listener) -> None:
         self.slot = slot
         self.device = device
         self.sharers = sharers

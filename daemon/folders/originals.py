@@ -4,10 +4,9 @@ trash."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from daemon.events import Event, Note
+from daemon.events import Listener, Note
 from daemon.folders.layout import Layout
 from daemon.ledger.job import OriginalDue
 from daemon.ledger.ledger import Ledger
@@ -15,7 +14,7 @@ from daemon.ledger.signature import look, same
 from daemon.paths import free_name, printable
 
 
-def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Callable[[Event], None]) -> None:
+def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Listener) -> None:
     """Do with the photo what the settings said when its Result was done. A photo that changed since is left alone."""
     job, gone = due.job, False
     try:
@@ -37,7 +36,7 @@ def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Callable[
         )
         announce(Note(sentence, warning=True))
         return
-    ledger.queue.original_settled(job, gone=gone)
+    ledger.originals.settled(job, gone=gone)
 
 
 def _trash(photo: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.events import Event, JobFailed, JobQueued
+from daemon.events import Event, JobFailed, JobQueued, Listener
 from daemon.folders import originals
 from daemon.folders.completeness import SETTLE, digest_if_complete
 from daemon.folders.inboxes import Found, Inboxes
@@ -58,7 +58,7 @@ class Watcher:
         presets: Presets,
         notifications: Notifications,
         problems: Problems,
-        announce: Callable[[Event], None],
+        announce: Listener,
         keep_alive: Callable[[], None] = lambda: None,
         adopt: Callable[[Job], Path | None] | None = None,
     ) -> None:
@@ -249,8 +249,8 @@ class Watcher:
             if _is_gone(known.result):
                 job = queue.add(path, preset, recipe, digest, found.signature, failure=failure, again=True)
             elif original != "keep":
-                queue.original_due(known, original)
-                dropped_again += queue.originals_due(known)
+                self.ledger.originals.dropped_again(known, original)
+                dropped_again += self.ledger.originals.due(known)
         del self.pending[found.name]
         if job is not None and job.state == "failed":
             events.append(JobFailed(job))

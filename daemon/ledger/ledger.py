@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon.errors import LedgerGone
 from daemon.ledger.database import Database
 from daemon.ledger.history import History
+from daemon.ledger.originals import Originals
 from daemon.ledger.photos import Photos
 from daemon.ledger.pinned_presets import PinnedPresets
 from daemon.ledger.place import Journal
@@ -18,8 +19,8 @@ from daemon.ledger.series import Series
 
 
 class Ledger:
-    """``photos``: what is in the folders. ``queue``: the work to do. ``history``: read-only queries.
-    ``series``: tables that many Jobs share.
+    """``photos``: what is in the folders. ``queue``: the work to do. ``originals``: photos to move or trash.
+    ``history``: read-only queries. ``series``: tables that many Jobs share.
 
     For one thread at a time. ``path`` can be ``:memory:`` for Jobs that need not survive. Paths inside ``root`` are
     stored relative to it. ``journal``, ``locks``: as in Place. ``new``: it was created just now. Opening it, and every
@@ -35,6 +36,7 @@ class Ledger:
         presets = PinnedPresets(self._database, paths)
         self.photos = Photos(self._database, paths)
         self.queue = Queue(self._database, paths, presets, self.photos)
+        self.originals = Originals(self._database, paths, self.photos)
         self.history = History(self._database, paths, presets)
         self.series = Series(self._database, paths, presets)
         self.new = self._database.new

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.ledger.database import Database
-from daemon.ledger.job import MAX_ATTEMPTS, Blame, Failure, Job, Order, Original, OriginalDue, Source
+from daemon.ledger.job import MAX_ATTEMPTS, Blame, Failure, Job, Order, Original, Source
 from daemon.ledger.photos import Photos
 from daemon.ledger.pinned_presets import PinnedPresets
 from daemon.ledger.rows import StoredPaths, as_text, job_of, order_of
@@ -259,32 +259,6 @@ class Queue:
                 " WHERE state = 'running'"
             )
         return [self._job(row) for row in rows]
-
-    # What becomes of the photo
-
-    def original_due(self, job: Job, action: Original) -> None:
-        """The same photo, which is done, was dropped again."""
-        self._sql("UPDATE jobs SET original = ? WHERE id = ?", (action, job.id))
-
-    def originals_due(self, job: Job | None = None) -> list[OriginalDue]:
-        """Photos to move or trash: this Job's, or all."""
-        rows = self._sql(
-            "SELECT * FROM jobs WHERE original IS NOT NULL AND state = 'done' AND (?1 IS NULL OR id = ?1)",
-            (job and job.id,),
-        )
-        return [
-            OriginalDue(
-                self._job(row),
-                row["original"],
-                Signature(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"]),
-            )
-            for row in rows
-        ]
-
-    def original_settled(self, job: Job, *, gone: bool) -> None:
-        self._sql("UPDATE jobs SET original = NULL WHERE id = ?", (job.id,))
-        if gone:
-            self._photos.gone([str(job.photo)])
 
     # What people ask for
 

@@ -10,12 +10,22 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from daemon.api.schema import event_out
 from daemon.errors import NoDaemon
-from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, JobStepped, LossPoint
+from daemon.events import (
+    Event,
+    JobCancelled,
+    JobChosen,
+    JobDone,
+    JobFailed,
+    JobStarted,
+    JobStepped,
+    Listener,
+    LossPoint,
+)
 from daemon.lifetime import stoppable
 from daemon.paths import address_file, printable
 from daemon.sentences import clock, device_sentence, estimate_sentence, is_warning, sentence
@@ -23,13 +33,12 @@ from daemon.sentences import clock, device_sentence, estimate_sentence, is_warni
 if TYPE_CHECKING:
     from daemon.api.client import Client
 
-Show = Callable[[Event], None]
 EARLY_WARNINGS = 5
 VIEW_ENDS_WITHIN = 5.0  # seconds
 
 
 @contextlib.contextmanager
-def view(plain: bool, as_json: bool) -> Iterator[Show]:
+def view(plain: bool, as_json: bool) -> Iterator[Listener]:
     """The right one for this output. On a terminal, the bars disappear when the context ends."""
     if as_json:
         yield _show_json
@@ -45,7 +54,7 @@ def is_terminal(plain: bool, as_json: bool) -> bool:
 
 
 @contextlib.contextmanager
-def watch_view() -> Iterator[Show]:
+def watch_view() -> Iterator[Listener]:
     """The view for `watch`: the status view in a thread, attached to this process's API as to any other daemon's. The
     last warnings, which a view that is not attached yet cannot show, are printed when the terminal is free again."""
     from daemon.api.client import Client, read_address
@@ -130,7 +139,7 @@ def _show_json(event: Event) -> None:
 
 
 @contextlib.contextmanager
-def _bars() -> Iterator[Show]:
+def _bars() -> Iterator[Listener]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn

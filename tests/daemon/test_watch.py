@@ -19,9 +19,9 @@ from daemon.folders.watcher import Pending
 from daemon.ledger.signature import Signature
 from daemon.lifetime import Systemd
 from daemon.lock import only_one
+from daemon.loop import MainLoop
 from daemon.settings import LiveSettings
 from daemon.start import create_root
-from daemon.watch import _Watch
 from stylecore.recipe import PaintingRecipe as Recipe
 from tests.daemon.harness import STYLEFOLDER
 from tests.harness import HANG, REPOSITORY, wait_for
@@ -210,7 +210,7 @@ def test_the_snapshot_changes_only_when_the_loop_publishes_one(tmp_path: Path) -
     settings = LiveSettings(tmp_path / "settings.yaml", tmp_path)
     with (
         only_one(tmp_path, layout.lock_file, shared=False, say=print) as lock,
-        _Watch(layout, "cpu", lambda _: None, settings, Systemd(), lock, damaged=False) as loop,
+        MainLoop(layout, "cpu", lambda _: None, settings, Systemd(), lock, damaged=False) as loop,
     ):
         before = loop.snapshot
         loop.watcher.pending["/oil/a.jpg"] = Pending(Signature(1, 1, 1, 1), 0.0, "the copy to finish")

@@ -82,7 +82,7 @@ def test_nothing_is_lost(root: Path) -> None:
     assert set(ledger.photos.signatures("one")) == {
         str(root / path) for path in STATES if path.startswith("one/") and path != "one/gone.png"
     }
-    assert [(due.job.photo.name, due.action) for due in ledger.queue.originals_due()] == [("due.png", "move")]
+    assert [(due.job.photo.name, due.action) for due in ledger.originals.due()] == [("due.png", "move")]
     ledger.queue.resume()
     job, order = ledger.queue.take() or pytest.fail("no queued Job")
     assert job.photo == root / "one" / "queued.png"
