@@ -24,8 +24,10 @@ def status(context: Context) -> StatusOut:
     slots = [SlotOut(job=s.job, host=s.host, device=_device(s, use)) for s in snapshot.slots]
     with context.reading() as ledger:
         history = ledger.history
-        counts, took, throughput = history.counts(), history.seconds_by_preset(), history.throughput(now)
-        drain = {name: seconds * counts[name].get("queued", 0) for name, seconds in took.items() if name in counts}
+        counts, throughput = history.counts(), history.throughput(now)
+        queued = {name: states["queued"] for name, states in counts.items() if "queued" in states}
+        means = {name: history.mean_seconds(name) for name in queued}
+        drain = {name: seconds * queued[name] for name, seconds in means.items() if seconds is not None}
         degraded = "degraded" if snapshot.problems else "healthy"
         return StatusOut(
             stylefolder=VERSION,

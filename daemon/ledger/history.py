@@ -7,15 +7,17 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from daemon.ledger.database import Database
-from daemon.ledger.job import Job, State
+from daemon.ledger.job import Job, Source, State
 from daemon.ledger.pinned_presets import PinnedPresets
 from daemon.ledger.rows import StoredPaths, job_of
 from stylecore.preset import Preset
 
 HOUR = 3600.0
 RECENT = 20  # Jobs whose durations predict the next one's
+LOOKED_AT = 200  # Jobs among which they are sought
 COPIED = 0.1  # seconds; a shorter Job was copied from a twin, and says nothing about the work
 
 
@@ -139,7 +141,9 @@ class History:
     def done_since(self, midnight: float) -> dict[str, int]:
         """How many photos are done with each Preset."""
         rows = self._sql(
-            "SELECT preset, count(*) FROM jobs WHERE finished_at > ? AND state = 'done' GROUP BY preset", (midnight,)
+            "SELECT preset, count(*) FROM jobs INDEXED BY by_finish WHERE finished_at > ? AND state = 'done'"
+            " GROUP BY preset",
+            (midnight,),
         )
         return {os.fsdecode(preset): n for preset, n in rows}
 
@@ -147,27 +151,36 @@ class History:
 
     def typical_seconds(self, job: Job) -> float | None:
         """The median duration of the last Jobs with the same recipe, size included. None if there are none."""
-        rows = self._sql(
-            "SELECT finished_at - started_at FROM jobs WHERE preset = ? AND state = 'done'"
-            " AND recipe = (SELECT recipe FROM jobs WHERE id = ?) AND finished_at - started_at > ?"
-            " ORDER BY id DESC LIMIT ?",
-            (os.fsencode(job.preset), job.id, COPIED, RECENT),
-        )
-        return statistics.median(row[0] for row in rows) if rows else None
+        rows = self._sql("SELECT recipe FROM jobs WHERE id = ?", (job.id,))
+        took = [
+            seconds
+            for seconds, recipe in self._durations(job.preset, LOOKED_AT)
+            if recipe == rows[0]["recipe"] and seconds > COPIED
+        ]
+        return statistics.median(took[:RECENT]) if took else None
 
-    def seconds_by_preset(self) -> dict[str, float]:
-        """The mean duration of the last Jobs of each Preset that has Jobs in the queue."""
-        rows = self._sql(
-            "SELECT preset, (SELECT avg(seconds) FROM (SELECT finished_at - started_at AS seconds FROM jobs"
-            " WHERE preset = queued.preset AND state = 'done' ORDER BY id DESC LIMIT ?))"
-            " FROM (SELECT DISTINCT preset FROM jobs WHERE state = 'queued') AS queued",
-            (RECENT,),
+    def mean_seconds(self, preset: str) -> float | None:
+        """The mean duration of the Preset's last Jobs. None if there are none."""
+        took = [seconds for seconds, _ in self._durations(preset, RECENT)]
+        return statistics.mean(took) if took else None
+
+    def _durations(self, preset: str, most: int) -> list[tuple[float, str]]:
+        """The durations and recipes of the Preset's last Jobs, the newest first. One query for each source, because in
+        the index a Preset's Jobs are in order only within their source, and sorting 100,000 takes 0.1 s."""
+        one = (
+            "SELECT * FROM (SELECT id, finished_at - started_at AS seconds, recipe FROM jobs"
+            " WHERE preset = ?1 AND state = 'done' AND source = '{}' AND started_at IS NOT NULL"
+            " ORDER BY id DESC LIMIT ?2)"
         )
-        return {os.fsdecode(preset): seconds for preset, seconds in rows if seconds is not None}
+        union = " UNION ALL ".join(one.format(source) for source in get_args(Source))
+        rows = self._sql(
+            f"SELECT seconds, recipe FROM ({union}) ORDER BY id DESC LIMIT ?2", (os.fsencode(preset), most)
+        )
+        return [(row["seconds"], row["recipe"]) for row in rows]
 
     def throughput(self, now: float) -> Throughput:
         rows = self._sql(
-            "SELECT finished_at - started_at FROM jobs"
+            "SELECT finished_at - started_at FROM jobs INDEXED BY by_finish"  # else SQLite reads all that are done
             " WHERE finished_at > ? AND state = 'done' AND started_at IS NOT NULL",
             (now - HOUR,),
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import signal
 import socket
 import statistics
@@ -30,6 +31,7 @@ import psutil
 from daemon import certificates
 from daemon.cluster import transport
 from daemon.engine.messages import Assignment, Chosen, Finished, Message, Ready, Stepped
+from daemon.folders.layout import Layout
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look
 from stylecore.images.atomic_write import write_part
@@ -215,17 +217,21 @@ def simulated(folder: Path, slots: int, seconds: float) -> None:
 
 
 def queue(folder: Path) -> None:
-    """A Ledger with 100,000 Jobs waiting: seconds to take one, and to be done with one."""
-    from daemon.folders.layout import Layout
-
-    layout = Layout(folder / "Root")
+    """A Ledger with 100,000 Jobs waiting: seconds to take one, to be done with one, and to answer `status`."""
+    daemon = a_daemon(folder)
+    inbox = daemon.preset("one", FAST)
+    layout = Layout(daemon.root)
     layout.own_folder.mkdir(parents=True)
     ledger = Ledger(layout.ledger_file, layout.root)
-    preset = load_preset(REPOSITORY / "presets" / "oil.yaml")
+    preset = load_preset(daemon.root / "presets" / "one.yaml")
     photo(0).save(folder / "a.bmp")
-    signature = look(folder / "a.bmp")
-    for i in range(WAITING):
-        ledger.queue.add(layout.root / "oil" / f"{i}.bmp", "oil", preset, f"{i:064}", signature)
+    photos = [inbox / f"{i}.bmp" for i in range(WAITING)]
+    for path in photos:
+        os.link(folder / "a.bmp", path)
+    signature = look(folder / "a.bmp")  # now: a link changes it
+    with ledger.transaction():
+        for i, path in enumerate(photos):
+            ledger.queue.add(path, "one", preset, f"{i:064}", signature)
     takes, dones = [], []
     for _ in range(200):
         begin = time.perf_counter()
@@ -235,15 +241,34 @@ def queue(folder: Path) -> None:
         begin = time.perf_counter()
         ledger.queue.done(taken[0], "keep")
         dones.append(time.perf_counter() - begin)
+    ledger.queue.pause()
     ledger.close()
-    figures = " | ".join(f"{statistics.median(times) * 1000:.2f} ms" for times in (takes, dones))
-    print(f"\n| {WAITING:,} Jobs wait: take | done |\n| --- | --- |\n| {figures} |", flush=True)
+    daemon.start()
+    wait_for(lambda: daemon.status()["inboxes"], 600)
+    answers = []
+    for _ in range(50):
+        time.sleep(0.2)  # let the daemon scan
+        begin = time.perf_counter()
+        counted = daemon.status()["inboxes"]["one"]["queued"]
+        answers.append(time.perf_counter() - begin)
+    daemon.stop()
+    figures = [f"{statistics.median(times) * 1000:.2f} ms" for times in (takes, dones, answers)]
+    print(f"\n| {counted:,} Jobs wait: take | done | status, median | slowest |\n" + "| --- " * 4 + "|")
+    print(f"| {' | '.join(figures)} | {max(answers) * 1000:.0f} ms |", flush=True)
 
 
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["sleep"]:
         address, own, slots, seconds, report = arguments[1:]
         sleep(address, Path(own), int(slots), float(seconds), Path(report))
+        return
+    if arguments == ["queue"]:
+        with tempfile.TemporaryDirectory(dir=TMPFS) as temporary:
+            queue(Path(temporary) / "queue")
+        return
+    if arguments == ["real"]:
+        with tempfile.TemporaryDirectory() as temporary:
+            real(Path(temporary))
         return
     sizes = [(int(n), float(s)) for n, s in zip(arguments[::2], arguments[1::2], strict=True)] or SIZES
     if not arguments:

@@ -317,3 +317,38 @@ def test_a_rolled_back_transaction_keeps_no_preset(ledger: Ledger, quick: Preset
     taken = ledger.queue.take()
     assert taken is not None
     assert taken[1].recipe == quick
+
+
+def test_durations_of_a_presets_jobs(ledger: Ledger, quick: Preset) -> None:
+    other = quick.model_copy(update={"steps": (3,)})
+    for number, (recipe, seconds) in enumerate([(other, 90.0), (quick, 2.0), (quick, 4.0), (quick, 9.0)]):
+        ledger.queue.add(Path(f"/oil/{number}.jpg"), "oil", recipe, f"{number}", SEEN)
+        done = finish(ledger, take(ledger), Path(f"/out/{number}.jpg"))
+        ledger._database.sql("UPDATE jobs SET started_at = finished_at - ? WHERE id = ?", (seconds, done.id))
+    asked = ledger.queue.ask("upload", PHOTO, quick, "another", SEEN)
+    assert ledger.history.mean_seconds("oil") == pytest.approx((90 + 2 + 4 + 9) / 4, rel=1e-6)
+    assert ledger.history.typical_seconds(asked) == pytest.approx(4, rel=1e-6)
+
+
+def test_a_long_history_costs_status_little(ledger: Ledger, quick: Preset) -> None:
+    """In SQLite's own instructions, not in seconds."""
+    photos = 2_000
+    with ledger.transaction():
+        for number in range(photos):
+            ledger.queue.add(Path(f"/oil/{number}.jpg"), "oil", quick, f"{number}", SEEN)
+        ledger._database.sql("UPDATE jobs SET state = 'done', started_at = id, finished_at = id + 5")
+    queued = ledger.queue.add(PHOTO, "oil", quick, "digest", SEEN)
+    assert queued is not None
+    hundreds = 0
+
+    def count() -> int:
+        nonlocal hundreds
+        hundreds += 1
+        return 0
+
+    ledger._database.connection.set_progress_handler(count, 100)
+    assert ledger.history.mean_seconds("oil") == 5
+    assert ledger.history.typical_seconds(queued) == 5
+    assert ledger.history.throughput(photos + 3600.0).done == 5
+    assert ledger.history.done_since(photos) == {"oil": 5}
+    assert hundreds < photos / 10, "each photo was read"
