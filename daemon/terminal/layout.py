@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import math
-import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.text import Text
 
-from daemon.api.schema import DeviceOut, JobOut, RunningOut, StatusOut
+from daemon.api.schema import RunningOut, SlotOut, StatusOut
 from daemon.paths import printable
-from daemon.sentences import clock, skipped_sentence
+from daemon.sentences import clock
+from daemon.terminal.lists import ASCII, UNICODE, Glyphs, lists, name_of, wrapped
 
 KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "quit"))
 STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}
 PICTURE_FROM = 100  # columns
 IN_FULL, BRIEFLY = 2, 2  # Jobs that are shown in full; the lines of each if there are more
 SHOWN = 8  # Jobs, and devices
-
-
-@dataclass(frozen=True)
-class Glyphs:
-    sparks: str
-    full: str
-    empty: str
-    dot: str
-    arrow: str
-    ellipsis: str
-
-
-UNICODE = Glyphs("▁▂▃▄▅▆▇█", "━", "─", "●", "→", "…")
-ASCII = Glyphs("_.-=*#", "#", "-", "*", "->", "~")
 
 
 @dataclass(frozen=True)
@@ -63,8 +48,8 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
     body = [_joined(line, beside[i] if i < len(beside) else None, column) for i, line in enumerate(work)]
     foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(status, width)]
     left = height - len(top) - len(body) - len(foot)
-    lists = _lists(status, width, left - 1, glyphs)
-    return _fit([*top, *body, *_at_least(lists, left)[: max(left, 0)], *foot], width, height, glyphs)
+    below = lists(status, width, left - 1, glyphs)
+    return _fit([*top, *body, *_at_least(below, left)[: max(left, 0)], *foot], width, height, glyphs)
 
 
 def picture_corner(scene: Scene, width: int) -> tuple[int, int]:
@@ -80,13 +65,7 @@ def _heading(status: StatusOut, now: float, width: int, glyphs: Glyphs) -> list[
     )
     line.truncate(max(1, width - len(now_text) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
     line.append(" " * max(1, width - line.cell_len - len(now_text)) + now_text, "dim")
-    return [line, *(row for problem in status.problems[:3] for row in _wrapped(f"! {problem}", width, "yellow", 2))]
-
-
-def _wrapped(sentence: str, width: int, style: str, most: int) -> list[Text]:
-    """At most ``most`` lines, indented a little."""
-    rows = textwrap.wrap(printable(sentence), max(10, width - 2), break_on_hyphens=False) or [""]
-    return [Text(f"  {row}", style) for row in [*rows[: most - 1], " ".join(rows[most - 1 :])] if row]
+    return [line, *(row for problem in status.problems[:3] for row in wrapped(f"! {problem}", width, "yellow", 2))]
 
 
 def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
@@ -99,7 +78,7 @@ def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
         )
         return [
             Text(row.plain.strip(), "dim")
-            for row in _wrapped(words if status.state != "paused" else f"Paused; {queued} queued.", width, "", 2)
+            for row in wrapped(words if status.state != "paused" else f"Paused; {queued} queued.", width, "", 2)
         ]
     found: list[Text] = []
     most = None if len(status.running) <= IN_FULL else BRIEFLY
@@ -150,127 +129,31 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs = UNICODE) -> 
 
 def _devices(status: StatusOut, width: int, glyphs: Glyphs) -> list[Text]:
     shown, more = status.slots[:SHOWN], len(status.slots) - SHOWN
-    rows = [_device(slot.device, width, glyphs) for slot in shown]
+    rows = [_slot(slot, len(status.slots) > 1, width, glyphs) for slot in shown]
     return [*rows, Text(f"and {more} more", "dim")] if more > 0 else rows
 
 
-def _device(device: DeviceOut, width: int, glyphs: Glyphs) -> Text:
-    """The device's figures, and as much of its name as fits."""
-    if device.memory_ours is None or device.memory_others is None or device.memory_total is None:
-        return Text(device.name, "dim")
-    gigabyte = 1e9
-    ours, others, whole = (
-        memory / gigabyte for memory in (device.memory_ours, device.memory_others, device.memory_total)
-    )
-    parts = [
-        "",
-        *([] if device.use is None else [f"use {device.use:.0%}"]),
-        *([] if device.load is None else [f"load {device.load:.1f}"]),
-    ]
+def _slot(slot: SlotOut, several: bool, width: int, glyphs: Glyphs) -> Text:
+    """The device's figures, its Job if there are ``several``, and as much of its name as fits."""
+    device, gigabyte, parts = slot.device, 1e9, [""]
+    if several:
+        parts.append("idle" if slot.job is None else f"Job {slot.job}")
+    if device.use is not None:
+        parts.append(f"use {device.use:.0%}")
+    if device.load is not None:
+        parts.append(f"load {device.load:.1f}")
+    long, short = list(parts), list(parts)
+    if device.memory_ours is not None and device.memory_others is not None and device.memory_total is not None:
+        figures = (device.memory_ours / gigabyte, device.memory_others / gigabyte, device.memory_total / gigabyte)
+        long.append("memory {:.1f} GB ours, {:.1f} others', of {:.0f}".format(*figures))
+        short.append("memory {:.1f} + {:.1f} of {:.0f} GB".format(*figures))
     degrees = [] if device.temperature is None else [f"{device.temperature:.0f} C"]
-    figures = "   ".join([*parts, f"memory {ours:.1f} GB ours, {others:.1f} others', of {whole:.0f}", *degrees])
-    if len(device.name) + len(figures) > width:
-        figures = "  ".join([*parts, f"memory {ours:.1f} + {others:.1f} of {whole:.0f} GB", *degrees])
+    row = "   ".join([*long, *degrees])
+    if len(device.name) + len(row) > width:
+        row = "  ".join([*short, *degrees])
     name = Text(device.name, "dim")
-    name.truncate(max(1, width - len(figures)), overflow="ellipsis" if glyphs is UNICODE else "crop")
-    return name.append(figures)
-
-
-def _lists(status: StatusOut, width: int, room: int, glyphs: Glyphs) -> list[Text]:
-    """The sections that grow. Short ones leave their space to long ones."""
-    hour = status.throughput
-    paced = (
-        f", median {hour.median:.1f} s, 95th percentile {hour.p95:.1f} s"
-        if hour.median is not None and hour.p95 is not None
-        else ""
-    )
-    unlisted = max(0, status.pending_count - len(status.pending))
-    sections = [
-        _Section(_inboxes(status)),
-        _Section([Text(f"Last hour: {hour.done} done{paced}")]),
-        _section("Failed", "bold red", [row for job in status.failures for row in _failure(job, width)]),
-        _section("Not complete yet", "bold", _pending(status), unlisted),
-        _section("Done", "bold", [_recent(job, glyphs) for job in status.recent]),
-        _Section(_remarks(status, width)),
-    ]
-    sections = [section for section in sections if section.rows]
-    sizes = [len(section.rows) for section in sections]
-    gap = [Text()] if sum(sizes) + len(sizes) <= room else []  # if space is short, the headings separate them
-    while sum(sizes) > room and max(sizes, default=0) > 2:
-        sizes[sizes.index(max(sizes))] -= 1
-    found: list[Text] = [] if gap else [Text()]
-    for section, size in zip(sections, sizes, strict=True):
-        shown, hidden = section.rows[:size], len(section.rows) - size + section.unlisted
-        if hidden and size > 1:
-            shown = [*shown[:-1], Text(f"  and {hidden + 1} more", "dim")]
-        found += [*gap, *shown]
-    return found
-
-
-@dataclass(frozen=True)
-class _Section:
-    """``unlisted``: how many more there are, which the status only counts."""
-
-    rows: list[Text]
-    unlisted: int = 0
-
-
-def _section(heading: str, style: str, rows: list[Text], unlisted: int = 0) -> _Section:
-    return _Section([Text(heading, style), *rows] if rows else [], unlisted)
-
-
-def _pending(status: StatusOut) -> list[Text]:
-    return [Text(f"  {name_of(file.photo)}: waits for {printable(file.waits_for)}") for file in status.pending]
-
-
-def _remarks(status: StatusOut, width: int) -> list[Text]:
-    skipped = [skipped_sentence(status.skipped)] if status.skipped else []
-    return [
-        Text(row.plain.strip(), "dim") for said in [*status.remarks, *skipped] for row in _wrapped(said, width, "", 2)
-    ]
-
-
-def _inboxes(status: StatusOut) -> list[Text]:
-    busy = sorted(
-        (name for name, counts in status.inboxes.items() if any(counts.values())),
-        key=lambda name: (
-            not status.inboxes[name].get("running", 0),
-            -status.inboxes[name].get("queued", 0),
-            -status.inboxes[name].get("failed", 0),
-            -status.done_today.get(name, 0),
-            name,
-        ),
-    )
-    if not busy:
-        return []
-    rows = [Text(f"{'Inbox':<22}{'waiting':>9}{'queued':>9}{'today':>9}{'failed':>9}{'time left':>11}", "bold")]
-    for name in busy:
-        counts, drain = status.inboxes[name], status.drain.get(name)
-        figures = [counts.get("waiting", 0), counts.get("queued", 0), status.done_today.get(name, 0)]
-        columns = "".join(f"{figure:>9}" for figure in [*figures, counts.get("failed", 0)])
-        rows.append(Text(f"  {printable(name)[:19]:<20}{columns}{clock(drain) if drain else '':>11}"))
-    return rows
-
-
-def _failure(job: JobOut, width: int) -> list[Text]:
-    """In one line if it fits, otherwise with the reason beneath."""
-    line = Text.assemble(
-        "  ", (f"stylefolder retry {job.id}", "bold"), f"  {name_of(job.photo)} [{printable(job.preset)}]: "
-    )
-    reason = printable(job.reason or "")
-    if line.cell_len + len(reason) <= width:
-        return [line.append(reason)]
-    return [line, *_wrapped(reason, width, "", 2)]
-
-
-def _recent(job: JobOut, glyphs: Glyphs) -> Text:
-    at = time.strftime("%H:%M", time.localtime(job.finished_at))
-    took = f"{job.seconds:.1f} s" if job.seconds is not None else ""
-    line = Text(f"  {at} {name_of(job.photo)} [{printable(job.preset)}] {took}")
-    if job.result and job.source == "folder":  # whoever sent a photo has put its Result elsewhere
-        link = Path(job.result).as_uri() if Path(job.result).is_absolute() else ""
-        line.append(f" {glyphs.arrow} ").append(name_of(job.result), f"link {link}" if link else "")
-    return line
+    name.truncate(max(1, width - len(row)), overflow="ellipsis" if glyphs is UNICODE else "crop")
+    return name.append(row)
 
 
 def _keys(status: StatusOut, width: int) -> Text:
@@ -282,10 +165,6 @@ def _keys(status: StatusOut, width: int) -> Text:
             break
         line.append(f" {key} ", "reverse").append(f" {words}  ")
     return line
-
-
-def name_of(path: str) -> str:
-    return printable(path.replace("\\", "/").rpartition("/")[2] or path)
 
 
 def _joined(line: Text, beside: Text | None, column: int) -> Text:

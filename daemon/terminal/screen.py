@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from daemon.terminal.layout import ASCII, UNICODE
+from daemon.terminal.lists import ASCII, UNICODE
 from daemon.terminal.pictures import NO_PICTURE
 
 SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|O.|.)?")  # an arrow or a function key

@@ -20,7 +20,8 @@ from daemon.api.client import Client
 from daemon.api.schema import StatusOut
 from daemon.errors import NoDaemon, Refused
 from daemon.paths import printable
-from daemon.terminal.layout import PICTURE_FROM, Scene, lines, name_of, picture_corner
+from daemon.terminal.layout import PICTURE_FROM, Scene, lines, picture_corner
+from daemon.terminal.lists import name_of
 from daemon.terminal.pictures import half_blocks, kitty_picture, open_picture, speaks_kitty
 from daemon.terminal.screen import Screen, keyboard, opened
 from stylecore.errors import StylefolderError

@@ -11,7 +11,8 @@ import pytest
 
 from daemon.api.schema import StatusOut
 from daemon.events import Note
-from daemon.terminal.layout import UNICODE, Scene, lines
+from daemon.terminal.layout import Scene, lines
+from daemon.terminal.lists import UNICODE
 from daemon.terminal.output import EARLY_WARNINGS, watch_view
 from daemon.terminal.status_view import KEPT, PREVIEWS, Follower, Reader
 
@@ -148,3 +149,18 @@ def test_only_the_last_early_warnings_are_kept(
         for i in range(1000):
             show(Note(f"{i}", warning=True))
     assert capsys.readouterr().err.split() == [f"{i}" for i in range(1000 - EARLY_WARNINGS, 1000)]
+
+
+def test_each_slot_shows_its_job() -> None:
+    away = (
+        DEVICE | {"name": "studio: RTX 4090"} | dict.fromkeys(["memory_ours", "memory_others", "memory_total", "use"])
+    )
+    slots = [{"job": 1, "device": DEVICE}, {"job": 2, "device": away}, *[{"job": None, "device": DEVICE}] * 8]
+    several = StatusOut.model_validate(STATUS | {"slots": slots})
+    shown = [line.plain for line in lines(Scene(several), 80, 30)]
+    assert any(line.startswith("CPU ") and "Job 1" in line and "GB" in line for line in shown)
+    assert any(line.startswith("studio: RTX 4090 ") and line.endswith("Job 2   load 0.0") for line in shown)
+    assert sum("idle" in line for line in shown) == 6
+    assert "and 2 more" in shown
+    alone = StatusOut.model_validate(STATUS)
+    assert not any("idle" in line.plain for line in lines(Scene(alone), 80, 30))
