@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 START_WITHIN = 60.0  # seconds
 STOP_WITHIN = 10.0
+AGAIN = 5.0  # seconds between two tries to listen again
+REACH_WITHIN = 10.0  # seconds for a machine that has joined to be reached
 LOOK_EVERY = 2.0  # seconds between two looks at the certificates' file
 EVENTS = 200  # messages about steps per second, of all Slots together
 
@@ -48,7 +50,9 @@ class Hub:
         self._bell = Bell()
         self._came: queue.SimpleQueue[list[DaskSlot]] = queue.SimpleQueue()
         self._members: dict[str, Member] = {}  # by name, as soon as they ask to join
-        self._slots: dict[str, list[DaskSlot]] = {}  # by address, once they have joined
+        self._slots: dict[str, list[DaskSlot]] = {}  # by address, once they are ready
+        self._open = asyncio.Event()  # machines can join
+        self._leaving = set[asyncio.Task[Any]]()
         self._begun: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._heard = time.monotonic()  # when the loop was seen to be alive
         self._loop = asyncio.new_event_loop()
@@ -104,12 +108,33 @@ class Hub:
 
     async def _serve(self) -> None:
         """Once more for each renewal of the certificates: those who have joined with the old ones lose their
-        connection."""
+        connection. And again and again while our own address is away, once it has been there. Raises what Dask
+        raises if it is not there at first."""
         certificates: Certificates | None = own_certificates()
-        while certificates is not None:
-            certificates = await self._serve_with(certificates)
-            for address in list(self._slots):
-                self._lose(address)
+        begun = False
+        while certificates is not None and not self._stop.is_set():
+            try:
+                certificates = await self._serve_with(certificates)
+            except Exception as e:  # whatever Dask raises
+                if not (begun := begun or self._open.is_set()):
+                    raise
+                why = getattr(e.__cause__, "strerror", None) or f"{type(e).__name__}: {e}"
+                self.problem = f"The cluster cannot listen on {self.address} ({why}). It tries again."
+            begun = True
+            self._open.clear()
+            self._members.clear()
+            await self._lose_all()
+            if self.problem is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), AGAIN)
+
+    async def _lose_all(self) -> None:
+        """What has arrived is still written."""
+        slots = [slot for found in self._slots.values() for slot in found]
+        for address in list(self._slots):
+            self._lose(address)
+        if tasks := [slot.task for slot in slots if slot.task is not None]:
+            await asyncio.wait(tasks, timeout=STOP_WITHIN / 2)
 
     async def _serve_with(self, certificates: Certificates) -> Certificates | None:
         """Returns the next certificates, or None at the end."""
@@ -120,7 +145,8 @@ class Hub:
 
         class Comings(SchedulerPlugin):
             def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-                hub._join(worker, str(scheduler.workers[worker].name))
+                if str(scheduler.workers[worker].name) not in hub._members:  # it asked a daemon before us
+                    hub._remove(worker)
 
             def remove_worker(self, scheduler: Scheduler, worker: str, **_: object) -> None:
                 hub._lose(worker)
@@ -135,10 +161,12 @@ class Hub:
             dashboard_address=transport.HTTP,
             worker_ttl=transport.LOST_AFTER,
             allowed_failures=0,
+            extensions={},  # some keep a little of each task for ever
             plugins=[Comings()],
         ) as self._scheduler:
             self._scheduler.handlers |= {
                 transport.JOIN: self._asked,
+                transport.READY: self._ready,
                 transport.RENEW: self._renewed,
                 transport.LEAVE: self._left,
             }
@@ -146,6 +174,8 @@ class Hub:
             async with Client(
                 self._scheduler.address, asynchronous=True, security=security, set_as_default=False
             ) as self._client:
+                self.problem = None
+                self._open.set()
                 self._begun.put(None)
                 return await self._renewed_certificates(certificates)
 
@@ -161,30 +191,45 @@ class Hub:
                     return found
         return None
 
-    def _asked(self, name: str, facts: dict[str, Any], devices: list[str]) -> dict[str, Any]:
+    async def _asked(self, name: str, facts: dict[str, Any], devices: list[str]) -> dict[str, Any]:
         """A machine asks to join."""
+        await self._open.wait()
         if refusal := transport.objection(self._facts, facts):
             return {"refusal": refusal}
         self._members[name] = Member(name, facts["host"], "", tuple(devices))
         return {"refusal": None}
 
-    def _join(self, address: str, name: str) -> None:
-        """A Dask worker has come. One that did not ask us, but perhaps a daemon before, has to ask."""
-        member = self._members.get(name)
+    async def _ready(self, name: str, address: str) -> dict[str, Any]:
+        """A machine that asked has joined. It gets Jobs if we reach it, too: photos and Results travel that way."""
+        member = self._members.pop(name, None)
         if member is None:
-            self._loop.create_task(self._scheduler.remove_worker(address, stimulus_id="stylefolder-unknown"))
-            return
-        member.address = address
+            return {"problem": "The daemon has just been restarted."}
         numbers = range(len(member.devices))
+        try:
+            async with asyncio.timeout(REACH_WITHIN):
+                for number in numbers:  # whoever watched before is gone
+                    await self._scheduler.rpc(address).stylefolder_control(slot=number, key="", previews=False)
+        except (OSError, TimeoutError) as e:
+            where = address.partition("://")[2]
+            return {
+                "problem": f"The daemon cannot connect to {member.host} at {where} ({type(e).__name__}): "
+                "allow that in its firewall, or use a VPN."
+            }
+        member.address = address
         slots = [DaskSlot(member, number, self._bell, self._loop, self._scheduler, self._client) for number in numbers]
         self._slots[address] = slots
         self._came.put(slots)
         self._wake()
+        return {"problem": None}
+
+    def _remove(self, address: str) -> None:
+        removal = self._scheduler.remove_worker(address, stimulus_id="stylefolder-unknown")
+        self._leaving.add(task := self._loop.create_task(removal))
+        task.add_done_callback(self._leaving.discard)
 
     def _lose(self, address: str) -> None:
         for slot in self._slots.pop(address, []):
-            self._members.pop(slot.member.name, None)
-            slot.lose(f"the connection to {slot.member.host} was lost")
+            slot.lose(f"The connection to {slot.member.host} was lost")
         self._wake()
 
     def _left(self, address: str) -> None:

@@ -145,12 +145,14 @@ async def _member(
         memory_limit=0,
         dashboard=False,
         dashboard_address=transport.HTTP,
+        extensions={},
         plugins=(Leaving(),),
     )
     worker.station = station  # type: ignore[attr-defined]
     worker.handlers[transport.CONTROL] = station.control
     try:
         await _unless(stop, _started(worker))
+        await _unless(stop, _ready(worker, name))
         yield worker, station
     except (OSError, RuntimeError) as e:  # of Dask, for instance if the daemon ends just now
         raise ClusterError(f"{address} could not be joined ({type(e).__name__}).") from e
@@ -176,6 +178,15 @@ async def _ask(address: str, security: Security, name: str, devices: list[str]) 
 async def _started(worker: Worker) -> None:
     async with asyncio.timeout(JOIN_WITHIN):
         await worker
+
+
+async def _ready(worker: Worker, name: str) -> None:
+    """The daemon has Jobs for this machine if it reaches it, too. Raises ClusterError."""
+    answer = await asyncio.wait_for(
+        worker.scheduler.stylefolder_ready(name=name, address=worker.contact_address), JOIN_WITHIN
+    )
+    if answer["problem"]:
+        raise ClusterError(answer["problem"])
 
 
 async def _stay(worker: Worker, station: Station, stop: asyncio.Event) -> None:

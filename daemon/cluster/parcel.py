@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.messages import Finished
@@ -15,23 +15,31 @@ from daemon.ledger.job import Order
 from daemon.ledger.signature import look, same
 from stylecore.errors import PhotoError, PhotoGone, WeightsError
 from stylecore.images.atomic_write import write_whole
-from stylecore.preset import files_of, with_files
+from stylecore.preset import files_of, preset_of_json, with_files
 
 PACKAGED = ("oxford", "torchvision")  # weights that are not files of the user's
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """``files``: the sha256 of each file that the recipe names; ``weights``: of the weights, if they are a file.
-    ``contents``: the bytes of those that the other machine may lack, by sha256, which it keeps. Weights do not travel.
-    ``series``: the suffixes and bytes of the series' photos that the recipe does not name."""
+    """Path objects do not travel: another system, or another version of Python, cannot read them.
 
-    order: Order
-    photo: bytes
-    files: dict[Path, str]
+    ``photo``: its name and bytes. ``target``: the name of the Result's file, if someone named one. ``recipe``: the
+    Preset as JSON, in which each file is its sha256 and suffix. ``contents``: the bytes of those files that the other
+    machine may lack, by sha256, which it keeps. ``weights``: the sha256 of the weights, if they are a file; they do not
+    travel. ``series``: the suffixes and bytes of the photos to which a table is fitted, without those that the recipe
+    names, which are ``named``.
+    """
+
+    job: int
+    photo: tuple[str, bytes]
+    target: str | None
+    recipe: str
     contents: dict[str, bytes]
-    weights: str | None = None
-    series: tuple[tuple[str, bytes], ...] = ()
+    weights: str | None
+    table: bytes | None
+    named: tuple[str, ...]
+    series: tuple[tuple[str, bytes], ...]
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,9 @@ def pack(order: Order, there: Container[str]) -> Parcel:
             raise PhotoChanged("The photo changed before its turn, and will be checked again.")
     except FileNotFoundError as e:
         raise PhotoGone("The photo was removed before its turn.") from e
-    files, contents = dict[Path, str](), dict[str, bytes]()
+    except OSError as e:
+        raise PhotoError(f"{order.photo} cannot be read ({e.strerror}).") from e
+    names, contents = dict[Path, str](), dict[str, bytes]()
     for file in files_of(order.recipe):
         try:
             data = _read(file)
@@ -59,18 +69,29 @@ def pack(order: Order, there: Container[str]) -> Parcel:
             raise PhotoError(
                 f"{file} of the preset cannot be read. Touch the photo to style it with the preset as it is now."
             ) from e
-        files[file] = hashlib.sha256(data).hexdigest()
-        if files[file] not in there:
-            contents[files[file]] = data
+        digest = hashlib.sha256(data).hexdigest()
+        names[file] = f"{digest}{file.suffix}"  # the suffix identifies some formats
+        if digest not in there:
+            contents[digest] = data
     weights = None
     if order.recipe.weights not in PACKAGED:
         weights = _digest(Path(order.recipe.weights).expanduser())
     series = []
     for file in order.series:
         with contextlib.suppress(FileNotFoundError, PhotoError):  # its own Job will say so
-            if file not in files:
+            if file not in names:
                 series.append((file.suffix, _read(file)))
-    return Parcel(order, photo, files, contents, weights, tuple(series))
+    return Parcel(
+        job=order.job,
+        photo=(order.photo.name, photo),
+        target=order.target.name if order.target else None,
+        recipe=with_files(order.recipe, lambda file: Path(names[file])).model_dump_json(),
+        contents=contents,
+        weights=weights,
+        table=order.table,
+        named=tuple(names[file] for file in order.series if file in names),
+        series=tuple(series),
+    )
 
 
 def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Order:
@@ -79,21 +100,20 @@ def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Orde
     WeightsError."""
     for digest, data in parcel.contents.items():
         write_whole(cache / digest, data)
-    order = parcel.order
-    photo, series = folder / "photo" / order.photo.name, list[Path]()
+    name, data = parcel.photo
+    photo, series = folder / "photo" / name, list[Path]()
     photo.parent.mkdir()
-    write_whole(photo, parcel.photo)
+    write_whole(photo, data)
     for number, (suffix, data) in enumerate(parcel.series):
         series.append(folder / f"{number}{suffix}")
         write_whole(series[-1], data)
 
-    def move(file: Path) -> Path:
-        named = cache / f"{parcel.files[file]}{file.suffix}"  # the suffix identifies some formats
+    def find(file: Path) -> Path:
         with contextlib.suppress(FileExistsError):
-            os.link(cache / parcel.files[file], named)
-        return named
+            os.link(cache / file.stem, cache / file)
+        return cache / file
 
-    recipe = with_files(order.recipe, move)
+    recipe = with_files(preset_of_json(parcel.recipe), find)
     if parcel.weights is not None:
         found = _find_weights(parcel.weights, [Path(recipe.weights).expanduser(), *sorted(own_weights.glob("*"))])
         if found is None:
@@ -101,13 +121,14 @@ def unpack(parcel: Parcel, folder: Path, cache: Path, own_weights: Path) -> Orde
                 f"The preset's weights {recipe.weights} are not on this machine: copy that file to {own_weights}."
             )
         recipe = recipe.model_copy(update={"weights": str(found)})
-    return replace(
-        order,
+    return Order(
+        job=parcel.job,
         photo=photo,
         recipe=recipe,
         signature=look(photo),
-        target=order.target and folder / "result" / order.target.name,
-        series=(*(move(file) for file in order.series if file in parcel.files), *series),
+        target=folder / "result" / parcel.target if parcel.target else None,
+        table=parcel.table,
+        series=(*(find(Path(name)) for name in parcel.named), *series),
     )
 
 

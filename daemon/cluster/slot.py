@@ -87,8 +87,9 @@ class DaskSlot:
         self._previews = False
         self._unwanted = ""  # the task whose Job was cancelled
         self._leaves = False  # the other machine gives its Jobs back
+        self._submitted = False  # the other machine has, or may have, the Job
         self._arrived = False  # the Result is here
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     @property
     def device(self) -> str:
@@ -105,7 +106,7 @@ class DaskSlot:
         self._say(Ready())
 
     def send(self, assignment: Assignment) -> None:
-        self._job, self._arrived = assignment.order.job, False
+        self._job, self._submitted, self._arrived = assignment.order.job, False, False
         self._key = f"job-{self._job}-{secrets.token_hex(8)}"
         if self.gone is not None:
             self._bell.ring()
@@ -115,13 +116,13 @@ class DaskSlot:
 
     def receive(self, wait: float) -> Message | None:
         """``wait`` is for a LocalSlot: what travels does not come sooner for it."""
-        ended = self._task is None or self._task.done()  # before looking: it may say its last word in between
+        ended = self.task is None or self.task.done()  # before looking: it may say its last word in between
         if self._said:
             return self._said.popleft()
         if ended and self.alive and (self._died or self.gone):
-            if self._leaves and self._key and not self._died:
-                self._key = ""
-                return Finished(self._job, "again", reason=self.gone, counts=False)
+            if self._key and not self._died:
+                self._key, counts = "", self._submitted and not self._leaves
+                return Finished(self._job, "again", reason=self.gone, blame="system", counts=counts)
             raise SlotDied(self._died or self.gone)
         return None
 
@@ -161,8 +162,8 @@ class DaskSlot:
     def lose(self, cause: str) -> None:
         """The other machine is gone, with its Job, unless the Result is here already."""
         self._retire(cause)
-        if self._task is not None and not self._arrived:
-            self._task.cancel()
+        if self.task is not None and not self._arrived:
+            self.task.cancel()
 
     def _say(self, message: Message) -> None:
         self._said.append(message)
@@ -174,7 +175,7 @@ class DaskSlot:
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._control(key, **wishes)))
 
     def _begin(self, assignment: Assignment, key: str) -> None:
-        self._task = self._loop.create_task(self._do(assignment, key))
+        self.task = self._loop.create_task(self._do(assignment, key))
 
     async def _do(self, assignment: Assignment, key: str) -> None:
         from distributed.scheduler import KilledWorker
@@ -189,7 +190,7 @@ class DaskSlot:
         except StylefolderError as e:
             self._finish(key, Finished(job, "failed", reason=str(e)))
         except (OSError, TimeoutError, KilledWorker) as e:
-            self._retire(f"the connection to {self.member.host} was lost ({type(e).__name__})")
+            self._retire(f"The connection to {self.member.host} was lost ({type(e).__name__})")
             remove = self._scheduler.remove_worker(self.member.address, stimulus_id="stylefolder-lost")
             self._loop.create_task(remove)  # it joins again, if it can
         except asyncio.CancelledError:
@@ -222,6 +223,7 @@ class DaskSlot:
             new = set(parcel.contents)
             sent = await self._client.scatter(parcel, direct=True, hash=False, **there)
             del parcel
+        self._submitted = True
         future = self._client.submit(work, self.number, sent, key=key, pure=False, retries=0, **there)
         try:
             with self._client.as_current():

@@ -75,8 +75,9 @@ class Station:
 
     def work(self, number: int, key: str, parcel: Parcel) -> Delivery:
         """Do a Job. ``key``: of the task."""
-        place, job = self.places[number], parcel.order.job
+        place, job = self.places[number], parcel.job
         self.renewed = time.monotonic()
+        self.cache.mkdir(parents=True, exist_ok=True)  # some systems clean up their temporary folders
         with place.lock:
             place.key = key
             place.slot.cancel(job if key in self._unwanted else 0)
@@ -92,6 +93,8 @@ class Station:
             except SlotDied as e:
                 place.slot.dismiss()
                 return Delivery(None, died=str(e))
+            except FileNotFoundError as e:  # of a file that it kept: the next parcel brings it again
+                return _again(job, e, counts=False)
             except (WeightsError, ResultError, WorkerError, OSError) as e:
                 return _again(job, e)
             except Exception as e:  # a bug costs an attempt
@@ -103,17 +106,13 @@ class Station:
 
     def _run(self, place: Place, number: int, assignment: Assignment) -> Finished:
         slot, job, told = place.slot, assignment.order.job, 0.0
-        if not slot.alive:
-            slot.start(place.device, place.sharers)
+        if not _still_alive(slot) and (ended := self._start(place, job)):
+            return ended
         slot.send(assignment)
         while True:
             message = slot.receive(LISTEN)
-            if given_back := self._left or self._silence():
-                slot.kill()
-                return Finished(job, "again", reason=given_back, counts=False)
-            if place.key in self._released:
-                slot.kill()
-                return Finished(job, "cancelled")
+            if ended := self._stopped(place, job):
+                return ended
             if isinstance(message, Finished):
                 if message.ends:
                     slot.dismiss()
@@ -122,8 +121,32 @@ class Station:
                 if time.monotonic() - told < self.pace:
                     continue
                 told = time.monotonic()
-            if message is not None and not isinstance(message, Ready):
+            if message is not None:
                 self.say(number, place.key, message)
+
+    def _start(self, place: Place, job: int) -> Finished | None:
+        """Start the worker process. Returns how the Job ended, if it did not come to that."""
+        place.slot.start(place.device, place.sharers)
+        while True:
+            try:
+                if place.slot.receive(LISTEN) is not None:
+                    return None
+            except SlotDied as e:
+                place.slot.dismiss()
+                reason = f"{platform.node()}: the worker died while starting ({e})"
+                return Finished(job, "again", reason=reason, blame="system", counts=False)
+            if ended := self._stopped(place, job):
+                return ended
+
+    def _stopped(self, place: Place, job: int) -> Finished | None:
+        """How the Job ended, if this machine leaves, or if nobody waits for it any more."""
+        if given_back := self._left or self._silence():
+            place.slot.kill()
+            return Finished(job, "again", reason=given_back, counts=False)
+        if place.key in self._released:
+            place.slot.kill()
+            return Finished(job, "cancelled")
+        return None
 
     def _silence(self) -> str | None:
         return "The daemon was silent" if time.monotonic() - self.renewed > LOST_AFTER else None
@@ -163,9 +186,18 @@ class Station:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _again(job: int, cause: object) -> Delivery:
+def _still_alive(slot: Slot) -> bool:
+    """Whether the worker process is there. If it died since its last Job, nothing is lost."""
+    try:
+        return slot.alive and slot.receive(0) is None
+    except SlotDied:
+        slot.dismiss()
+        return False
+
+
+def _again(job: int, cause: object, *, counts: bool = True) -> Delivery:
     reason = f"{platform.node()}: {cause}".removesuffix(".")
-    return Delivery(Finished(job, "again", reason=reason, blame="system"))
+    return Delivery(Finished(job, "again", reason=reason, blame="system", counts=counts))
 
 
 def _delivery(finished: Finished) -> Delivery:

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from distributed import Security
 
 PROTOCOL = 1  # raise it whenever what travels changes
-JOIN, LEAVE, RENEW, CONTROL, SAY = (f"stylefolder_{name}" for name in ("join", "leave", "renew", "control", "say"))
-"""Names of our own messages, besides Dask's. A worker sends JOIN, RENEW and LEAVE, each of which is answered, and SAY,
-which is not; the daemon sends CONTROL."""
+JOIN, READY, RENEW, LEAVE, SAY, CONTROL = (
+    f"stylefolder_{name}" for name in ("join", "ready", "renew", "leave", "say", "control")
+)
+"""Names of our own messages, besides Dask's. A worker sends JOIN before it joins, READY afterwards, RENEW and LEAVE,
+each of which is answered, and SAY, which is not; the daemon sends CONTROL."""
 LOST_AFTER = 120.0  # seconds of silence after which a machine counts as lost, and drops its Jobs
+LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")  # with own levels
 HTTP = "127.0.0.1:0"  # Dask's own pages cannot be turned off
 SETTINGS = {
     "distributed.scheduler.work-stealing": False,
@@ -45,7 +48,7 @@ def prepare() -> None:
     except ImportError as e:
         raise ClusterError(f"{e.name} is not installed: run `pip install 'stylefolder[cluster]'`.") from e
     dask.config.set(SETTINGS)
-    for name in ("distributed", "tornado", "asyncio"):  # what matters of it, we say ourselves
+    for name in (*LOGGERS, "asyncio"):  # what matters of it, we say ourselves
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +47,7 @@ class Engine:
         self._takes_all = device in ("auto", "cuda")
         self._settings = Settings()
         self._previews = False
+        self._deaths: dict[int, Counter[object]] = {}  # of each Job that died, by its Runners' places
 
     @property
     def idle(self) -> bool:
@@ -71,12 +74,10 @@ class Engine:
             self._settle(runner)
             if runner.work is not None and not runner.work.begun:
                 self._begin(runner, runner.work)
-        if queued := self.ledger.queue.queued(len(self.runners)):
+        if queued := self.ledger.queue.queued(len(self.runners), self._held):
             self.warm(queued)
             for runner in self.runners:
-                if runner.free:
-                    self._feed(runner)
-                    fed = True
+                fed |= runner.free and self._feed(runner)
         for runner in self.runners:
             runner.release_if_unused()
         if self.idle:
@@ -138,9 +139,13 @@ class Engine:
 
     def stop(self) -> None:
         """Stop the workers. Their Jobs are queued again, unless the Result is being written."""
+        end = time.monotonic() + STOP_WITHIN
+        while (writing := [r for r in self.runners if r.writes]) and (left := end - time.monotonic()) > 0:
+            wait_for_any([runner.slot for runner in writing], left)
+            for runner in writing:
+                runner.listen()
         for runner in self.runners:
-            writing = runner.work is not None and runner.work.phase is not None and runner.work.phase.name == "writing"
-            runner.listen(STOP_WITHIN if writing else 0)
+            runner.listen()
             self._settle(runner)
             runner.dismiss()
             if runner.work is not None:
@@ -153,13 +158,30 @@ class Engine:
         for runner in self.runners:
             runner.kill()
 
-    def _feed(self, runner: Runner) -> None:
+    @property
+    def _held(self) -> set[int]:
+        """The Jobs that Runners have. One that was cancelled and queued again waits until its worker has left it."""
+        return {runner.work.job.id for runner in self.runners if runner.work is not None}
+
+    def _left_to_others(self, runner: Runner) -> set[int]:
+        """The Jobs that have died on this Runner's device or machine until only one attempt is left."""
+        places = {other.place for other in self.runners if other.slot.alive}
+        return {
+            job
+            for job, deaths in self._deaths.items()
+            if deaths[runner.place] >= MAX_ATTEMPTS - 1
+            and any(deaths[place] < deaths[runner.place] for place in places - {runner.place})
+        }
+
+    def _feed(self, runner: Runner) -> bool:
+        """Returns whether there was a Job."""
         runner.slot.cancel(0)
-        taken = self.ledger.queue.take()
+        taken = self.ledger.queue.take(self._held | self._left_to_others(runner))
         if taken is None:
-            return
+            return False
         runner.work = Work(*taken, self.result_path)
         self._begin(runner, runner.work)
+        return True
 
     def _begin(self, runner: Runner, work: Work) -> None:
         """Ask the Ledger what the worker needs besides the Order, and send it. If the Ledger cannot answer, the next
@@ -191,6 +213,7 @@ class Engine:
         if work is None or work.finished is None:
             return
         job, finished, queue = work.job, work.finished, self.ledger.queue
+        died = finished.outcome == "again" and finished.counts
         event: Event | None
         if finished.outcome == "done":
             event = self._place(work, finished)
@@ -208,6 +231,12 @@ class Engine:
         else:
             failed = queue.failed(job, Failure(finished.blame, _reason(work, finished)))
             event = JobFailed(failed) if failed is not None else self._queued_again(job)
+        if died and job.attempts < MAX_ATTEMPTS:
+            self._deaths.setdefault(job.id, Counter())[runner.place] += 1
+        else:
+            self._deaths.pop(job.id, None)
+        if len(self.runners) > 1 and (died or finished.outcome != "again"):
+            runner.ended(died=died)
         runner.work = None
         runner.slot.cancel(0)  # it may be retried
         if finished.ends:

@@ -19,6 +19,7 @@ IDLE_FOR = 300.0  # seconds without a Job after which the worker, and with it th
 MAX_STARTS = 3
 START_WITHIN = 300.0  # seconds for a worker to load its modules on a slow machine
 REST = 10.0  # seconds between two tries while no worker starts, or while a device or a disk fails
+LONGEST_REST = 6  # doublings of it
 SLOWER = 20  # times: a scale's first step is two evaluations of four times the pixels
 
 
@@ -66,6 +67,12 @@ class Runner:
         self._starts = 0  # since a worker was ready
         self._heard = 0.0  # when the worker last said something
         self._rests_until = 0.0
+        self._deaths = 0  # of Jobs, one after another
+
+    @property
+    def place(self) -> object:
+        """What its Jobs' deaths may be due to: the other machine, or this Slot."""
+        return self.slot.host or self
 
     @property
     def idle(self) -> bool:
@@ -77,6 +84,12 @@ class Runner:
         return self.work is None and self.ready and not self.rests
 
     @property
+    def writes(self) -> bool:
+        """Whether a Result is being written, or on its way."""
+        work = self.work
+        return work is not None and work.finished is None and work.phase is not None and work.phase.name == "writing"
+
+    @property
     def on_cpu_instead(self) -> bool:
         return self.device_lost and self.device == "auto"
 
@@ -84,9 +97,15 @@ class Runner:
     def rests(self) -> bool:
         return time.monotonic() < self._rests_until
 
-    def rest(self) -> None:
+    def rest(self, seconds: float = REST) -> None:
         """Take no Job for a while: others may be able to do what this one is not."""
-        self._rests_until = time.monotonic() + REST
+        self._rests_until = time.monotonic() + seconds
+
+    def ended(self, *, died: bool) -> None:
+        """A Job has ended. If one after another dies here, rest longer and longer, and leave Jobs to others."""
+        self._deaths = self._deaths + 1 if died else 0
+        if self._deaths > 1:
+            self.rest(REST * 2 ** min(self._deaths - 2, LONGEST_REST))
 
     def warm(self) -> None:
         """Start a worker. If none starts, or it dies again and again while starting, raises WorkerError and rests."""
@@ -152,7 +171,7 @@ class Runner:
 
     def kill_if_hung(self, patience: float) -> None:
         """A worker that has been silent for longer than its phase may take is killed, which counts as its death."""
-        if self.idle or not self.slot.alive:
+        if self.idle or not self.slot.alive or (self.work is not None and not self.work.begun):
             return
         silent, allowed = time.monotonic() - self._heard, START_WITHIN
         if self.work is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from stylecore.preset import Preset
 
 NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM switches WHERE name = 'paused')"
 TO_TAKE = (  # a Job whose twin, the same bytes under the same recipe, is running waits for its Result
-    f"state = 'queued' AND {NOT_PAUSED} AND NOT EXISTS (SELECT 1 FROM jobs twin WHERE twin.digest = jobs.digest"
-    " AND twin.recipe = jobs.recipe AND twin.state IN ('running', 'cancelling'))"
+    f"state = 'queued' AND {NOT_PAUSED} AND id NOT IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1"
+    " FROM jobs twin WHERE twin.digest = jobs.digest AND twin.recipe = jobs.recipe"
+    " AND twin.state IN ('running', 'cancelling'))"
 )
 ANOTHER_TRY = (
     "UPDATE jobs SET state = 'queued', attempts = 0, blame = NULL, reason = NULL, started_at = NULL, finished_at = NULL"
@@ -166,21 +169,25 @@ class Queue:
 
     # Jobs run
 
-    def queued(self, most: int) -> int:
-        """How many Jobs there are to take, counted up to ``most``. Always 0 while paused."""
-        rows = self._sql(f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {TO_TAKE} LIMIT ?)", (most,))
+    def queued(self, most: int, besides: Collection[int] = ()) -> int:
+        """How many Jobs there are to take, counted up to ``most``, without those in ``besides``. Always 0 while
+        paused."""
+        rows = self._sql(
+            f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {TO_TAKE} LIMIT ?2)", (json.dumps([*besides]), most)
+        )
         return int(rows[0][0])
 
-    def take(self) -> tuple[Job, Order] | None:
-        """The next queued Job, which is now running: first what someone is waiting for, then the folders' oldest."""
-        if not self.queued(1):
+    def take(self, besides: Collection[int] = ()) -> tuple[Job, Order] | None:
+        """The next queued Job, which is now running: first what someone is waiting for, then the folders' oldest.
+        Those in ``besides`` stay queued."""
+        if not self.queued(1, besides):
             return None  # without the cost of a write
         with self._database.transaction():  # a Job whose recipe cannot be read just now stays queued
             rows = self._sql(
-                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, reason = NULL"
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?2, reason = NULL"
                 f" WHERE id = (SELECT id FROM jobs WHERE {TO_TAKE} ORDER BY source = 'folder', id LIMIT 1)"
                 " RETURNING *",
-                (time.time(),),
+                (json.dumps([*besides]), time.time()),
             )
             if not rows:
                 return None

@@ -44,6 +44,19 @@ class Machine:
         run("tc", "qdisc", "add", "dev", self.cable, *queue)
         run("ip", "netns", "exec", self.space, "tc", "qdisc", "add", "dev", "eth0", *queue)
 
+    def let_nobody_in(self) -> None:
+        """As a firewall: nobody can open a connection to it, but what answers its own passes."""
+        on, opening = (
+            ["dev", self.cable, "parent", "1:"],
+            ["match", "u8", "0x02", "0x12", "at", "33"],
+        )  # SYN without ACK
+        run("tc", "qdisc", "add", "dev", self.cable, "root", "handle", "1:", "htb", "default", "1")
+        for number in ("1:1", "1:2"):
+            run("tc", "class", "add", *on, "classid", number, "htb", "rate", "10gbit")
+        run("tc", "qdisc", "add", "dev", self.cable, "parent", "1:2", "pfifo", "limit", "0")
+        tcp = ["protocol", "ip", "u32", "match", "ip", "protocol", "6", "0xff"]
+        run("tc", "filter", "add", *on, *tcp, *opening, "flowid", "1:2")
+
     def sent(self) -> int:
         """Bytes that it has sent."""
         return self._count("rx_bytes")

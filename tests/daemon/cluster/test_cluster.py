@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,6 +17,10 @@ import psutil
 import pytest
 from PIL import Image
 
+from daemon.cluster.parcel import pack
+from daemon.ledger.job import MAX_ATTEMPTS, Order
+from daemon.ledger.signature import look
+from stylecore import Preset
 from tests.daemon.cluster.conftest import Cluster, drop
 from tests.daemon.harness import is_picture
 from tests.harness import HANG, REPOSITORY, wait_for
@@ -86,6 +92,42 @@ def test_the_worker_process_is_killed(cluster: Cluster, cat: Image.Image, steps:
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
     assert "signal 9" in daemon.said()
     assert daemon.jobs()[0]["attempts"] == 2
+    assert worker.said().count("Joined") == 1
+
+
+@pytest.mark.slow
+def test_the_worker_process_dies_while_nothing_runs_and_while_it_starts(
+    cluster: Cluster, cat: Image.Image, fast: str
+) -> None:
+    """Neither is an attempt of a Job, and no photo fails for it. The folder for temporary files is missed by nobody."""
+    daemon, worker = cluster.daemon, cluster.start(TMPDIR=str(cluster.folder)).joined()
+    inbox = daemon.preset("quick", fast)
+    drop(inbox, cat, "a.jpg")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 1, why="for the first")
+    (child,) = worker.children()
+    child.kill()
+    (temporary,) = cluster.folder.glob("stylefolder-*")
+    shutil.rmtree(temporary)
+    cat.crop((9, 9, 99, 99)).save(inbox / "b.png")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2, why="for the second")
+
+    (child,) = worker.children()
+    child.kill()
+    cat.crop((5, 5, 99, 99)).save(inbox / "c.png")
+    killed = {child.pid}
+
+    def starting() -> bool:
+        found = [other for other in worker.children() if other.pid not in killed]
+        for other in found:
+            other.kill()
+            killed.add(other.pid)
+        return bool(found)
+
+    for _ in range(MAX_ATTEMPTS + 1):
+        wait_for(starting, why="for a worker process that starts")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 3, why="for the third")
+    assert [job["attempts"] for job in daemon.jobs()] == [1, 1, 1]
+    assert "died while starting" in daemon.said()
     assert worker.said().count("Joined") == 1
 
 
@@ -211,3 +253,10 @@ def test_nothing_of_it_is_loaded_without_a_cluster() -> None:
     looked = f"import sys, daemon.watch, daemon.commands.cli; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", looked], cwd=REPOSITORY, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+def test_what_travels_can_be_read_by_another_version_of_python(tmp_path: Path, cat: Image.Image, oil: Preset) -> None:
+    """Python 3.13 names the classes of paths in a way that 3.12 does not know, and Windows has its own."""
+    cat.save(photo := tmp_path / "a.png")
+    order = Order(1, photo, oil, look(photo), tmp_path / "out.jpg", series=(photo,))
+    assert b"pathlib" not in pickle.dumps(pack(order, frozenset()))

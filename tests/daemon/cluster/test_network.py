@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from tests.daemon.cluster.conftest import Cluster, drop
-from tests.daemon.cluster.network import Machine, needs_root
+from tests.daemon.cluster.network import Machine, ip, needs_root
 from tests.daemon.harness import is_picture
 from tests.harness import wait_for
 
@@ -87,6 +87,53 @@ def test_a_job_is_cancelled_while_its_result_travels(studio: Studio, unchanged: 
     assert (told.count("JobCancelled"), told.count("JobDone")) == (1, 1)
     assert [path.name for path in (inbox / "styled").iterdir()] == ["a.tif"]
     assert worker.said().count("Joined") == 1
+
+
+@pytest.mark.slow
+@needs_root
+def test_the_daemon_stops_while_a_result_travels(studio: Studio, unchanged: str) -> None:
+    """It waits for it."""
+    cluster, (ada, *_) = studio
+    daemon = cluster.daemon
+    cluster.start(ada.before).joined()
+    ada.limit(SLOW)
+    inbox = daemon.preset("unchanged", unchanged)
+    huge(inbox / "a.tif")
+    wait_for(lambda: ada.sent() > HALFWAY, why="for half of it")
+    assert daemon.stop() == 0
+    assert [job["state"] for job in daemon.jobs()] == ["done"]
+    assert [path.name for path in (inbox / "styled").iterdir()] == ["a.tif"]
+
+
+@pytest.mark.slow
+@needs_root
+def test_a_machine_that_the_daemon_cannot_reach(studio: Studio) -> None:
+    """Its firewall lets nobody in: it gets no Jobs, and is told why."""
+    cluster, (ada, *_) = studio
+    ada.let_nobody_in()
+    worker = cluster.start(ada.before)
+    assert worker.process.wait(60) == 1
+    assert "The daemon cannot connect to ada at" in worker.said()
+    assert "allow that in its firewall" in worker.said()
+    assert "Traceback" not in worker.said()
+    assert "No other machine has joined." in cluster.daemon.status()["remarks"]
+
+
+@pytest.mark.slow
+@needs_root
+def test_the_daemons_own_address_is_away(studio: Studio, cat: Image.Image, fast: str) -> None:
+    """As after a change of network, or a VPN that ends. The cluster says so, and listens again when it is back."""
+    cluster, (ada, *_) = studio
+    daemon, worker = cluster.daemon, cluster.start(ada.before).joined()
+    address, device = cluster.address.partition(":")[0], ada.cable.rpartition("-")[0]
+    ip("address", "del", f"{address}/24", "dev", device)
+    wait_for(lambda: any("cannot listen" in p for p in daemon.status()["problems"]), MINUTES, why="for the problem")
+    ip("address", "add", f"{address}/24", "dev", device)
+    worker.joined(2)
+    wait_for(lambda: not daemon.status()["problems"], why="for the problem's end")
+    (result,) = drop(daemon.preset("quick", fast), cat, "a.jpg")
+    wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
+    assert is_picture(result)
 
 
 @pytest.mark.slow

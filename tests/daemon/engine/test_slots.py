@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from daemon.engine import runner
 from daemon.engine.engine import Engine
 from daemon.engine.messages import Ready
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, Note
@@ -49,7 +50,7 @@ class Studio:
 
     @property
     def running(self) -> set[int]:
-        return {runner.work.job.id for runner in self.engine.runners if runner.work is not None}
+        return {r.work.job.id for r in self.engine.runners if r.work is not None}
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_two_slots_work_at_once_each_with_its_share_of_the_threads(studio: Studi
 def test_a_worker_that_dies_costs_its_slot_only(studio: Studio, endless: Preset) -> None:
     kept, hit = (studio.add(endless, shade).id for shade in (10, 20))
     studio.turn_until(lambda: len(studio.of(JobChosen)) == 2)
-    one, other = sorted(studio.engine.runners, key=lambda runner: runner.work is None or runner.work.job.id)
+    one, other = sorted(studio.engine.runners, key=lambda r: r.work is None or r.work.job.id)
     assert one.slot.pid and other.slot.pid
     before = one.slot.pid
     os.kill(other.slot.pid, signal.SIGKILL)
@@ -113,6 +114,52 @@ def test_an_idle_worker_that_dies_is_replaced(studio: Studio, quick: Preset) -> 
     assert studio.of(JobFailed) == []
 
 
+@pytest.mark.slow
+def test_a_job_cancelled_and_queued_again_waits_for_its_worker(studio: Studio, endless: Preset) -> None:
+    """Its worker is frozen. The other Slot, which is free, does not take it."""
+    job = studio.add(endless, 10)
+    studio.turn_until(lambda: studio.of(JobChosen))
+    (busy,) = (r for r in studio.engine.runners if r.work is not None)
+    assert busy.slot.pid
+    os.kill(busy.slot.pid, signal.SIGSTOP)
+    studio.ledger.queue.cancel(job.id)
+    studio.engine.cancel(job.id)
+    assert studio.ledger.queue.retry(job.id)
+    other = studio.add(endless, 20).id
+    studio.turn_until(lambda: other in studio.of(JobChosen))
+    assert studio.of(JobStarted) == [job.id, other]
+    os.kill(busy.slot.pid, signal.SIGCONT)
+    studio.turn_until(lambda: studio.of(JobChosen).count(job.id) == 2)
+    assert studio.of(JobStarted) == [job.id, other, job.id]
+    assert studio.of(JobCancelled) == []
+
+
+@pytest.mark.slow
+def test_a_job_that_dies_twice_on_a_slot_is_left_to_others(
+    studio: Studio, endless: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the other one is busy, and this one free."""
+    monkeypatch.setattr(runner, "REST", 0.1)
+    kept, hit = (studio.add(endless, shade).id for shade in (10, 20))
+    studio.turn_until(lambda: len(studio.of(JobChosen)) == 2)
+    one, other = sorted(studio.engine.runners, key=lambda r: r.work is None or r.work.job.id)
+    for deaths in (1, 2):
+        assert other.slot.pid
+        os.kill(other.slot.pid, signal.SIGKILL)
+        if deaths == 1:
+            studio.turn_until(lambda: studio.of(JobChosen).count(hit) == 2)
+    studio.turn_until(lambda: other.work is None)
+    next_one = studio.add(endless, 30).id
+    studio.turn_until(lambda: studio.of(JobChosen).count(next_one) == 1)
+    assert studio.of(JobStarted).count(hit) == 2, "another photo was given to this Slot"
+    studio.ledger.queue.cancel(kept)
+    studio.engine.cancel(kept)
+    studio.turn_until(lambda: studio.of(JobChosen).count(hit) == 3)
+    assert one.work is not None
+    assert one.work.job.id == hit
+    assert studio.of(JobFailed) == []
+
+
 def test_the_same_bytes_are_painted_once(studio: Studio, quick: Preset) -> None:
     """The twin waits for the Result, and other photos overtake it."""
     studio.add(quick, 10), studio.add(quick, 10), studio.add(quick, 20)
@@ -129,7 +176,7 @@ def test_the_table_of_a_series_is_fitted_once(studio: Studio) -> None:
 
     def done() -> bool:
         nonlocal most
-        works = [runner.work for runner in studio.engine.runners]
+        works = [r.work for r in studio.engine.runners]
         most = max(most, sum(work is not None and work.begun and bool(work.order.series) for work in works))
         return len(studio.of(JobDone)) == len(jobs)
 
@@ -145,10 +192,10 @@ def test_one_gpu_after_another(tmp_path: Path) -> None:
             engine.runners[0]._hear(Ready(("cuda:0", "cuda:1")))
             engine._use_all_gpus()
             engine._use_all_gpus()
-            names = [runner.device for runner in engine.runners]
+            names = [r.device for r in engine.runners]
             assert names == (["cuda:0", "cuda:1"] if device in ("auto", "cuda") else device.split(","))
             assert len(names) == slots
-            assert [runner.sharers for runner in engine.runners] == [2 if device == "cuda:0,cuda:0" else 1] * slots
+            assert [r.sharers for r in engine.runners] == [2 if device == "cuda:0,cuda:0" else 1] * slots
 
 
 def test_without_gpus_there_is_one_slot(tmp_path: Path) -> None:
@@ -156,4 +203,4 @@ def test_without_gpus_there_is_one_slot(tmp_path: Path) -> None:
         engine = Studio(tmp_path, ledger, "auto").engine
         engine.runners[0]._hear(Ready(()))
         engine._use_all_gpus()
-        assert [runner.device for runner in engine.runners] == ["auto"]
+        assert [r.device for r in engine.runners] == ["auto"]
