@@ -22,7 +22,7 @@ test: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov
 
 test-slow: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m slow
 
 test-long: install
 	$(BIN)/python -m pytest -m long --timeout 0
