@@ -49,10 +49,8 @@ class Hub:
         self._facts = transport.facts()
         self._bell = Bell()
         self._came: queue.SimpleQueue[list[DaskSlot]] = queue.SimpleQueue()
-        self._members: dict[str, Member] = {}  # by name, as soon as they ask to join
         self._slots: dict[str, list[DaskSlot]] = {}  # by address, once they are ready
         self._open = asyncio.Event()  # machines can join
-        self._leaving = set[asyncio.Task[Any]]()
         self._begun: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._heard = time.monotonic()  # when the loop was seen to be alive
         self._loop = asyncio.new_event_loop()
@@ -122,7 +120,6 @@ class Hub:
                 self.problem = f"The cluster cannot listen on {self.address} ({why}). It tries again."
             begun = True
             self._open.clear()
-            self._members.clear()
             await self._lose_all()
             if self.problem is not None:
                 with contextlib.suppress(TimeoutError):
@@ -143,11 +140,7 @@ class Hub:
 
         hub = self
 
-        class Comings(SchedulerPlugin):
-            def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-                if str(scheduler.workers[worker].name) not in hub._members:  # it asked a daemon before us
-                    hub._remove(worker)
-
+        class Goings(SchedulerPlugin):
             def remove_worker(self, scheduler: Scheduler, worker: str, **_: object) -> None:
                 hub._lose(worker)
 
@@ -162,7 +155,7 @@ class Hub:
             worker_ttl=transport.LOST_AFTER,
             allowed_failures=0,
             extensions={},  # some keep a little of each task for ever
-            plugins=[Comings()],
+            plugins=[Goings()],
         ) as self._scheduler:
             self._scheduler.handlers |= {
                 transport.JOIN: self._asked,
@@ -191,20 +184,15 @@ class Hub:
                     return found
         return None
 
-    async def _asked(self, name: str, facts: dict[str, Any], devices: list[str]) -> dict[str, Any]:
-        """A machine asks to join."""
-        await self._open.wait()
-        if refusal := transport.objection(self._facts, facts):
-            return {"refusal": refusal}
-        self._members[name] = Member(name, facts["host"], "", tuple(devices))
-        return {"refusal": None}
+    def _asked(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """A machine asks whether it may join."""
+        return {"refusal": transport.objection(self._facts, facts)}
 
-    async def _ready(self, name: str, address: str) -> dict[str, Any]:
-        """A machine that asked has joined. It gets Jobs if we reach it, too: photos and Results travel that way."""
-        member = self._members.pop(name, None)
-        if member is None:
-            return {"problem": "The daemon has just been restarted."}
-        numbers = range(len(member.devices))
+    async def _ready(self, host: str, devices: list[str], address: str) -> dict[str, Any]:
+        """A machine has joined. It gets Jobs if we reach it, too: photos and Results travel that way."""
+        await self._open.wait()
+        member = Member(host, address, tuple(devices))
+        numbers = range(len(devices))
         try:
             async with asyncio.timeout(REACH_WITHIN):
                 for number in numbers:  # whoever watched before is gone
@@ -212,20 +200,16 @@ class Hub:
         except (OSError, TimeoutError) as e:
             where = address.partition("://")[2]
             return {
-                "problem": f"The daemon cannot connect to {member.host} at {where} ({type(e).__name__}): "
-                "allow that in its firewall, or use a VPN."
+                "problem": f"The daemon cannot connect to {host} at {where} ({type(e).__name__}): allow that in its "
+                "firewall, or use a VPN."
             }
-        member.address = address
+        if address not in self._scheduler.workers:
+            return {"problem": "The connection was lost just now."}
         slots = [DaskSlot(member, number, self._bell, self._loop, self._scheduler, self._client) for number in numbers]
         self._slots[address] = slots
         self._came.put(slots)
         self._wake()
         return {"problem": None}
-
-    def _remove(self, address: str) -> None:
-        removal = self._scheduler.remove_worker(address, stimulus_id="stylefolder-unknown")
-        self._leaving.add(task := self._loop.create_task(removal))
-        task.add_done_callback(self._leaving.discard)
 
     def _lose(self, address: str) -> None:
         for slot in self._slots.pop(address, []):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
-import secrets
 import socket
 import ssl
 import time
@@ -119,8 +118,8 @@ async def _member(
     from distributed import Worker
     from distributed.diagnostics.plugin import WorkerPlugin
 
-    security, name = transport.security(certificates), secrets.token_hex(8)
-    await _unless(stop, _ask(address, security, name, [place.device for place in places]))
+    security = transport.security(certificates)
+    await _unless(stop, _ask(address, security))
     loop = asyncio.get_running_loop()
 
     def post(number: int, key: str, message: Message) -> None:
@@ -139,7 +138,6 @@ async def _member(
     worker = Worker(
         f"tls://{address}",
         nthreads=len(places),
-        name=name,
         host=_own_address(address),
         security=security,
         memory_limit=0,
@@ -152,7 +150,7 @@ async def _member(
     worker.handlers[transport.CONTROL] = station.control
     try:
         await _unless(stop, _started(worker))
-        await _unless(stop, _ready(worker, name))
+        await _unless(stop, _ready(worker, [place.device for place in places]))
         yield worker, station
     except (OSError, RuntimeError) as e:  # of Dask, for instance if the daemon ends just now
         raise ClusterError(f"{address} could not be joined ({type(e).__name__}).") from e
@@ -160,15 +158,13 @@ async def _member(
         await worker.close()
 
 
-async def _ask(address: str, security: Security, name: str, devices: list[str]) -> None:
+async def _ask(address: str, security: Security) -> None:
     """Whether this machine may join. Raises JoinRefused, ClusterError."""
     from distributed import rpc
 
     try:
         async with rpc(f"tls://{address}", connection_args=security.get_connection_args("worker")) as daemon:
-            answer = await asyncio.wait_for(
-                daemon.stylefolder_join(name=name, facts=transport.facts(), devices=devices), ANSWER_WITHIN
-            )
+            answer = await asyncio.wait_for(daemon.stylefolder_join(facts=transport.facts()), ANSWER_WITHIN)
     except (OSError, TimeoutError) as e:
         raise ClusterError(f"{address} does not answer ({type(e).__name__}).") from e
     if answer["refusal"]:
@@ -180,11 +176,11 @@ async def _started(worker: Worker) -> None:
         await worker
 
 
-async def _ready(worker: Worker, name: str) -> None:
+async def _ready(worker: Worker, devices: list[str]) -> None:
     """The daemon has Jobs for this machine if it reaches it, too. Raises ClusterError."""
-    answer = await asyncio.wait_for(
-        worker.scheduler.stylefolder_ready(name=name, address=worker.contact_address), JOIN_WITHIN
-    )
+    host, address = transport.facts()["host"], worker.contact_address
+    asked = worker.scheduler.stylefolder_ready(host=host, devices=devices, address=address)
+    answer = await asyncio.wait_for(asked, JOIN_WITHIN)
     if answer["problem"]:
         raise ClusterError(answer["problem"])
 

@@ -31,7 +31,6 @@ class Member:
     """A machine that has joined. ``devices``: one for each of its Slots. ``has``: the sha256 of files that it keeps.
     ``transfers``: to and from it, at once. More would not be faster, and each needs a connection of its own."""
 
-    name: str
     host: str
     address: str
     devices: tuple[str, ...]
