@@ -129,6 +129,7 @@ class Engine:
         """The worker leaves this Job before its next step. Any thread may call this."""
         for runner in self.runners:
             if (work := runner.work) is not None and work.job.id == job:
+                work.cancelled = True
                 runner.slot.cancel(job)
 
     def want_previews(self, wanted: bool) -> None:
@@ -160,8 +161,9 @@ class Engine:
 
     @property
     def _held(self) -> set[int]:
-        """The Jobs that Runners have. One that was cancelled and queued again waits until its worker has left it."""
-        return {runner.work.job.id for runner in self.runners if runner.work is not None}
+        """The Jobs that Runners still have although they were cancelled. One that is queued again waits until its
+        worker has left it."""
+        return {r.work.job.id for r in self.runners if r.work is not None and r.work.cancelled}
 
     def _left_to_others(self, runner: Runner) -> set[int]:
         """The Jobs that have died on this Runner's device or machine until only one attempt is left."""
@@ -198,8 +200,8 @@ class Engine:
         if died is not None:
             runner.died(died)
         now = self.ledger.history.job(job.id)
-        if now is not None and now.state == "cancelling":  # since it was taken, perhaps before the worker had it
-            runner.slot.cancel(job.id)
+        if now is not None and now.state != "running":  # cancelled since it was taken, perhaps also queued again
+            self.cancel(job.id)
         self._settle(runner)
 
     def _is_fitting(self, work: Work) -> bool:

@@ -26,14 +26,15 @@ SLOWER = 20  # times: a scale's first step is two evaluations of four times the 
 @dataclass
 class Work:
     """A Job on a Slot. ``result_path``: as of the Engine, when the Job was taken. ``begun``: the worker has the Order.
-    ``finished``: how it ended, until the Ledger has recorded it. ``waits_for``: why a finished Result cannot be written
-    yet. ``typical``: seconds that similar Jobs take. ``phase``: the current one, if it may take long. ``slowest``:
-    seconds between two steps."""
+    ``cancelled``: someone has asked for its end. ``finished``: how it ended, until the Ledger has recorded it.
+    ``waits_for``: why a finished Result cannot be written yet. ``typical``: seconds that similar Jobs take. ``phase``:
+    the current one, if it may take long. ``slowest``: seconds between two steps."""
 
     job: Job
     order: Order
     result_path: Callable[[Job, str], Path]
     begun: bool = False
+    cancelled: bool = False
     finished: Finished | None = None
     waits_for: str | None = None
     typical: float | None = None
