@@ -52,7 +52,8 @@ def choose_device(name: str = "auto", sharers: int = 1) -> Device:
         return Device(torch.device("cpu"), dtype, words, sharers)
     if kind == "cuda" and torch.cuda.is_available() and number in ("", *map(str, range(torch.cuda.device_count()))):
         index = int(number or 0)
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+        with torch.cuda.device(index):
+            dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
         words = f"{torch.cuda.get_device_name(index)}, {_word(dtype)}"
         return Device(torch.device("cuda", index), dtype, words, sharers)
     if kind == "mps" and torch.backends.mps.is_available():

@@ -36,12 +36,12 @@ Rates = Mapping[tuple[str, ...], float]
 """The seconds that an evaluation of the losses and their gradient takes per pixel, by the layers that it looks at."""
 
 
-def estimate(photo: tuple[int, int], preset: Painting, device: Device) -> Estimate | None:
+def estimate(photo: tuple[int, int], preset: Painting, device: Device, bytes_per_sample: int = 1) -> Estimate | None:
     """For a photo of this (width, height); None if it takes a minute at most. Raises TooLarge and WeightsError."""
     scales = scales_of(photo, preset, device) if preset.strength > 0 else []
     if sum(scale.cost * scale.steps for scale in scales) < SHORT:
         return None
-    return expected(scales, preset.output.size_of(photo), device, probe(scales, device))
+    return expected(scales, preset.output.size_of(photo), device, probe(scales, device), bytes_per_sample)
 
 
 def probe(scales: Sequence[Scale], device: Device) -> Rates:
@@ -50,14 +50,16 @@ def probe(scales: Sequence[Scale], device: Device) -> Rates:
     return {layers: _seconds_per_pixel(recipe, device) for layers, recipe in recipes.items()}
 
 
-def expected(scales: Sequence[Scale], result: tuple[int, int], device: Device, rates: Rates) -> Estimate:
+def expected(
+    scales: Sequence[Scale], result: tuple[int, int], device: Device, rates: Rates, bytes_per_sample: int = 1
+) -> Estimate:
     """At these rates, for a Result of this (width, height)."""
     width, height = result
     free = free_memory(device)
     seconds = width * height * TO_FINISH + sum(_seconds(scale, device, free, rates) for scale in scales)
     memory = _memory(scales[-1], device, free)
     if device.torch.type == "cpu":
-        memory = max(memory, BACKGROUND + bytes_of_result(width, height))
+        memory = max(memory, BACKGROUND + bytes_of_result(width, height, bytes_per_sample))
     return Estimate(seconds, memory)
 
 

@@ -15,9 +15,10 @@ def captured(function: Function, like: Tensor) -> Function:
     """The same function, for tensors of the shape of ``like``, which is on the GPU. The function must have been called
     before, and must not wait for the GPU. Raises RuntimeError if memory runs out."""
     given = like.clone()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        found = function(given)
+    with torch.cuda.device(like.device):  # by default, torch captures on the first GPU
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=torch.cuda.Stream(like.device)):  # type: ignore[no-untyped-call]
+            found = function(given)
 
     def replay(x: Tensor) -> tuple[Tensor, Tensor]:
         given.copy_(x)

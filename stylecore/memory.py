@@ -7,12 +7,13 @@ import ctypes
 import math
 import platform
 
-import psutil
 import torch
 
+from stylecore.available import available_memory
 from stylecore.device import Device
 from stylecore.errors import TooLarge
 from stylecore.layers import block_of, maps_of, margin_of, stride_of
+from stylecore.limits import MIN_SIZE
 from stylecore.preset import Painting
 from stylecore.tiles import SMALLEST
 
@@ -21,6 +22,8 @@ BYTES_SEEN = {
     torch.bfloat16: 1250,
     torch.float32: 3000,
 }  # per pixel of a tile, forward and back, with the freed memory that is kept; measured
+BYTES_OF_STYLE = {torch.bfloat16: 650, torch.float32: 1250}  # per pixel of a style picture's tile; measured in float32
+STYLE_TILE = 1536  # pixels; larger ones are no faster
 BYTES_KEPT = 84  # per pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
 BYTES_PAIR = 24  # per pixel, for each pair that L-BFGS remembers
 MAX_PAIRS, MIN_PAIRS = 20, 1
@@ -39,7 +42,7 @@ def free_memory(device: Device) -> int:
     if device.torch.type == "cuda":
         own = torch.cuda.memory_reserved(device.torch) - torch.cuda.memory_allocated(device.torch)
         return own + torch.cuda.mem_get_info(device.torch)[0] // device.sharers
-    return int(psutil.virtual_memory().available) // device.sharers  # Apple's GPU shares it
+    return available_memory() // device.sharers  # Apple's GPU shares it
 
 
 def tile_and_pairs(
@@ -55,12 +58,12 @@ def tile_and_pairs(
     kept = _kept(device, preset, least, pixels)
     left = room - pixels * kept
     if left < min(smallest, pixels * seen):
-        share = max(room - smallest, 0) / kept / pixels
+        share = max((room - smallest) / kept, room / (kept + seen)) / pixels  # in tiles, or as a whole
         fits = int(max(width, height) * math.sqrt(min(share, 1)))
-        raise TooLarge(
-            f"{width} x {height} pixels need more memory than is free ({free >> 20} MB): a long edge of {fits} pixels "
-            "would fit; set it as `size` in the preset or with --size."
-        )
+        remedy = "close other programs."
+        if fits >= MIN_SIZE:
+            remedy = f"a long edge of {fits} pixels would fit; set it as `size` in the preset or with --size."
+        raise TooLarge(f"{width} x {height} pixels need more memory than is free ({free >> 20} MB): {remedy}")
     pairs = int(min(most, least + left / 2 / (pixels * BYTES_PAIR)))
     left -= (pairs - least) * pixels * BYTES_PAIR
     on_cpu = device.torch.type == "cpu"
@@ -76,6 +79,17 @@ def bytes_needed(device: Device, preset: Painting, width: int, height: int, tile
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     at_once = pixels if tile is None else min(pixels, (tile + 2 * margin) ** 2)
     return int(pixels * _kept(device, preset, pairs, pixels) + at_once * seen) + _winograd(device, preset)
+
+
+def style_tile(network_device: torch.device, dtype: torch.dtype, layers: tuple[str, ...]) -> int:
+    """The edge of the tiles in which a style picture's features are taken. It can be larger than memory, too."""
+    if network_device.type == "cuda":
+        own = torch.cuda.memory_reserved(network_device) - torch.cuda.memory_allocated(network_device)
+        free = own + torch.cuda.mem_get_info(network_device)[0]
+    else:
+        free = available_memory()
+    edge = int(math.sqrt(free * SHARE / BYTES_OF_STYLE.get(dtype, 1250))) - 2 * margin_of(layers)
+    return min(STYLE_TILE, max(SMALLEST, edge))
 
 
 def kept_dtype(pixels: int, dtype: torch.dtype) -> torch.dtype:
@@ -102,7 +116,7 @@ def bytes_of_result(width: int, height: int, bytes_per_sample: int = 1) -> int:
 
 def check_result(width: int, height: int, bytes_per_sample: int) -> None:
     """Raises TooLarge if a Result of this size does not fit into memory, which names a size that would."""
-    needed, room = bytes_of_result(width, height, bytes_per_sample), psutil.virtual_memory().available * SHARE
+    needed, room = bytes_of_result(width, height, bytes_per_sample), available_memory() * SHARE
     if needed > room:
         fits = int(max(width, height) * math.sqrt(room / needed))
         raise TooLarge(

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from stylecore.keys import Keys
 from stylecore.limits import MAX_DPI, MAX_EDGE, MAX_PRINT, MIN_DPI, MIN_SIZE, PRINT_DPI
 
 OutputFormat = Literal["same", "jpeg", "png", "tiff", "webp", "avif", "heic"]
 INCH = 2.54  # centimetres
 
 
-class Output(BaseModel):
+class Output(Keys):
     """How Results are saved."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: OutputFormat = Field(
         "same", description="same: the photo's own format; JPEG for RAW, PNG for GIF and BMP. Or a format's name."

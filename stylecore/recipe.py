@@ -7,8 +7,9 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from stylecore.keys import Keys, refuse_switch
 from stylecore.layers import LAYERS
 from stylecore.limits import MAX_SIZE, MAX_STEPS, MIN_SIZE
 from stylecore.output import LookOutput, Output, PaintingOutput
@@ -19,14 +20,12 @@ MAX_SERIES = 8  # waiting photos to which the table of a series is fitted
 Colour = Literal["style", "photo", "palette"]
 Statistic = Literal["gram", "covariance", "wasserstein"]
 Weighting = Literal["relative", "article"]
-Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), BeforeValidator(refuse_switch)]
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
 
-class StylePicture(BaseModel):
+class StylePicture(Keys):
     """A style picture, and its share among several."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     picture: Path = Field(description="The style picture, relative to the preset's file.")
     weight: float = Field(1.0, gt=0, le=1000, description="Its share among several style pictures.")
@@ -70,10 +69,8 @@ SHALLOW = set(LAYERS[: LAYERS.index("relu2_1") + 1])
 """The layers that every scale of the default finish uses, if the preset does."""
 
 
-class Finish(BaseModel):
+class Finish(Keys):
     """Steps with shallow layers, which sharpen what was enlarged from the scale before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: Steps = Field(6, description="The number of these steps.")
     through: Layer = Field("relu3_1", description="The deepest of the preset's layers that these steps use.")
@@ -90,21 +87,21 @@ StepsOfScales = Annotated[
 ]
 
 
-class Recipe(BaseModel):
+class Recipe(Keys):
     """The keys that both transfers have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     transfer: Literal["painting", "look"] = "painting"
     description: str = Field("", max_length=500, description="One line that says what the style is.")
     style: Pictures = Field(
         min_length=1, max_length=MAX_PICTURES, description="The style picture, or several with weights."
     )
-    content_layers: Layers = {"relu2_2": 1.0}
-    style_layers: Layers = {"relu1_1": 1.0}
+    content_layers: Layers = Field(default={"relu2_2": 1.0})
+    style_layers: Layers = Field(default={"relu1_1": 1.0})
     content_weight: Weight = 1.0
     strength: float = Field(100, ge=0, le=100)
-    weights: str = Field("oxford", description="oxford (packaged), torchvision (a download), or a state dict's path.")
+    weights: str = Field(
+        "oxford", min_length=1, description="oxford (packaged), torchvision (a download), or a state dict's path."
+    )
     output: Output = Field(Output(), description="How Results are saved: their format and quality.")
 
 

@@ -58,8 +58,9 @@ def scales_of(photo: tuple[int, int], preset: Painting, device: Device) -> list[
     for halved, steps, recipe, sharpens in plan:
         share = finest / 2**halved
         size = max(SMALLEST_EDGE, round(width * share)), max(SMALLEST_EDGE, round(height * share))
-        last = next(other for level, _, other, _ in reversed(plan) if level == halved)
-        scales.append(Scale(size, steps, recipe, layers_of(last), halved, sharpens))
+        seen = [layers_of(other) for level, _, other, _ in plan if level == halved]
+        targets = tuple(dict.fromkeys(name for layers in reversed(seen) for name in layers))
+        scales.append(Scale(size, steps, recipe, targets, halved, sharpens))
     return scales
 
 

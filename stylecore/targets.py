@@ -13,14 +13,13 @@ from stylecore.colour import Colours, Floats, Palette, darkened, palette_of, sam
 from stylecore.images.decode import load_style_picture
 from stylecore.layers import block_of
 from stylecore.losses import Moments, sums
-from stylecore.memory import trim_memory
+from stylecore.memory import is_out_of_memory, release_memory, style_tile, trim_memory
 from stylecore.network import Network
 from stylecore.recipe import StylePicture
-from stylecore.tiles import tiles_of
+from stylecore.tiles import SMALLEST, tiles_of
 
 COLOURS = 30_000  # sampled from the style pictures, to represent all
 COLOUR_EDGE = 256  # pixels at which a style picture's colours are taken
-STYLE_TILE = 1536  # pixels: a style picture can be larger than memory, too
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,42 @@ def targets_of(
         pixels = _loaded(picture, long_edge, gamma)
         if palette is not None:
             pixels = with_palette(pixels, palette)
-        style = to_tensor(pixels, network.device)
-        height, width = style.shape[2:]
+        own = _targets_within_memory(network, to_tensor(pixels, network.device), layers)
         share = picture.weight / whole
-        for tile in tiles_of(height, width, STYLE_TILE, layers):
-            with torch.no_grad():
-                features_of = network(tile.see(style), layers)
-            for name, features in features_of.items():
-                own, block = tile.own(features, block_of(name)), block_of(name)
-                part = share / ((height >> block) * (width >> block))
-                gram, total = sums(own)
-                before = found.get(name, Moments(torch.zeros_like(gram), torch.zeros_like(total)))
-                found[name] = Moments(before.second + part * gram, before.mean + part * total)
-                activations[name] = activations.get(name, 0.0) + part / own.shape[1] * float(own.float().abs().sum())
+        for name, part in own.moments.items():
+            before = found.get(name, Moments(torch.zeros_like(part.second), torch.zeros_like(part.mean)))
+            found[name] = Moments(before.second + share * part.second, before.mean + share * part.mean)
+            activations[name] = activations.get(name, 0.0) + share * own.activations[name]
+    return StyleTargets(found, activations)
+
+
+def _targets_within_memory(network: Network, style: Tensor, layers: tuple[str, ...]) -> StyleTargets:
+    """Of one style picture, in smaller tiles if memory runs out."""
+    edge = style_tile(network.device, network.dtype, layers)
+    while True:
+        try:
+            return _targets_in_tiles(network, style, layers, edge)
+        except RuntimeError as e:
+            if not is_out_of_memory(e) or edge <= SMALLEST:
+                raise
+        release_memory(network.device)  # here, what the error held is free
+        edge = max(SMALLEST, edge // 2)
+
+
+def _targets_in_tiles(network: Network, style: Tensor, layers: tuple[str, ...], edge: int) -> StyleTargets:
+    found: dict[str, Moments] = {}
+    activations: dict[str, float] = {}
+    height, width = style.shape[2:]
+    for tile in tiles_of(height, width, edge, layers):
+        with torch.no_grad():
+            features_of = network(tile.see(style), layers)
+        for name, features in features_of.items():
+            own, block = tile.own(features, block_of(name)), block_of(name)
+            part = 1 / ((height >> block) * (width >> block))
+            gram, total = sums(own)
+            before = found.get(name, Moments(torch.zeros_like(gram), torch.zeros_like(total)))
+            found[name] = Moments(before.second + part * gram, before.mean + part * total)
+            activations[name] = activations.get(name, 0.0) + part / own.shape[1] * float(own.float().abs().sum())
     return StyleTargets(found, activations)
 
 
@@ -89,10 +111,13 @@ def style_palette(pictures: tuple[StylePicture, ...], fingerprint: str, gamma: f
 @functools.lru_cache(maxsize=64)
 def style_colours(pictures: tuple[StylePicture, ...], fingerprint: str, gamma: float = 1.0) -> Colours:
     """A sample of the style pictures' colours, (n, 3), each picture with its share, cached like ``style_targets``."""
-    whole = sum(p.weight for p in pictures)
-    return np.concatenate(
-        [sample(_loaded(p, COLOUR_EDGE, gamma), int(COLOURS * p.weight / whole) + 1) for p in pictures]
-    )
+    if len(pictures) == 1:
+        return sample(_loaded(pictures[0], COLOUR_EDGE, gamma), COLOURS)
+    whole, parts = sum(p.weight for p in pictures), []
+    for picture in pictures:
+        colours, count = _loaded(picture, COLOUR_EDGE, gamma).reshape(-1, 3), round(COLOURS * picture.weight / whole)
+        parts.append(colours[np.linspace(0, len(colours) - 1, max(1, count)).round().astype(int)])
+    return np.concatenate(parts)
 
 
 def _loaded(picture: StylePicture, long_edge: int, gamma: float) -> Floats:

@@ -129,7 +129,8 @@ def _style(assignment: Assignment, device: str, daemon: Daemon, sharers: int) ->
     chosen = choose_device(device, sharers)
     series = _series(order, daemon)
     size, steps = _work(photo, recipe, chosen)
-    expected = estimate(photo.size, recipe, chosen) if isinstance(recipe, Painting) else None
+    size, samples = photo.size, photo.pixels.itemsize
+    expected = estimate(size, recipe, chosen, samples) if isinstance(recipe, Painting) else None
     needs = (expected.seconds, expected.memory) if expected is not None else ()
     daemon.pipe.send(Chosen(order.job, chosen.words, size, *needs))
     allowed = DOWNLOAD if recipe.weights == "torchvision" else SHORTEST
@@ -268,7 +269,9 @@ def _send_finished(daemon: Daemon, finished: Finished) -> None:
 def _unexpected(e: Exception) -> str:
     import traceback
 
-    if "out of memory" in str(e) or "can't allocate memory" in str(e) or isinstance(e, MemoryError):
+    from stylecore.memory import is_out_of_memory
+
+    if isinstance(e, MemoryError) or (isinstance(e, RuntimeError) and is_out_of_memory(e)):
         remedy = "choose a smaller `size` in the preset or with --size, or a smaller photo."
         return f"The device has too little memory for this size: {remedy}"
     where = traceback.extract_tb(e.__traceback__)[-1]

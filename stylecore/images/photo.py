@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from stylecore.colour import Floats, Pixels
-from stylecore.images import exif, icc
+from stylecore.images import exif, icc, xmp
 from stylecore.images.cicp import Cicp
 
 
@@ -99,8 +99,13 @@ class Photo:
 
     def at_resolution(self, dpi: int) -> Photo:
         """The Photo with so many pixels per inch in print, wherever its metadata says that."""
-        block = self.metadata.exif
-        metadata = replace(self.metadata, dpi=(dpi, dpi), exif=block and exif.at_resolution(block, dpi))
+        block, packet = self.metadata.exif, self.metadata.xmp
+        metadata = replace(
+            self.metadata,
+            dpi=(dpi, dpi),
+            exif=block and exif.at_resolution(block, dpi),
+            xmp=packet and xmp.at_resolution(packet, dpi),
+        )
         return replace(self, metadata=metadata)
 
     def from_srgb(self, pixels: Floats) -> Floats:

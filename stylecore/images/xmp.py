@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from xml.dom import Node, minidom
@@ -36,6 +36,8 @@ CLAIMS = {  # namespaces that only describe what comes after the picture in its 
     "http://ns.xiaomi.com/photos/1.0/camera/": None,
 }
 Property: TypeAlias = minidom.Attr | minidom.Element
+Values: TypeAlias = Mapping[tuple[str, str], int | str]
+"""By namespace and name."""
 CAMERA_CLAIMS = ("MotionPhoto", "MicroVideo")  # beginnings of names
 
 
@@ -72,20 +74,32 @@ def corrected(packet: bytes, width: int, height: int, colour_space: int | None =
     """The packet for an upright Result of this size, without a thumbnail of the photo and without claims about what the
     Result's file does not contain. One that is not well-formed is corrected as text, with the usual prefixes.
     ``colour_space``: as in `exif.corrected`."""
-    document = _parsed(packet)
-    values = {
+    values: dict[tuple[str, str], int | str] = {
         (TIFF, "Orientation"): 1, (TIFF, "ImageWidth"): width, (TIFF, "ImageLength"): height,
         (EXIF, "PixelXDimension"): width, (EXIF, "PixelYDimension"): height,
     }  # fmt: skip
     if colour_space is not None:
         values[EXIF, "ColorSpace"] = colour_space
-    if document is None:
-        return _corrected_text(packet, values)
     stale = {(XMP, "Thumbnails")} if colour_space is None else {(XMP, "Thumbnails"), *COLOURS}
+    found = _rewritten(packet, values, lambda node: _is_claim(node) or (node.namespaceURI, node.localName) in stale)
+    return _without_claims(_with_values(packet, values)) if found is None else found
+
+
+def at_resolution(packet: bytes, dpi: int) -> bytes:
+    """The packet with so many pixels per inch, wherever it says how many."""
+    values: Values = {(TIFF, "XResolution"): f"{dpi}/1", (TIFF, "YResolution"): f"{dpi}/1", (TIFF, "ResolutionUnit"): 2}
+    found = _rewritten(packet, values, lambda _: False)
+    return _with_values(packet, values) if found is None else found
+
+
+def _rewritten(packet: bytes, values: Values, unwanted: Callable[[Property], bool]) -> bytes | None:
+    """None if the packet is not well-formed."""
+    document = _parsed(packet)
+    if document is None:
+        return None
     for node, owner in list(_properties(document)):
-        name = (node.namespaceURI, node.localName)
-        if not _is_claim(node) and name not in stale:
-            _write(node, values.get((node.namespaceURI or "", node.localName)))
+        if not unwanted(node):
+            _write(node, values.get((node.namespaceURI or "", node.localName or "")))
         elif node.nodeType == Node.ATTRIBUTE_NODE:
             owner.removeAttributeNode(node)
         else:
@@ -93,13 +107,13 @@ def corrected(packet: bytes, width: int, height: int, colour_space: int | None =
     try:
         out = "".join(child.toxml() for child in document.childNodes)
     except RecursionError:
-        return _corrected_text(packet, values)
+        return None
     for character, stand_in in STAND_INS.items():
         out = out.replace(stand_in, f"&#{ord(character)};")
     return out.encode()
 
 
-def _write(node: Property, value: int | None) -> None:
+def _write(node: Property, value: int | str | None) -> None:
     """Give the node this value, if there is one, and stand-ins for what `toxml` would lose."""
     if node.nodeType == Node.ATTRIBUTE_NODE:
         node.value = str(value) if value is not None else "".join(STAND_INS.get(c, c) for c in node.value)
@@ -111,11 +125,15 @@ def _write(node: Property, value: int | None) -> None:
         node.firstChild.data = str(value)
 
 
-def _corrected_text(packet: bytes, values: Mapping[tuple[str, str], int]) -> bytes:
+def _with_values(packet: bytes, values: Values) -> bytes:
     prefixes = {TIFF: "tiff", EXIF: "exif"}
     for (namespace, name), value in values.items():
-        pattern = rf"({prefixes[namespace]}:{name}\s*(?:=\s*[\"']|>\s*))\d+"
+        pattern = rf"({prefixes[namespace]}:{name}\s*(?:=\s*[\"']|>\s*))[\d/]+"
         packet = re.sub(pattern.encode(), rb"\g<1>" + str(value).encode(), packet)
+    return packet
+
+
+def _without_claims(packet: bytes) -> bytes:
     claims = rb"\b(?:GCamera:(?:MotionPhoto|MicroVideo)\w*|hdrgm:\w+|xmpNote:HasExtendedXMP)\s*=\s*(\"[^\"]*\"|'[^']*')"
     packet = re.sub(claims, b"", packet)
     start = packet.find(b"<xmp:Thumbnails")

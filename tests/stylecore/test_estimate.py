@@ -10,7 +10,8 @@ import torch
 from stylecore import Photo
 from stylecore.device import Device
 from stylecore.errors import TooLarge
-from stylecore.estimate import Estimate, estimate, expected, probe
+from stylecore.estimate import BACKGROUND, Estimate, estimate, expected, probe
+from stylecore.objective import layers_of
 from stylecore.preset import Painting
 from stylecore.scales import scales_of
 from stylecore.transfer import stylize
@@ -39,6 +40,13 @@ def test_more_pixels_and_steps_take_longer(oil: Painting) -> None:
     assert large.memory < full.memory < 8_000_000_000
     assert small.memory < 8_000_000_000
     assert 1.4 < found(1536, 2 * usual).seconds / small.seconds < 2.2, "what a scale needs to begin stays"
+
+
+def test_a_large_result_of_16_bits_needs_twice_as_much(oil: Painting) -> None:
+    scales = scales_of((600, 400), oil, EXACT)
+    rates = {layers_of(scale.recipe): 1e-5 for scale in scales}
+    eight, sixteen = (expected(scales, (20_000, 15_000), EXACT, rates, count).memory for count in (1, 2))
+    assert sixteen - BACKGROUND == 2 * (eight - BACKGROUND)
 
 
 def test_what_does_not_fit_fails_before_it_starts(oil: Painting) -> None:

@@ -106,6 +106,13 @@ def test_a_print_is_painted_finer_than_a_photo(oil: Painting) -> None:
     assert scales_of((600, 400), full, EXACT)[-1].size == (10630, 7087)
 
 
+RESOLUTION = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:XResolution="720000/10000"'
+    ' tiff:YResolution="720000/10000" tiff:ResolutionUnit="3"/></rdf:RDF></x:xmpmeta>'
+)
+
+
 @pytest.mark.parametrize("kind", ["jpeg", "png", "tiff"])
 def test_the_result_and_its_file_have_size_and_resolution(
     quick: Painting, photo: Photo, tmp_path: Path, kind: str
@@ -113,7 +120,7 @@ def test_the_result_and_its_file_have_size_and_resolution(
     path = tmp_path / f"photo.{kind}"
     exif = Image.Exif()
     exif[0x11A], exif[0x11B], exif[0x128] = 72.0, 72.0, 3
-    Image.fromarray(photo.pixels).save(path, exif=exif, dpi=(72, 72))
+    Image.fromarray(photo.pixels).save(path, exif=exif, dpi=(72, 72), xmp=RESOLUTION.encode())
     preset = with_output(quick, print=10.0, dpi=200)
     *_, result = stylize(load_photo(path), preset, EXACT)
     assert isinstance(result, Result)
@@ -124,6 +131,11 @@ def test_the_result_and_its_file_have_size_and_resolution(
         assert image.size == result.size
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.01)
         assert kind == "tiff" or (image.getexif()[0x11A], image.getexif()[0x128]) == (200, 2)
+    packet = load_photo(out).metadata.xmp
+    if kind == "jpeg":
+        assert packet is not None
+        assert b'XResolution="200/1"' in packet
+        assert b'ResolutionUnit="2"' in packet
 
 
 def test_a_larger_photo_keeps_type_colours_and_alpha(photo: Photo) -> None:

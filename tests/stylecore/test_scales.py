@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from stylecore import Result, stylize
 from stylecore.device import Device
+from stylecore.images.photo import Photo
 from stylecore.layers import work_of
 from stylecore.objective import layers_of
 from stylecore.preset import Painting
@@ -75,6 +77,21 @@ def test_classic_is_as_the_textbook_has_it() -> None:
     classic = shipped("classic")
     (scale,) = scales_of((6000, 4000), classic, CPU)
     assert (scale.size, scale.steps, scale.recipe) == ((384, 256), 150, classic)
+
+
+def test_the_articles_weights_at_two_scales(photo: Photo) -> None:
+    """The shallow steps of the finish look at a layer that none of the preset's own scales does."""
+    classic = shipped("classic").model_copy(
+        update={
+            "steps": (1, 1),
+            "size": 64,
+            "content_layers": {"conv4_2": 1.0},
+            "style_layers": {"conv1_1": 1.0, "conv5_1": 1.0},
+            "finish": (Finish(steps=1),),
+        }
+    )
+    *_, result = stylize(photo, classic, CPU)
+    assert isinstance(result, Result)
 
 
 def test_the_work_of_shallow_layers() -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stylecore import Result, load_photo, stylize
+from stylecore import Result, load_photo, memory, stylize, targets
 from stylecore.device import Device
 from stylecore.errors import TooLarge
 from stylecore.memory import tile_and_pairs
@@ -22,9 +22,9 @@ from stylecore.network import load_network
 from stylecore.painting import objective_of
 from stylecore.preset import Painting
 from stylecore.progress import Progress
-from stylecore.recipe import Statistic
+from stylecore.recipe import Statistic, StylePicture
 from stylecore.scales import scales_of
-from stylecore.targets import to_tensor
+from stylecore.targets import targets_of, to_tensor
 from stylecore.tiles import tiles_of
 from tests.harness import HANG, REPOSITORY
 
@@ -138,6 +138,14 @@ def test_what_fits(oil: Painting) -> None:
     early = oil.model_copy(update={"content_layers": {"relu1_2": 1.0}})
     with pytest.raises(TooLarge):
         tile_and_pairs(EXACT, early, fits, fits * 2 // 3, 8 << 30)
+    small = 900 << 20
+    with pytest.raises(TooLarge, match="a long edge of") as refused:
+        tile_and_pairs(EXACT, oil, 768, 512, small)
+    fits = int(str(refused.value).split("long edge of ")[1].split()[0])
+    assert fits >= 100, "as a whole: no tile fits"
+    tile_and_pairs(EXACT, oil, fits, fits * 2 // 3, small)
+    with pytest.raises(TooLarge, match=r"is free \(700 MB\): close other programs"):
+        tile_and_pairs(EXACT, oil, 768, 512, 700 << 20)
 
 
 @pytest.mark.slow
@@ -173,3 +181,25 @@ def test_memory_is_released_after_the_traceback_is_gone(
     monkeypatch.setattr("stylecore.objective.release_memory", lambda _: held.append(failed[0]() is not None))
     objective(photo)
     assert held == [False]
+
+
+def test_a_style_picture_in_tiles_has_the_same_targets(oil: Painting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little memory is free."""
+    network, layers = load_network(oil.weights, EXACT), ("relu1_1", "relu2_1", "relu3_1")
+    whole = targets_of(network, oil.style, 400, layers)
+    monkeypatch.setattr(memory, "available_memory", lambda: 100_000_000)
+    edge = memory.style_tile(EXACT.torch, EXACT.dtype, layers)
+    assert len(tiles_of(300, 400, edge, layers)) > 1
+    tiled = targets_of(network, oil.style, 400, layers)
+    for name in layers:
+        torch.testing.assert_close(tiled.moments[name].second, whole.moments[name].second, rtol=1e-3, atol=1e-3)
+        assert tiled.activations[name] == pytest.approx(whole.activations[name], rel=1e-4)
+
+
+def test_each_of_several_style_pictures_has_its_share_of_the_colours(tmp_path: Path) -> None:
+    pictures = []
+    for name, size, weight in (("red", (64, 64), 3.0), ("blue", (600, 400), 1.0)):
+        Image.new("RGB", size, name).save(file := tmp_path / f"{name}.png")
+        pictures.append(StylePicture(picture=file, weight=weight))
+    colours = targets.style_colours(tuple(pictures), "fingerprint")
+    assert np.mean(colours[:, 0] > 0.5) == pytest.approx(0.75, abs=0.01)
