@@ -90,6 +90,7 @@ def switch(names: Sequence[str]) -> Iterator[tuple[str, list[Machine]]]:
         yield own, made
     finally:
         for machine in made:
+            subprocess.run(["ip", "link", "del", machine.cable], capture_output=True)  # with its space, it goes later
             subprocess.run(["ip", "netns", "del", machine.space], capture_output=True)
         subprocess.run(["ip", "link", "del", bridge], capture_output=True)
 
