@@ -44,8 +44,8 @@ class Machine:
         run("tc", "qdisc", "add", "dev", self.cable, *queue)
         run("ip", "netns", "exec", self.space, "tc", "qdisc", "add", "dev", "eth0", *queue)
 
-    def let_nobody_in(self) -> None:
-        """As a firewall: nobody can open a connection to it, but what answers its own passes."""
+    def block_incoming(self) -> None:
+        """As a firewall does: drop the connections that others open, and let replies pass."""
         on, opening = (
             ["dev", self.cable, "parent", "1:"],
             ["match", "u8", "0x02", "0x12", "at", "33"],

@@ -99,7 +99,7 @@ def test_the_worker_process_is_killed(cluster: Cluster, cat: Image.Image, steps:
 def test_the_worker_process_dies_while_nothing_runs_and_while_it_starts(
     cluster: Cluster, cat: Image.Image, fast: str
 ) -> None:
-    """Neither is an attempt of a Job, and no photo fails for it. The folder for temporary files is missed by nobody."""
+    """Neither counts as an attempt, and no photo fails. A temporary folder that was removed is made again."""
     daemon, worker = cluster.daemon, cluster.start(TMPDIR=str(cluster.folder)).joined()
     inbox = daemon.preset("quick", fast)
     drop(inbox, cat, "a.jpg")

@@ -108,9 +108,9 @@ def test_the_daemon_stops_while_a_result_travels(studio: Studio, unchanged: str)
 @pytest.mark.slow
 @needs_root
 def test_a_machine_that_the_daemon_cannot_reach(studio: Studio) -> None:
-    """Its firewall lets nobody in: it gets no Jobs, and is told why."""
+    """Its firewall blocks incoming connections: it gets no Jobs, and says why."""
     cluster, (ada, *_) = studio
-    ada.let_nobody_in()
+    ada.block_incoming()
     worker = cluster.start(ada.before)
     assert worker.process.wait(60) == 1
     assert "The daemon cannot connect to ada at" in worker.said()
