@@ -39,10 +39,14 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unab
 def free_memory(device: Device) -> int:
     """Bytes that this process can allocate on the device now."""
     trim_memory()
-    if device.torch.type == "cuda":
-        own = torch.cuda.memory_reserved(device.torch) - torch.cuda.memory_allocated(device.torch)
-        return own + torch.cuda.mem_get_info(device.torch)[0] // device.sharers
-    return available_memory() // device.sharers  # Apple's GPU shares it
+    return _free(device.torch, device.sharers)
+
+
+def _free(device: torch.device, sharers: int = 1) -> int:
+    if device.type == "cuda":
+        own = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return own + torch.cuda.mem_get_info(device)[0] // sharers
+    return available_memory() // sharers  # Apple's GPU shares it
 
 
 def tile_and_pairs(
@@ -81,14 +85,9 @@ def bytes_needed(device: Device, preset: Painting, width: int, height: int, tile
     return int(pixels * _kept(device, preset, pairs, pixels) + at_once * seen) + _winograd(device, preset)
 
 
-def style_tile(network_device: torch.device, dtype: torch.dtype, layers: tuple[str, ...]) -> int:
+def style_tile(device: torch.device, dtype: torch.dtype, layers: tuple[str, ...]) -> int:
     """The edge of the tiles in which a style picture's features are taken. It can be larger than memory, too."""
-    if network_device.type == "cuda":
-        own = torch.cuda.memory_reserved(network_device) - torch.cuda.memory_allocated(network_device)
-        free = own + torch.cuda.mem_get_info(network_device)[0]
-    else:
-        free = available_memory()
-    edge = int(math.sqrt(free * SHARE / BYTES_OF_STYLE.get(dtype, 1250))) - 2 * margin_of(layers)
+    edge = int(math.sqrt(_free(device) * SHARE / BYTES_OF_STYLE.get(dtype, 1250))) - 2 * margin_of(layers)
     return min(STYLE_TILE, max(SMALLEST, edge))
 
 
