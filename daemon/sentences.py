@@ -38,7 +38,7 @@ def device_sentence(event: JobChosen) -> str:
     if event.size is None:
         return f"Working on {event.device}, at the photo's own size."
     width, height = event.size
-    return f"Painting on {event.device}, at {width} x {height} pixels, then enlarging to the Result's size."
+    return f"Painting on {event.device}, at {width} x {height} pixels."
 
 
 def estimate_sentence(event: JobChosen) -> str | None:

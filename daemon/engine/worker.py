@@ -113,7 +113,6 @@ def do(assignment: Assignment, device: str, daemon: Daemon, sharers: int = 1) ->
 
 def _style(assignment: Assignment, device: str, daemon: Daemon, sharers: int) -> Finished:
     from stylecore.device import choose_device
-    from stylecore.estimate import estimate
     from stylecore.images.encode import Result
     from stylecore.lut import from_bytes
     from stylecore.transfer import stylize
@@ -129,9 +128,7 @@ def _style(assignment: Assignment, device: str, daemon: Daemon, sharers: int) ->
     chosen = choose_device(device, sharers)
     series = _series(order, daemon)
     size, steps = _work(photo, recipe, chosen)
-    size, samples = photo.size, photo.pixels.itemsize
-    expected = estimate(size, recipe, chosen, samples) if isinstance(recipe, Painting) else None
-    needs = (expected.seconds, expected.memory) if expected is not None else ()
+    needs = _needs(photo, recipe, chosen)
     daemon.pipe.send(Chosen(order.job, chosen.words, size, *needs))
     allowed = DOWNLOAD if recipe.weights == "torchvision" else SHORTEST
     daemon.pipe.send(Phase(order.job, "preparing", allowed))
@@ -176,6 +173,16 @@ def _work(photo: Photo, recipe: Preset, device: Device) -> tuple[tuple[int, int]
         scales = scales_of(photo.size, recipe, device)
         return scales[-1].size, tuple(scale.steps for scale in scales)
     return None, (look.STEPS,)
+
+
+def _needs(photo: Photo, recipe: Preset, device: Device) -> tuple[float, int] | tuple[None, None]:
+    """Seconds, and bytes of memory, of a long painting."""
+    from stylecore.estimate import estimate
+
+    expected = None
+    if isinstance(recipe, Painting):
+        expected = estimate(photo.size, recipe, device, photo.pixels.itemsize)
+    return (None, None) if expected is None else (expected.seconds, expected.memory)
 
 
 def _series(order: Order, daemon: Daemon) -> list[Floats]:

@@ -305,6 +305,7 @@ def test_apply_to_several_photos(home: dict[str, str], tmp_path: Path, small: Im
     )
     assert one.returncode == 0, one.stderr
     assert "total loss by step: 1: " in one.stdout
+    assert ", at 48 x 32 pixels." in one.stdout
     with Image.open(tmp_path / "one.webp") as result:
         assert (result.format, result.size) == ("WEBP", (96, 64))
 

@@ -62,7 +62,9 @@ def test_by_the_daemon_and_ahead_of_its_folders(daemon: Daemon, fast: str, small
     out = ("-o", daemon.home / "x.webp", "--curve", daemon.home / "loss.png")
     named = daemon.run("apply", photos[0], "--preset", "one", "--size", 48, "--steps", 3, "--seed", 7, *out, "--json")
     assert named.returncode == 0, named.stderr
-    ended = json.loads(named.stdout.splitlines()[-1])
+    told = [json.loads(line) for line in named.stdout.splitlines()]
+    assert [event["size"] for event in told if event["event"] == "JobChosen"] == [[48, 32]]
+    ended = told[-1]
     assert [step for step, *_ in ended["curve"]] == [1, 2, 3]
     assert set(ended["timings"]) == {"read", "optimise", "enlarge", "write"}
     assert 0 < sum(ended["timings"].values()) <= ended["job"]["seconds"]
