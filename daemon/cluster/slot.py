@@ -7,6 +7,7 @@ import collections
 import contextlib
 import secrets
 import socket
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -100,9 +101,10 @@ class DaskSlot:
         return self.member.host
 
     def start(self, device: str, sharers: int) -> None:
-        """The other machine starts its worker process with the first Job."""
+        """The other machine starts its worker process with the first Job. It gets none before it answers: it may be
+        frozen, or silent for another reason."""
         self.alive, self._died = True, None
-        self._say(Ready())
+        self._soon(self._greet)
 
     def send(self, assignment: Assignment) -> None:
         self._job, self._submitted, self._arrived = assignment.order.job, False, False
@@ -170,8 +172,11 @@ class DaskSlot:
 
     def _wish(self, **wishes: object) -> None:
         key = self._key
+        self._soon(lambda: self._control(key, **wishes))
+
+    def _soon(self, what: Callable[[], Coroutine[None, None, None]]) -> None:
         with contextlib.suppress(RuntimeError):  # the cluster has ended
-            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._control(key, **wishes)))
+            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(what()))
 
     def _begin(self, assignment: Assignment, key: str) -> None:
         self.task = self._loop.create_task(self._do(assignment, key))
@@ -259,6 +264,11 @@ class DaskSlot:
                 self.hear(key, Waiting(order.job, f"{e} The Result is written as soon as there is space."))
                 await asyncio.sleep(ROOM_EVERY)
         return Finished(order.job, "cancelled")
+
+    async def _greet(self) -> None:
+        with contextlib.suppress(OSError, TimeoutError):  # whoever notices that it is gone says so
+            await self._scheduler.rpc(self.member.address).stylefolder_control(slot=self.number, key="")
+            self._say(Ready())
 
     async def _control(self, key: str, **wishes: object) -> None:
         """What someone wants of the Job reaches the worker before its next step. A machine that is gone needs none."""

@@ -114,7 +114,7 @@ class Engine:
     def warm(self, photos: int = 1) -> None:
         """Start workers until there is one for each of so many photos, which are queued or about to arrive. Raises
         WorkerError if none starts."""
-        photos -= sum(runner.slot.alive and runner.work is None for runner in self.runners)
+        photos -= sum(runner.soon_free for runner in self.runners)
         for runner in self.runners:
             if photos > 0 and not runner.slot.alive and runner.work is None and not runner.rests:
                 try:

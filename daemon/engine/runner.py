@@ -85,6 +85,12 @@ class Runner:
         return self.work is None and self.ready and not self.rests
 
     @property
+    def soon_free(self) -> bool:
+        """Free, or with a worker that has just been started. One that does not get ready is not counted on."""
+        starts = self.work is None and self.slot.alive and time.monotonic() - self._heard < REST
+        return self.free or (starts and not self.rests)
+
+    @property
     def writes(self) -> bool:
         """Whether a Result is being written, or on its way."""
         work = self.work

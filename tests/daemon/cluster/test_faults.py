@@ -112,11 +112,13 @@ def test_a_late_result_is_refused(cluster: Cluster, cat: Image.Image, steps: str
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result of the other")
     before = result.stat().st_mtime_ns, result.stat().st_ino
     os.kill(frozen.process.pid, signal.SIGCONT)
-    drop(daemon.preset("second", steps), cat, "b.jpg", "c.jpg")
+    drop(daemon.preset("second", steps), cat.rotate(180), "b.jpg", "c.jpg")
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 3, why="for the next photos, one on each")
     assert (result.stat().st_mtime_ns, result.stat().st_ino) == before
     assert [path.name for path in result.parent.iterdir()] == ["a.jpg"]
     assert "no sign of life" in daemon.said()
+    started = [event["job"]["id"] for event in daemon.events() if event["event"] == "JobStarted"]
+    assert sorted(started) == [1, 1, 2, 3], "the frozen machine gets no Job before it answers"
 
 
 @pytest.mark.slow

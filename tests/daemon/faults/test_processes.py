@@ -320,7 +320,7 @@ def test_a_retouched_result_is_not_taken_for_a_new_one(
     daemon: Daemon, slow: str, small: Image.Image, killed: str
 ) -> None:
     """A finished photo is replaced, and its old Result retouched while the new one is painted; a process is killed."""
-    inbox = daemon.preset("long", slow.replace("5000", "150"))
+    inbox = daemon.preset("long", slow.replace("5000", "60"))
     small.save(inbox / "a.png")
     daemon.start()
     wait_for(lambda: daemon.jobs("state = 'done'"))
