@@ -38,19 +38,19 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
     h, w = painting.shape[:2]
     painting = photo.from_srgb(painting)
     top = np.iinfo(photo.pixels.dtype).max
-    wide = None
+    planes = None
     if (w, h) != (width, height):
-        wide = _planes(painting, luma(photo.from_srgb(photo.resized(w, h))), detail, width)
+        planes = _planes(painting, luma(photo.from_srgb(photo.resized(w, h))), detail)
     out = np.empty_like(photo.pixels)
     for start in range(0, height, BAND):
         rows = slice(start, min(start + BAND, height))
         original = photo.pixels[rows].astype(np.float32) / np.float32(top)
         alpha = None if photo.alpha is None else (photo.alpha[rows].astype(np.float32) / np.float32(top))[..., None]
         there = original if alpha is None else 1 + alpha * (original - 1)  # on white, as the optimiser saw it
-        if wide is None:
+        if planes is None:
             styled = painting[rows]
         else:
-            styled = _guided(wide, rows, luma(there), height)
+            styled = _guided(planes, rows, luma(there), height)
         if colour == "photo":
             styled = with_chroma_of(styled, there)
         if alpha is not None:
@@ -63,24 +63,25 @@ def enlarge(painting: Floats, photo: Photo, *, detail: float, colour: str, stren
 def enlarge_to(painting: Floats, small: Floats, photo: Floats, detail: float) -> Floats:
     """Between two scales: ``painting`` and ``small``, the photo at its size, (h, w, 3), to the size of ``photo``,
     (height, width, 3). All are in 0..1."""
-    height, width = photo.shape[:2]
-    wide = _planes(painting, luma(small), detail, width)
+    height = len(photo)
+    planes = _planes(painting, luma(small), detail)
     out = np.empty_like(photo)
     for start in range(0, height, BAND):
         rows = slice(start, min(start + BAND, height))
-        out[rows] = _guided(wide, rows, luma(photo[rows]), height)
+        out[rows] = _guided(planes, rows, luma(photo[rows]), height)
     return out
 
 
-def _planes(painting: Floats, guide: Floats, detail: float, width: int) -> Floats:
-    """Painting, slopes and guide, (h, w, 7), enlarged to the width."""
-    planes = np.concatenate([painting, _slopes(painting, guide) * detail, guide[..., None]], axis=2)
-    return _stretch(planes, width, axis=1)  # (h, width, 7)
+def _planes(painting: Floats, guide: Floats, detail: float) -> Floats:
+    """Painting, slopes and guide, (h, w, 7)."""
+    return np.concatenate([painting, _slopes(painting, guide) * detail, guide[..., None]], axis=2)
 
 
-def _guided(wide: Floats, rows: slice, guide: Floats, height: int) -> Floats:
-    """These rows, of so many in all, from the planes and the photo's luma in these rows."""
-    band = _stretch(wide, height, axis=0, part=rows)
+def _guided(planes: Floats, rows: slice, guide: Floats, height: int) -> Floats:
+    """These rows, of so many in all, from the planes and the photo's luma in these rows, (n, width)."""
+    index, weight = _cubic(len(planes), height, rows)
+    low, high = index.min(), index.max() + 1
+    band = _weighted(_stretch(planes[low:high], guide.shape[1], axis=1), index - low, weight, axis=0)
     out: Floats = np.clip(band[..., :3] + band[..., 3:6] * (guide - band[..., 6])[..., None], 0, 1)
     return out
 
@@ -101,9 +102,13 @@ def _slopes(painting: Floats, guide: Floats) -> Floats:
     return found
 
 
-def _stretch(planes: Floats, length: int, axis: int, part: slice | None = None) -> Floats:
-    """Bicubic (Catmull-Rom) along one axis to ``length``, or only a part of the result."""
-    index, weight = _cubic(planes.shape[axis], length, part or slice(0, length))
+def _stretch(planes: Floats, length: int, axis: int) -> Floats:
+    """Bicubic (Catmull-Rom) along one axis."""
+    return _weighted(planes, *_cubic(planes.shape[axis], length, slice(0, length)), axis)
+
+
+def _weighted(planes: Floats, index: NDArray[np.intp], weight: Floats, axis: int) -> Floats:
+    """Sums of four samples along one axis: ``index`` and ``weight`` are (n, 4)."""
     shape = [1, 1, 1]
     shape[axis] = -1
     out = None

@@ -57,7 +57,7 @@ def expected(
     width, height = result
     free = free_memory(device)
     seconds = width * height * TO_FINISH + sum(_seconds(scale, device, free, rates) for scale in scales)
-    memory = _memory(scales[-1], device, free)
+    memory = max(_memory(scale, device, free) for scale in scales)  # a coarser one may need no tiles
     if device.torch.type == "cpu":
         memory = max(memory, BACKGROUND + bytes_of_result(width, height, bytes_per_sample))
     return Estimate(seconds, memory)

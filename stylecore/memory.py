@@ -20,7 +20,7 @@ from stylecore.tiles import SMALLEST
 SHARE = 0.8  # of what is free: other programs need some, and estimates err
 BYTES_SEEN = {
     torch.bfloat16: 1250,
-    torch.float32: 3000,
+    torch.float32: 3400,
 }  # per pixel of a tile, forward and back, with the freed memory that is kept; measured
 BYTES_OF_STYLE = {torch.bfloat16: 650, torch.float32: 1250}  # per pixel of a style picture's tile; measured in float32
 STYLE_TILE = 1536  # pixels; larger ones are no faster
@@ -30,7 +30,7 @@ MAX_PAIRS, MIN_PAIRS = 20, 1
 COMPACT = 4_000_000  # pixels beyond which the photo's features are kept in bf16: rounded by up to 1/512
 WINOGRAD = 600_000_000  # bytes: the transformed filters through relu5_1, and a strip for each thread
 BYTES_RESULT = 8  # per sample of a Result that is larger than its photo: enlarged photo, Result, encoder's copies
-CPU_MAX = 5_000_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
+CPU_MAX = 5_700_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
 CPU_TILE, CPU_MARGINS = 512, 12  # edge, in pixels and in margins; larger ones are no faster there
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGE = -1, -3, (1 << 31) - 1  # of glibc's malloc.h; the largest C int
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
@@ -55,7 +55,7 @@ def tile_and_pairs(
     """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
     remember in so many ``steps``, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
     most, least = min(MAX_PAIRS, max(1, steps - 1)), min(MIN_PAIRS, max(1, steps - 1))
-    room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 3000)
+    room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 3400)
     room = max(0, room - _winograd(device, preset))
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     smallest = (SMALLEST + 2 * margin) ** 2 * seen
@@ -79,7 +79,7 @@ def tile_and_pairs(
 
 def bytes_needed(device: Device, preset: Painting, width: int, height: int, tile: int | None, pairs: int) -> int:
     """At the peak, for a picture of this size in tiles of this edge."""
-    seen, pixels = BYTES_SEEN.get(device.dtype, 3000), width * height
+    seen, pixels = BYTES_SEEN.get(device.dtype, 3400), width * height
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     at_once = pixels if tile is None else min(pixels, (tile + 2 * margin) ** 2)
     return int(pixels * _kept(device, preset, pairs, pixels) + at_once * seen) + _winograd(device, preset)
