@@ -41,8 +41,8 @@ KEYS: dict[str, tuple[str, list[dict[str, Any]]]] = {
 SHOWN = ("night", "oil", "watercolour", "stained-glass", "woodblock")
 
 
-def painted(photo: Photo, preset: str, size: int, update: dict[str, Any]) -> Image.Image:
-    recipe = load_preset(PRESETS / f"{preset}.yaml").model_copy(update={"size": size, **update})
+def painted(photo: Photo, preset: str, update: dict[str, Any]) -> Image.Image:
+    recipe = load_preset(PRESETS / f"{preset}.yaml").model_copy(update=update)
     for event in stylize(photo, recipe):
         if isinstance(event, Result):
             return Image.fromarray(event.pixels)
@@ -64,13 +64,13 @@ def main() -> None:
     for key in sys.argv[1:] or KEYS:
         preset, updates = KEYS[key]
         pictures = [
-            (f"{preset}, {key}: {words(update[key])}", painted(small, preset, EDGE, update)) for update in updates
+            (f"{preset}, {key}: {words(update[key])}", painted(small, preset, update)) for update in updates
         ]
         contact_sheet(pictures, columns=len(pictures)).save(HERE / f"key-{key}.jpg", quality=88)
         print(key, flush=True)
     if sys.argv[1:]:
         return
-    rows = [("the photo", Image.fromarray(photo.pixels)), *((name, painted(photo, name, 384, {})) for name in SHOWN)]
+    rows = [("the photo", Image.fromarray(photo.pixels)), *((name, painted(photo, name, {})) for name in SHOWN)]
     sheet = contact_sheet(
         [
             (name, picture.resize((400, round(400 * height / width)), Image.Resampling.LANCZOS))
