@@ -160,12 +160,13 @@ def watercolour(rng: np.random.Generator) -> Array:
             0.45 * noise(rng, 7, 5) + 0.3 * noise(rng, 50, 2) - 1.1 * np.maximum(np.abs(y - base) / band[None] - 0.4, 0)
         )
         wash(leaves, -0.3, pigment, load, 0.7, 0.06, 0.0)
-    near = smoothstep(0.6, 0.72, y) * 0.6 - 3 * smoothstep(0.6, 0.57, y)
-    for pigment, load in (
-        ("#a9c46a", 0.45), ("#eab85a", 0.45), ("#5b9fb0", 0.35), ("#e0805a", 0.4), ("#7fae5a", 0.45), ("#9a8cc0", 0.35),
+    near = smoothstep(0.58, 0.8, y) * 0.6 - 3 * smoothstep(0.62, 0.54, y)
+    for pigment, load, soft in (
+        ("#c9c06a", 0.3, 0.3), ("#e8b866", 0.35, 0.3), ("#c8905f", 0.3, 0.25), ("#7fb0b8", 0.25, 0.3),
+        ("#c98058", 0.35, 0.12), ("#93b062", 0.35, 0.2), ("#c89a68", 0.35, 0.06), ("#8a6f8c", 0.25, 0.25),
     ):  # fmt: skip
-        sweep = noise(rng, 6, 4, (0.3, 2.2)) + 0.2 * noise(rng, 30, 2, (0.5, 1.5))
-        wash(sweep + near, 1.25, pigment, load, 1.0, 0.05, 0.06)
+        sweep = noise(rng, 4, 4, (0.7, 1.2)) + 0.2 * noise(rng, 30, 2)
+        wash(sweep + near, 1.1, pigment, load, 0.9, soft, 0.06)
     dry = smoothstep(0.60, 0.75, grain + 0.06 * noise(rng, 6, 2, (0.3, 2))) * smoothstep(0.62, 0.75, y)
     light = mix(light, np.broadcast_to(colour("#fbf7ec"), light.shape), 0.1 * dry)
     tooth = ndimage.gaussian_filter(grain, 1.0)
