@@ -63,9 +63,7 @@ def main() -> None:
     small = Photo(photo.path, (photo.resized(EDGE, round(height * EDGE / width)) * 255).round().astype(np.uint8), "png")
     for key in sys.argv[1:] or KEYS:
         preset, updates = KEYS[key]
-        pictures = [
-            (f"{preset}, {key}: {words(update[key])}", painted(small, preset, update)) for update in updates
-        ]
+        pictures = [(f"{preset}, {key}: {words(update[key])}", painted(small, preset, update)) for update in updates]
         contact_sheet(pictures, columns=len(pictures)).save(HERE / f"key-{key}.jpg", quality=88)
         print(key, flush=True)
     if sys.argv[1:]:
