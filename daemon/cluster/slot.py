@@ -9,7 +9,7 @@ import secrets
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from daemon.cluster.parcel import Delivery, pack
 from daemon.cluster.station import work
@@ -22,6 +22,7 @@ from stylecore.images.atomic_write import write_part
 if TYPE_CHECKING:
     from distributed import Client, Scheduler
 
+BUSY = 0.1  # seconds between two tries to fetch a Result from a machine that has too many connections
 ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 TRAVEL = 600.0  # seconds that a photo or a Result may take
 TRANSFERS = 4
@@ -233,8 +234,10 @@ class DaskSlot:
             with self._client.as_current():
                 finished = wait([future])
             await finished
+            if future.status != "finished":
+                raise await future.exception()
             async with self.member.transfers:
-                delivery: Delivery = await asyncio.shield(self._client.gather(future, direct=True))
+                delivery = await self._fetch(key)
         finally:
             future.release()
             sent.release()
@@ -250,6 +253,17 @@ class DaskSlot:
         if delivery.finished.outcome != "done":
             return delivery.finished
         return await self._write(assignment, delivery.finished, delivery.result, key)
+
+    async def _fetch(self, key: str) -> Delivery:
+        """The task's Result. Dask's Client fetches five at a time from the whole cluster, so a few machines that do not
+        answer would hold up all others."""
+        from distributed.worker import get_data_from_worker
+
+        while True:
+            answer = await get_data_from_worker(self._client.rpc, [key], self.member.address)
+            if answer["status"] == "OK":
+                return cast("Delivery", answer["data"][key])
+            await asyncio.sleep(BUSY)
 
     async def _write(self, assignment: Assignment, finished: Finished, result: bytes, key: str) -> Finished:
         """Only the daemon writes a Result. On a full disk, it waits, unless nobody wants it any more."""

@@ -68,10 +68,16 @@ class Cluster:
     def slots(self) -> list[dict[str, object]]:
         return [slot for slot in self.daemon.status()["slots"] if slot["host"] is not None]
 
-    def start(self, before: Sequence[str] = (), program: Sequence[str] = STYLEFOLDER, **environment: str) -> Worker:
+    def start(
+        self,
+        before: Sequence[str] = (),
+        program: Sequence[str] = STYLEFOLDER,
+        device: str = "cpu",
+        **environment: str,
+    ) -> Worker:
         """A worker. ``before``: a command that runs another one, as that of a Machine does."""
         output = self.folder / f"worker-{len(self.workers)}"
-        joins = ["worker", self.address, "--certificate", str(self.certificate), "--device", "cpu"]
+        joins = ["worker", self.address, "--certificate", str(self.certificate), "--device", device]
         environment = {**self.daemon.environment, **environment}
         with output.open("wb") as file:
             process = subprocess.Popen([*before, *program, *joins], env=environment, stdout=file, stderr=file)

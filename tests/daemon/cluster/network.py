@@ -40,9 +40,11 @@ class Machine:
 
     def limit(self, rate: int) -> None:
         """To ``rate`` Mbit/s in each direction."""
-        queue = ["root", "tbf", "rate", f"{rate}mbit", "burst", "1mb", "latency", "100ms"]
-        run("tc", "qdisc", "add", "dev", self.cable, *queue)
-        run("ip", "netns", "exec", self.space, "tc", "qdisc", "add", "dev", "eth0", *queue)
+        run("tc", "qdisc", "add", "dev", self.cable, *_bucket(rate))
+        self.limit_sending(rate)
+
+    def limit_sending(self, rate: int) -> None:
+        run("ip", "netns", "exec", self.space, "tc", "qdisc", "add", "dev", "eth0", *_bucket(rate))
 
     def block_incoming(self) -> None:
         """As a firewall does: drop the connections that others open, and let replies pass."""
@@ -66,6 +68,10 @@ class Machine:
 
     def _count(self, name: str) -> int:
         return int((Path("/sys/class/net") / self.cable / "statistics" / name).read_text())
+
+
+def _bucket(rate: int) -> list[str]:
+    return ["root", "tbf", "rate", f"{rate}mbit", "burst", "1mb", "latency", "100ms"]
 
 
 @contextmanager

@@ -91,6 +91,33 @@ def test_a_job_is_cancelled_while_its_result_travels(studio: Studio, unchanged: 
 
 @pytest.mark.slow
 @needs_root
+def test_machines_that_vanish_hold_up_no_other(studio: Studio, cat: Image.Image, unchanged: str) -> None:
+    """Two machines lose their links with six Results on their way."""
+    cluster, (ada, ben, cleo, _) = studio
+    daemon, inbox = cluster.daemon, cluster.daemon.preset("unchanged", unchanged)
+    for machine in (ada, ben):
+        cluster.start(machine.before, device="cpu,cpu,cpu").joined()
+        machine.limit_sending(1)
+    for i in range(6):
+        noise = np.random.default_rng(i).integers(0, 256, (2048, 2048, 3), np.uint8)
+        Image.fromarray(noise).save(daemon.home / "noise.jpg", quality=95)
+        (daemon.home / "noise.jpg").rename(inbox / f"{i}.jpg")
+    wait_for(lambda: min(ada.sent(), ben.sent()) > 1_500_000, why="for a part of the Results")
+    cluster.start(cleo.before).joined()
+    other = daemon.preset("other", unchanged)
+    (before,) = drop(other, cat, "before.jpg")
+    wait_for(before.exists, why="for the Result of a third machine")
+    for machine in (ada, ben):
+        machine.pull()
+    (after,) = drop(other, cat.rotate(180), "after.jpg")
+    wait_for(after.exists, why="for another one")
+    assert "was lost" not in daemon.said(), "before anyone noticed"
+    for machine in (ada, ben):
+        machine.plug()
+
+
+@pytest.mark.slow
+@needs_root
 def test_the_daemon_stops_while_a_result_travels(studio: Studio, unchanged: str) -> None:
     """It waits for it."""
     cluster, (ada, *_) = studio
