@@ -16,6 +16,7 @@ from daemon import paths
 from daemon.certificates import Certificates, load
 from daemon.cluster import transport
 from daemon.cluster.invitation import TRUST, join_command, own_certificates
+from daemon.cluster.room import Room
 from daemon.cluster.slot import Bell, DaskSlot, Member
 from daemon.errors import ClusterError
 
@@ -27,6 +28,7 @@ STOP_WITHIN = 10.0
 AGAIN = 5.0  # seconds between two tries to listen again
 REACH_WITHIN = 10.0  # seconds for a machine that has joined to be reached
 LOOK_EVERY = 2.0  # seconds between two looks at the certificates' file
+ROOM = 300_000_000  # bytes of photos and Results that travel at once; each is in memory two or three times
 EVENTS = 200  # messages about steps per second, of all Slots together
 
 
@@ -48,6 +50,7 @@ class Hub:
         self.problem: str | None = None
         self._facts = transport.facts()
         self._bell = Bell()
+        self._room = Room(ROOM)
         self._came: queue.SimpleQueue[list[DaskSlot]] = queue.SimpleQueue()
         self._slots: dict[str, list[DaskSlot]] = {}  # by address, once they are ready
         self._open = asyncio.Event()  # machines can join
@@ -191,7 +194,7 @@ class Hub:
     async def _ready(self, host: str, devices: list[str], address: str) -> dict[str, Any]:
         """A machine has joined. It gets Jobs if we reach it, too: photos and Results travel that way."""
         await self._open.wait()
-        member = Member(host, address, tuple(devices))
+        member = Member(host, address, tuple(devices), self._room)
         numbers = range(len(devices))
         try:
             async with asyncio.timeout(REACH_WITHIN):

@@ -50,6 +50,19 @@ class Delivery:
     result: bytes = b""
     died: str | None = None
 
+    def __sizeof__(self) -> int:
+        """With the Result: Dask asks for it, and so the daemon knows how much is about to travel."""
+        return object.__sizeof__(self) + len(self.result)
+
+
+def size_of(order: Order) -> int:
+    """Bytes of the files that it needs, roughly: what the other machine has is among them."""
+    found = order.signature.size
+    for file in (*order.series, *files_of(order.recipe)):
+        with contextlib.suppress(OSError):  # whoever reads it says so
+            found += file.stat().st_size
+    return found
+
 
 def pack(order: Order, there: Container[str]) -> Parcel:
     """``there``: the sha256 of what the other machine has. Raises PhotoChanged, PhotoGone, PhotoError, WeightsError."""

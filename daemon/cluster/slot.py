@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
-from daemon.cluster.parcel import Delivery, pack
+from daemon.cluster.parcel import Delivery, pack, size_of
+from daemon.cluster.room import Room
 from daemon.cluster.station import work
 from daemon.engine.messages import Assignment, Finished, Message, Phase, Ready, Waiting
 from daemon.engine.slot import SlotDied
@@ -25,17 +26,20 @@ if TYPE_CHECKING:
 BUSY = 0.1  # seconds between two tries to fetch a Result from a machine that has too many connections
 ROOM_EVERY = 2.0  # seconds between two tries on a full disk
 TRAVEL = 600.0  # seconds that a photo or a Result may take
+TURN = 86_400.0  # seconds that it may wait for its turn
 TRANSFERS = 4
 
 
 @dataclass
 class Member:
     """A machine that has joined. ``devices``: one for each of its Slots. ``has``: the sha256 of files that it keeps.
-    ``transfers``: to and from it, at once. More would not be faster, and each needs a connection of its own."""
+    ``transfers``: to and from it, at once. More would not be faster, and each needs a connection of its own. ``room``:
+    the memory that the transfers of all machines share."""
 
     host: str
     address: str
     devices: tuple[str, ...]
+    room: Room
     has: set[str] = field(default_factory=set)
     transfers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRANSFERS))
 
@@ -113,7 +117,7 @@ class DaskSlot:
         if self.gone is not None:
             self._bell.ring()
             return
-        self._say(Phase(self._job, "reading", TRAVEL))
+        self._say(Phase(self._job, "reading", TURN))
         self._loop.call_soon_threadsafe(self._begin, assignment, self._key)
 
     def receive(self, wait: float) -> Message | None:
@@ -222,8 +226,11 @@ class DaskSlot:
         """Send the Order, wait, and fetch the Result. None if the worker process died."""
         from distributed import wait
 
-        there = {"workers": [self.member.address]}
-        async with self.member.transfers:
+        there, job = {"workers": [self.member.address]}, assignment.order.job
+        async with self.member.transfers, self.member.room.of(await asyncio.to_thread(size_of, assignment.order)):
+            if key != self._key or key == self._unwanted:
+                return Finished(job, "cancelled")
+            self.hear(key, Phase(job, "reading", TRAVEL))
             parcel = await asyncio.to_thread(pack, assignment.order, frozenset(self.member.has))
             new = set(parcel.contents)
             sent = await self._client.scatter(parcel, direct=True, hash=False, **there)
@@ -236,7 +243,10 @@ class DaskSlot:
             await finished
             if future.status != "finished":
                 raise await future.exception()
-            async with self.member.transfers:
+            self.hear(key, Phase(job, "writing", TURN))
+            task = self._scheduler.tasks.get(key)
+            async with self.member.transfers, self.member.room.of(0 if task is None else task.nbytes):
+                self.hear(key, Phase(job, "writing", TRAVEL))
                 delivery = await self._fetch(key)
         finally:
             future.release()
