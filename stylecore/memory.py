@@ -55,7 +55,7 @@ def tile_and_pairs(
     """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
     remember in so many ``steps``, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
     most, least = min(MAX_PAIRS, max(1, steps - 1)), min(MIN_PAIRS, max(1, steps - 1))
-    room, pixels, seen = free * SHARE, width * height, BYTES_SEEN.get(device.dtype, 3400)
+    room, pixels, seen = free * SHARE, width * height, BYTES_SEEN[device.dtype]
     room = max(0, room - _winograd(device, preset))
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     smallest = (SMALLEST + 2 * margin) ** 2 * seen
@@ -79,7 +79,7 @@ def tile_and_pairs(
 
 def bytes_needed(device: Device, preset: Painting, width: int, height: int, tile: int | None, pairs: int) -> int:
     """At the peak, for a picture of this size in tiles of this edge."""
-    seen, pixels = BYTES_SEEN.get(device.dtype, 3400), width * height
+    seen, pixels = BYTES_SEEN[device.dtype], width * height
     margin = margin_of((*preset.content_layers, *preset.style_layers))
     at_once = pixels if tile is None else min(pixels, (tile + 2 * margin) ** 2)
     return int(pixels * _kept(device, preset, pairs, pixels) + at_once * seen) + _winograd(device, preset)
@@ -87,7 +87,7 @@ def bytes_needed(device: Device, preset: Painting, width: int, height: int, tile
 
 def style_tile(device: torch.device, dtype: torch.dtype, layers: tuple[str, ...]) -> int:
     """The edge of the tiles in which a style picture's features are taken. It can be larger than memory, too."""
-    edge = int(math.sqrt(_free(device) * SHARE / BYTES_OF_STYLE.get(dtype, 1250))) - 2 * margin_of(layers)
+    edge = int(math.sqrt(_free(device) * SHARE / BYTES_OF_STYLE[dtype])) - 2 * margin_of(layers)
     return min(STYLE_TILE, max(SMALLEST, edge))
 
 

@@ -179,7 +179,7 @@ class DaskSlot:
         key = self._key
         self._soon(lambda: self._control(key, **wishes))
 
-    def _soon(self, what: Callable[[], Coroutine[None, None, None]]) -> None:
+    def _soon(self, what: Callable[[], Coroutine[None, None, object]]) -> None:
         with contextlib.suppress(RuntimeError):  # the cluster has ended
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(what()))
 
@@ -290,11 +290,13 @@ class DaskSlot:
         return Finished(order.job, "cancelled")
 
     async def _greet(self) -> None:
-        with contextlib.suppress(OSError, TimeoutError):  # whoever notices that it is gone says so
-            await self._scheduler.rpc(self.member.address).stylefolder_control(slot=self.number, key="")
+        if await self._control(""):
             self._say(Ready())
 
-    async def _control(self, key: str, **wishes: object) -> None:
-        """What someone wants of the Job reaches the worker before its next step. A machine that is gone needs none."""
+    async def _control(self, key: str, **wishes: object) -> bool:
+        """What someone wants of the Job reaches the worker before its next step. Whether the machine answered: whoever
+        notices that it is gone says so."""
         with contextlib.suppress(OSError, TimeoutError):
             await self._scheduler.rpc(self.member.address).stylefolder_control(slot=self.number, key=key, **wishes)
+            return True
+        return False
