@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.harness import ONE_STEP, Daemon
+from tests.harness import REPOSITORY
 
 
 @pytest.fixture
@@ -51,3 +53,27 @@ def inbox(shared: Daemon, request: pytest.FixtureRequest, fast: str) -> Path:
     """An Inbox of the shared daemon, named after the test."""
     name = request.node.name.translate(str.maketrans("[]/", "---"))[:60]
     return shared.preset(name, fast)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment that touches nothing of the real user's."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return {
+        **os.environ,
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_STATE_HOME": str(folder / "state"),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+
+
+@pytest.fixture
+def root(tmp_path: Path, quick_yaml: str) -> Path:
+    """A Root with its own preset, `quick`."""
+    folder = tmp_path / "Root"
+    (folder / "presets").mkdir(parents=True)
+    (folder / "quick").mkdir()
+    (folder / "presets" / "quick.yaml").write_text(quick_yaml)
+    return folder

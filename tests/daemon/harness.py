@@ -98,9 +98,19 @@ class Daemon:
     def status(self) -> Any:
         return self.client.ask("GET", "/v1/status")
 
+    def problems(self) -> str:
+        return "\n".join(self.status()["problems"])
+
+    def remarks(self) -> str:
+        return "\n".join(self.status()["remarks"])
+
     def events(self) -> list[dict[str, Any]]:
         lines = (self.home / "output").read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def begun(self, photo: Path) -> int:
+        """How often a Job for it was started."""
+        return len([e for e in self.events() if e["event"] == "JobStarted" and e["job"]["photo"] == str(photo)])
 
     def said(self) -> str:
         return (self.home / "output").read_text()
@@ -176,3 +186,7 @@ def each_done_once(daemon: Daemon, inbox: Path, count: int) -> int:
     assert max(told.values()) == 1
     begun = Counter(e["job"]["photo"] for e in daemon.events() if e["event"] == "JobStarted")
     return sum(times - 1 for times in begun.values())
+
+
+def run(home: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*STYLEFOLDER, *map(str, arguments)], env=home, capture_output=True, text=True, timeout=HANG)

@@ -46,10 +46,6 @@ class SmallDisk:
         (self.path / "ballast").unlink()
 
 
-def problems(daemon: Daemon) -> str:
-    return "\n".join(daemon.status()["problems"])
-
-
 @pytest.mark.slow
 def test_full_for_the_result(daemon: Daemon, fast: str, small: Image.Image) -> None:
     """It says why, keeps the finished Result, and writes it when there is room: nothing is computed twice."""
@@ -60,7 +56,7 @@ def test_full_for_the_result(daemon: Daemon, fast: str, small: Image.Image) -> N
     disk.fill()
     small.save(inbox / "a.png")
     small.rotate(90).save(inbox / "b.png")
-    wait_for(lambda: "cannot be written (No space left on device): free some space" in problems(daemon))
+    wait_for(lambda: "cannot be written (No space left on device): free some space" in daemon.problems())
     assert daemon.status()["state"] == "degraded"
     assert daemon.client.ask("GET", "/v1/jobs")["jobs"][0]["state"] in ("queued", "running"), (
         "held, and the API answers"
@@ -81,13 +77,13 @@ def test_full_for_the_ledger(daemon: Daemon, fast: str, small: Image.Image) -> N
     disk.fill()
     for i in range(30):
         small.rotate(3 * i).save(inbox / f"{i}.png")
-    wait_for(lambda: "The disk of the Ledger" in problems(daemon))
+    wait_for(lambda: "The disk of the Ledger" in daemon.problems())
     time.sleep(2)
     assert daemon.process is not None
     assert daemon.process.poll() is None, "the daemon keeps running"
     disk.make_room()
     wait_for(lambda: all((inbox / "styled" / f"{i}.png").exists() for i in range(30)))
-    wait_for(lambda: problems(daemon) == "")
+    wait_for(lambda: daemon.problems() == "")
 
 
 def test_full_for_what_is_sent(daemon: Daemon, fast: str, small: Image.Image) -> None:
@@ -132,7 +128,7 @@ def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, sm
     wait_for(
         lambda: (
             f"The folder {inbox / 'folder'} cannot be read (Permission denied): check its permissions"
-            in problems(daemon)
+            in daemon.problems()
         )
     )
     wait_for(lambda: daemon.jobs("state = 'failed' AND preset = CAST('closed' AS BLOB)"))
@@ -143,7 +139,7 @@ def test_a_photo_and_folders_closed_to_the_user(as_a_user: Daemon, fast: str, sm
     assert daemon.run("retry", "--failed").returncode == 0
     wait_for(lambda: is_picture(closed / "styled" / "a.png"))
     closed.chmod(0)  # its photo may still be there
-    wait_for(lambda: f"The folder {closed} cannot be read" in problems(daemon))
+    wait_for(lambda: f"The folder {closed} cannot be read" in daemon.problems())
     assert [row["presence"] for row in daemon.photos("preset = CAST('closed' AS BLOB)")] == ["present"]
     closed.chmod(0o700)
     shutil.rmtree(closed)

@@ -10,48 +10,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from daemon.folders import watcher
-from daemon.folders.layout import Layout
-from daemon.folders.notifications import Notifications
-from daemon.folders.polling import mounts, polled
-from daemon.folders.presets import Presets
-from daemon.folders.problems import Problems
 from daemon.ledger.ledger import Ledger
+from tests.daemon.faults.mounts import behind, mounted, needs
 from tests.daemon.harness import ONE_STEP, Daemon, is_picture
-from tests.harness import HANG, wait_for
-
-FUSE = os.geteuid() == 0 and os.access("/dev/fuse", os.R_OK | os.W_OK)
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    missing = [name for name in programs if shutil.which(name) is None]
-    reason = f"not installed: {', '.join(missing)}" if missing else "only root can mount here, with /dev/fuse"
-    return pytest.mark.skipif(bool(missing) or not FUSE, reason=reason)
-
-
-@contextlib.contextmanager
-def mounted(
-    command: list[str], at: Path, environment: dict[str, str] | None = None, *, background: bool = False
-) -> Iterator[Path]:
-    at.mkdir(parents=True, exist_ok=True)
-    own = {**os.environ, **(environment or {})}
-    if background:
-        subprocess.Popen([*command, str(at)], env=own)
-    else:
-        done = subprocess.run([*command, str(at)], capture_output=True, text=True, env=own)
-        assert done.returncode == 0, done.stderr
-    try:
-        wait_for(lambda: os.path.ismount(at), why="for the mount")
-        yield at
-    finally:
-        subprocess.run(["umount", "-l", str(at)], check=True)
+from tests.harness import wait_for
 
 
 def paint_two(daemon: Daemon, small: Image.Image) -> None:
@@ -72,22 +40,12 @@ def paint_two(daemon: Daemon, small: Image.Image) -> None:
     assert [Path(photo).name for photo in begun] == ["a.png", "b.png"]
 
 
-def remarks(daemon: Daemon) -> str:
-    return "\n".join(daemon.status()["remarks"])
-
-
 @needs("bindfs")
 @pytest.mark.slow
 def test_chmod_and_chown_are_refused(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
     with mounted(["bindfs", "--chmod-deny", "--chown-deny", "--chgrp-deny", str(behind(tmp_path))], daemon.root):
         paint_two(daemon, small)
         daemon.stop()
-
-
-def behind(tmp_path: Path) -> Path:
-    folder = tmp_path / "server"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 @needs("bindfs")
@@ -100,63 +58,12 @@ def test_no_shared_memory(daemon: Daemon, tmp_path: Path, small: Image.Image) ->
     assert ledger.read_bytes()[18] == 2
     with mounted(["bindfs", "-o", "direct_io", str(folder)], daemon.root):
         paint_two(daemon, small)
-        assert "The Ledger uses a rollback journal" in remarks(daemon)
-        assert "(No such device)" in remarks(daemon)
+        assert "The Ledger uses a rollback journal" in daemon.remarks()
+        assert "(No such device)" in daemon.remarks()
         assert "rollback journal" in daemon.run("doctor").stdout
         assert "rollback journal" in daemon.run("status", "--once").stdout
         daemon.stop()
     assert ledger.read_bytes()[18] == 1
-
-
-@needs("bindfs")
-def test_an_inbox_whose_file_system_is_silent_is_polled(
-    daemon: Daemon, tmp_path: Path, small: Image.Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only one of two Inboxes is on a server. What another machine puts there is found without a full scan."""
-    monkeypatch.setattr(watcher, "SCAN_EVERY", 1e9)
-    monkeypatch.setattr("daemon.folders.polling.POLL_EVERY", 0.1)
-    layout, folder = Layout(daemon.root), behind(tmp_path)
-    for name in ("one", "two"):
-        daemon.preset(name, ONE_STEP)
-    with mounted(["bindfs", str(folder)], daemon.root / "one"):
-        ledger, wake = Ledger(layout.ledger_file, layout.root), threading.Event()
-        problems = Problems(lambda _: None)
-        notifications = Notifications(wake, layout.is_ours)
-        looking = watcher.Watcher(layout, ledger, Presets(layout), notifications, problems, lambda _: None)
-        try:
-            looking.turn(layout, "keep")
-            assert [(one.inbox, one.file_system) for one in looking.polled] == [("one", "fuse")]
-            small.save(folder / "from-elsewhere.png")
-            assert not wake.wait(1), "the file system is silent"
-
-            def found() -> bool:
-                looking.turn(layout, "keep")
-                return ledger.history.count("queued") == 1
-
-            wait_for(found)
-        finally:
-            notifications.stop()
-            ledger.close()
-        root_too = polled([daemon.root / "two"], mounts(), 7.0, missing=False)
-        assert [(one.inbox, one.seconds, one.file_system) for one in root_too] == [("two", 7.0, None)]
-
-
-@needs("bindfs")
-@pytest.mark.slow
-def test_polling_is_shown(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
-    with mounted(["bindfs", str(behind(tmp_path))], daemon.root):
-        inbox = daemon.preset("one", ONE_STEP)
-        daemon.start()
-        small.save(behind(tmp_path) / "one" / "a.png")
-        wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
-        assert "on fuse, which does not report all changes, so they are scanned every 3 s." in remarks(daemon)
-        assert "scanned every 3 s" in daemon.run("doctor", daemon.root).stdout
-        assert "scanned every 3 s" in daemon.run("status", "--once").stdout
-        daemon.settings("polling: 5\n")
-        wait_for(lambda: "scanned every 5 s" in remarks(daemon))
-        daemon.settings("polling: 0\n")
-        wait_for(lambda: "polling: " in "\n".join(daemon.status()["problems"]))
-        daemon.stop()
 
 
 @needs("fusefat", "mkfs.vfat")
@@ -170,7 +77,7 @@ def test_fat(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
     subprocess.run(["mkfs.vfat", str(image)], check=True, capture_output=True)
     with mounted(["fusefat", "-o", "rw+", str(image)], daemon.root):
         paint_two(daemon, small)
-        assert "(Operation not permitted)" in remarks(daemon)
+        assert "(Operation not permitted)" in daemon.remarks()
         inbox = daemon.preset("case", ONE_STEP)
         small.save(inbox / "IMG_1.jpg")
         small.rotate(180).save(inbox / "img_1.bmp")
@@ -234,7 +141,7 @@ def test_smb(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
     with smb_share(tmp_path) as photos:
         daemon.root = photos / "Root"
         paint_two(daemon, small)
-        assert "on fuse.smbnetfs, which does not report all changes" in remarks(daemon)
+        assert "on fuse.smbnetfs, which does not report all changes" in daemon.remarks()
         small.rotate(180).save(behind(tmp_path) / "Root" / "one" / "c.png")
         wait_for(lambda: is_picture(behind(tmp_path) / "Root" / "one" / "styled" / "c.png"))
         daemon.stop()
@@ -270,8 +177,8 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_refused_system_calls(daemon: Daemon, small: Image.Image, refusals: Path, refuse: str, remark: str) -> None:
     daemon.extra = {"LD_PRELOAD": str(refusals), "REFUSE_IN": str(daemon.root), "REFUSE": refuse}
     paint_two(daemon, small)
-    assert remark in remarks(daemon)
-    if "The Ledger is" in remarks(daemon):
+    assert remark in daemon.remarks()
+    if "The Ledger is" in daemon.remarks():
         assert not (daemon.root / ".stylefolder" / "ledger.sqlite3").exists()
         assert len(list((daemon.home / "state").rglob("ledgers/Root-*.sqlite3"))) == 1
     daemon.stop()
@@ -325,84 +232,9 @@ def test_a_ledger_stays_where_it_is(daemon: Daemon, small: Image.Image, refusals
     daemon.extra = {}
     daemon.start()
     assert daemon.status()["inboxes"]["one"]["done"] == 1
-    assert "lacked locks or syncing before" in remarks(daemon)
+    assert "lacked locks or syncing before" in daemon.remarks()
     small.rotate(90).save(inbox / "b.png")
     wait_for(lambda: daemon.status()["inboxes"]["one"].get("done") == 2)
     assert sorted(path.name for path in (inbox / "styled").iterdir()) == ["a.png", "b.png"]
     assert not (daemon.root / "README.txt").exists(), "only a new Root has it"
     daemon.stop()
-
-
-def test_a_poll_of_one_inbox_keeps_the_problems_of_others(tmp_path: Path) -> None:
-    """Else they would be announced again and again."""
-    layout, said = Layout(tmp_path), list[str]()
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-    ledger = Ledger(":memory:", tmp_path)
-    problems, notifications = Problems(said.append), Notifications(threading.Event(), layout.is_ours)
-    looking = watcher.Watcher(layout, ledger, Presets(layout), notifications, problems, lambda _: None)
-    real = looking.inboxes._entries
-
-    def closed(folder: Path | str) -> list[os.DirEntry[str]]:
-        if str(folder) == str(tmp_path / "two"):
-            problems.add("two is closed")
-            return []
-        return real(folder)
-
-    looking.inboxes._entries = closed  # type: ignore[method-assign]
-    for only in (None, {"one"}, None, {"one"}):
-        looking.scan(only=only)
-        assert problems.all == ("two is closed",)
-    assert said == ["two is closed"]
-    notifications.stop()
-    ledger.close()
-
-
-def on_host(daemon: Daemon, name: str) -> Daemon:
-    daemon.before = ["unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"]
-    return daemon
-
-
-@needs("bindfs", "unshare")
-def test_a_second_machine_is_refused_and_told_who_was_first(daemon: Daemon, tmp_path: Path) -> None:
-    """Each has a mount of its own, so that the system's locks do not meet."""
-    server = behind(tmp_path)
-    second = on_host(Daemon(tmp_path / "second", tmp_path / "home2"), "garden")
-    second.home.mkdir()
-    with mounted(["bindfs", str(server)], daemon.root), mounted(["bindfs", str(server)], second.root):
-        on_host(daemon, "attic").start()
-        done = subprocess.run(
-            [*second.before, sys.executable, "-m", "daemon", "watch", str(second.root), "--plain"],
-            env=second.environment, capture_output=True, text=True, timeout=HANG,
-        )  # fmt: skip
-        assert done.returncode == 2
-        assert f"Another Stylefolder (process {daemon.pid} on attic) already watches {second.root}" in done.stderr
-        assert "Checking for up to 60 s" in done.stdout + done.stderr
-        assert daemon.status()["state"] == "healthy"
-        daemon.stop()
-        second.start()  # at once: the first has said goodbye
-        second.stop()
-
-
-@needs("bindfs", "unshare")
-@pytest.mark.slow
-def test_a_machine_that_died_is_replaced(daemon: Daemon, tmp_path: Path, small: Image.Image) -> None:
-    """When its heartbeat has been missing for a minute. If it was only asleep, it ends when it wakes up."""
-    server = behind(tmp_path)
-    second = on_host(Daemon(tmp_path / "second", tmp_path / "home2"), "garden")
-    second.home.mkdir()
-    with mounted(["bindfs", str(server)], daemon.root), mounted(["bindfs", str(server)], second.root):
-        on_host(daemon, "attic").preset("one", ONE_STEP)
-        daemon.start()
-        assert daemon.process is not None
-        pid = daemon.pid
-        os.kill(pid, signal.SIGSTOP)
-        second.start()
-        small.save(second.root / "one" / "a.png")
-        wait_for(lambda: is_picture(server / "one" / "styled" / "a.png"))
-        os.kill(pid, signal.SIGCONT)
-        assert daemon.process.wait(HANG) == 2
-        assert "on garden) already watches" in daemon.said()
-        assert second.status()["state"] == "healthy"
-        assert sorted(path.name for path in (server / "one" / "styled").iterdir()) == ["a.png"]
-        second.stop()

@@ -1,4 +1,4 @@
-"""Faults of processes: killed, crashed, hung, short of memory, told to stop, started twice; and what users ask for."""
+"""Faults of processes: killed, crashed, hung, short of memory."""
 
 from __future__ import annotations
 
@@ -7,24 +7,18 @@ import os
 import resource
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
-from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
-from tests.harness import HANG, wait_for
-
-
-def begun(daemon: Daemon, photo: Path) -> int:
-    return len([e for e in daemon.events() if e["event"] == "JobStarted" and e["job"]["photo"] == str(photo)])
+from tests.daemon.harness import Daemon, is_picture
+from tests.harness import wait_for
 
 
 @pytest.mark.slow
@@ -80,7 +74,7 @@ def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: st
         "one/arriving.png": "done",
     }
     assert all(is_picture(inbox / "styled" / name) for name in ("done.png", "queued.png", "arriving.png"))
-    assert begun(daemon, inbox / "done.png") == 1
+    assert daemon.begun(inbox / "done.png") == 1
     (daemon.root / "presets" / "held.yaml").write_text(fast)
     wait_for(lambda: is_picture(held / "styled" / "waiting.png"))
     assert not list(daemon.root.rglob("*.part"))
@@ -95,7 +89,7 @@ def test_the_worker_dies(daemon: Daemon, slow: str, fast: str, small: Image.Imag
     daemon.start()
 
     def attempt(number: int) -> bool:
-        return begun(daemon, inbox / "a.png") == number and bool(daemon.running())
+        return daemon.begun(inbox / "a.png") == number and bool(daemon.running())
 
     for death in range(1, 4):
         wait_for(partial(attempt, death))
@@ -119,7 +113,7 @@ def test_the_worker_is_killed_while_it_writes(daemon: Daemon, fast: str) -> None
         if left:
             daemon.workers()[0].kill()
             wait_for((results / f"{i}.tif").exists)
-            if begun(daemon, inbox / f"{i}.png") == 2:  # else it was done before it died
+            if daemon.begun(inbox / f"{i}.png") == 2:  # else it was done before it died
                 break
     else:
         pytest.fail("no worker was caught in the act")
@@ -136,7 +130,7 @@ def test_the_worker_hangs(daemon: Daemon, slow: str, small: Image.Image) -> None
     wait_for(daemon.running)
     worker = daemon.workers()[0]
     worker.suspend()
-    wait_for(lambda: begun(daemon, inbox / "a.png") == 2 and daemon.running())
+    wait_for(lambda: daemon.begun(inbox / "a.png") == 2 and daemon.running())
     assert not worker.is_running()
     daemon.workers()[0].suspend()  # and a Job that is cancelled in the meantime is not repeated
     daemon.run("cancel", 1)
@@ -158,160 +152,6 @@ def test_out_of_memory_on_the_device(daemon: Daemon, fast: str, small: Image.Ima
     assert "too little memory for this size: choose a smaller `size`" in daemon.reason(large / "b.png")
     small.rotate(90).save(inbox / "c.png")
     wait_for(lambda: is_picture(inbox / "styled" / "c.png"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("times", [1, 2])
-def test_sigterm_in_mid_job(daemon: Daemon, slow: str, small: Image.Image, times: int) -> None:
-    inbox = daemon.preset("long", slow)
-    small.save(inbox / "a.png")
-    daemon.start()
-    wait_for(daemon.running)
-    workers = daemon.workers()
-    for _ in range(times):
-        os.kill(daemon.pid, signal.SIGTERM)
-        time.sleep(0.01)
-    assert daemon.process is not None
-    status = daemon.process.wait(15)
-    if times == 1:
-        assert status == 0
-        assert [row["state"] for row in daemon.jobs()] == ["queued"], "it resumes at the next start"
-    assert "Traceback" not in daemon.said()
-    psutil.wait_procs(workers, 10)
-    assert not any(worker.is_running() for worker in workers)
-    assert not list(inbox.rglob("styled/*"))
-    daemon.start()
-    wait_for(lambda: begun(daemon, inbox / "a.png") == 2)
-    assert daemon.jobs()[0]["attempts"] <= 2
-
-
-def test_a_second_daemon_ends_and_names_the_first(shared: Daemon) -> None:
-    second = subprocess.run(
-        [*STYLEFOLDER, "watch", str(shared.root)], env=shared.environment, capture_output=True, text=True, timeout=HANG
-    )
-    assert second.returncode == 2
-    assert f"Another Stylefolder (process {shared.pid}) already watches {shared.root}" in second.stderr
-    assert shared.status()["pid"] == shared.pid, "the first one's address is left as it is"
-
-
-def test_a_stale_lock_is_recovered(daemon: Daemon) -> None:
-    daemon.start()
-    daemon.kill()
-    own = daemon.root / ".stylefolder"
-    assert (own / "lock").exists()
-    (own / "owner").write_text(f"{os.getpid()}")  # a number that another process has now
-    daemon.start()
-    assert daemon.status()["state"] == "healthy"
-
-
-@pytest.mark.slow
-def test_cancel_stops_within_two_steps(
-    daemon: Daemon, fast: str, slow: str, cat: Image.Image, small: Image.Image
-) -> None:
-    """Steps are long enough that each is reported."""
-    inbox, other = daemon.preset("long", slow.replace("size: 64", "size: 320")), daemon.preset("one", fast)
-    cat.save(inbox / "a.png")
-    daemon.start()
-    running = wait_for(daemon.running)
-    small.save(other / "b.png")
-    number = running["job"]["id"]
-    at = daemon.status()["running"][0]["step"]
-    assert daemon.client.ask("DELETE", f"/v1/jobs/{number}")["state"] == "cancelling"
-    wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobCancelled"])
-    last = max(e["step"] for e in daemon.events() if e["event"] == "JobStepped")
-    assert last <= at + 2
-    wait_for(lambda: is_picture(other / "styled" / "b.png"))
-    assert not (inbox / "styled").exists()
-    assert daemon.run("retry", number).returncode == 0
-    wait_for(lambda: begun(daemon, inbox / "a.png") == 2 and daemon.running())
-
-
-@pytest.mark.slow
-def test_pause_resume_cancel_and_retry(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    inbox = daemon.preset("one", fast)
-    daemon.start()
-    assert daemon.run("pause").returncode == 0
-    assert daemon.status()["state"] == "paused"
-    small.save(inbox / "a.png")
-    small.rotate(90).save(inbox / "b.png")
-    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 2)
-    daemon.stop()
-    daemon.start()
-    assert daemon.status()["state"] == "paused", "also after a restart"
-    first = daemon.jobs()[0]["id"]
-    assert (
-        daemon.run("cancel", first).stdout
-        == f"Job {first} is cancelled. To start it again, run `stylefolder retry {first}`.\n"
-    )
-    assert daemon.run("resume").returncode == 0
-    wait_for(lambda: is_picture(inbox / "styled" / "b.png"))
-    assert not (inbox / "styled" / "a.png").exists()
-    assert daemon.run("retry", first).returncode == 0
-    wait_for(lambda: is_picture(inbox / "styled" / "a.png"))
-    assert daemon.run("cancel", first).stdout == f"Job {first} is already done: there is nothing to cancel.\n"
-    missing = daemon.run("cancel", 999)
-    assert (missing.returncode, missing.stderr) == (2, "stylefolder: There is no Job 999.\n")
-
-
-def test_no_daemon(daemon: Daemon) -> None:
-    for command in (["status"], ["pause"], ["resume"], ["cancel", 1], ["retry", "--failed"]):
-        done = daemon.run(*command)
-        assert (done.returncode, done.stderr) == (
-            3,
-            "stylefolder: No daemon is running: run `stylefolder watch` to start one.\n",
-        )
-
-
-@pytest.mark.slow
-def test_what_someone_waits_for_goes_ahead(daemon: Daemon, fast: str, small: Image.Image) -> None:
-    inbox = daemon.preset("one", fast)
-    daemon.start()
-    daemon.run("pause")
-    for i in range(20):
-        small.rotate(i).save(inbox / f"{i}.png")
-    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 20)
-    small.rotate(45).save(daemon.home / "urgent.png")
-    job = daemon.client.ask("POST", "/v1/jobs", (daemon.home / "urgent.png").read_bytes(), preset="one")
-    assert job["ahead"] == 0
-    daemon.run("resume")
-    wait_for(lambda: daemon.client.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
-    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 21)
-    assert next(e["job"]["id"] for e in daemon.events() if e["event"] == "JobStarted") == job["id"]
-
-
-@pytest.mark.slow
-def test_sigterm_while_it_writes(daemon: Daemon, fast: str) -> None:
-    """While the large Result is being encoded: the Job is finished, or started again, and there is one Result."""
-    inbox = daemon.preset("one", fast)
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (2500, 3500, 3), np.uint8)).save(
-        inbox / "a.png", compress_level=0
-    )
-    daemon.start()
-    wait_for(lambda: [e for e in daemon.events() if e["event"] == "JobStepped"])
-    assert daemon.stop() == 0
-    ended = {row["state"] for row in daemon.jobs()}
-    assert ended == ({"done"} if (inbox / "styled" / "a.png").exists() else {"queued"})
-    daemon.start()
-    wait_for(lambda: daemon.jobs("state = 'done'"))
-    assert [path.name for path in (inbox / "styled").iterdir()] == ["a.png"]
-    assert begun(daemon, inbox / "a.png") == (1 if ended == {"done"} else 2)
-
-
-def test_a_second_daemon_on_another_root_leaves_the_first_to_be_found(shared: Daemon, tmp_path: Path) -> None:
-    second = Daemon(tmp_path / "Other", shared.home)
-    second.root.mkdir()
-    first = shared.pid
-    process = subprocess.Popen(
-        [*STYLEFOLDER, "watch", str(second.root), "--plain"],
-        env=shared.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(lambda: shared.pid == process.pid)
-    process.terminate()
-    assert process.wait(20) == 0
-    assert shared.pid == first
-    assert shared.run("status", "--once").returncode == 0
 
 
 @pytest.mark.slow
@@ -339,7 +179,7 @@ def test_a_retouched_result_is_not_taken_for_a_new_one(
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
     assert (inbox / "styled" / "a.png").read_bytes() == retouched, "it stays"
     assert is_picture(inbox / "styled" / "a-2.png"), "and the new photo was painted"
-    assert begun(daemon, inbox / "a.png") == 3
+    assert daemon.begun(inbox / "a.png") == 3
 
 
 @pytest.mark.slow
@@ -361,7 +201,7 @@ def test_a_daemon_killed_before_the_ledger_knows_of_a_result(
         small.rotate(90).save(inbox / "styled" / "a.png")
     daemon.start()
     wait_for(lambda: daemon.jobs("state = 'done' AND part IS NULL"))
-    assert begun(daemon, inbox / "a.png") == 1 + retouched
+    assert daemon.begun(inbox / "a.png") == 1 + retouched
     assert (inbox / "styled" / "a-2.png").exists() == retouched
 
 
