@@ -4,7 +4,6 @@ Dask's threads, one for each Slot."""
 from __future__ import annotations
 
 import platform
-import shutil
 import tempfile
 import threading
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from daemon.cluster.folder import OwnFolder
 from daemon.cluster.parcel import Delivery, Parcel, unpack
 from daemon.cluster.transport import LOST_AFTER
 from daemon.engine.messages import Assignment, Finished, Message, Ready, Stepped
@@ -64,8 +64,8 @@ class Station:
         self.places = places
         self.say = say
         self.weights = weights
-        self.folder = Path(tempfile.mkdtemp(prefix="stylefolder-"))
-        self.cache = self.folder / "files"
+        self._folder = OwnFolder()
+        self.cache = self._folder.path / "files"
         self.cache.mkdir()
         self.renewed = time.monotonic()  # when the daemon was heard last
         self.pace = 0.0  # seconds between two messages about one Slot's steps
@@ -82,7 +82,7 @@ class Station:
             place.key = key
             place.slot.cancel(job if key in self._unwanted else 0)
             try:
-                with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                with tempfile.TemporaryDirectory(dir=self._folder.path) as folder:
                     order = unpack(parcel, Path(folder), self.cache, self.weights)
                     result = Path(folder) / "result"
                     result.mkdir()
@@ -183,7 +183,7 @@ class Station:
 
     def close(self) -> None:
         self.leave("this machine leaves")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._folder.close()
 
 
 def _still_alive(slot: Slot) -> bool:

@@ -143,6 +143,30 @@ def test_a_job_whose_worker_process_dies_three_times(cluster: Cluster, cat: Imag
 
 
 @pytest.mark.slow
+def test_a_killed_worker_leaves_no_photos(cluster: Cluster, cat: Image.Image, steps: str, tmp_path: Path) -> None:
+    """The next one on that machine removes its folder, and not that of one that is there."""
+    daemon, folder = cluster.daemon, tmp_path / "temporary"
+    folder.mkdir()
+
+    def folders() -> set[Path]:
+        return set(folder.glob("stylefolder-worker-*"))
+
+    killed = cluster.start(TMPDIR=str(folder)).joined()
+    (lasting,) = folders()
+    cluster.start(TMPDIR=str(folder)).joined()
+    assert lasting in folders()
+    drop(daemon.preset("slow", steps), cat, "a.jpg", "b.jpg")
+    wait_for(lambda: any(lasting.rglob("*.jpg")), why="for a photo to arrive")
+    killed.process.kill()
+    killed.process.wait(HANG)
+    assert lasting in folders()
+    cluster.start(TMPDIR=str(folder)).joined()
+    assert lasting not in folders()
+    assert len(folders()) == 2
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2, why="for the Results")
+
+
+@pytest.mark.slow
 def test_a_flood_of_events(cluster: Cluster, fast: str, tmp_path: Path) -> None:
     """20 Slots, simulated, with 1,000 steps per second each. What the daemon hears of is bounded; it answers meanwhile,
     and no Result is lost."""
