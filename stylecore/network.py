@@ -10,8 +10,20 @@ from torch import Tensor, nn
 
 from stylecore import winograd
 from stylecore.device import Device
-from stylecore.layers import LAYERS
+from stylecore.layers import LAYERS, maps_of
 from stylecore.weights import Weights, load_weights
+
+
+def features_of_vgg19() -> nn.Sequential:
+    """As ``torchvision.models.vgg19().features``. Importing torchvision takes almost as long as importing torch."""
+    modules: list[nn.Module] = []
+    maps = 3
+    for name in LAYERS:
+        if name.startswith("conv"):
+            modules.append(nn.Conv2d(maps, maps := maps_of(name), kernel_size=3, padding=1))
+        else:
+            modules.append(nn.ReLU(inplace=True) if name.startswith("relu") else nn.MaxPool2d(2))
+    return nn.Sequential(*modules)
 
 
 class Network(nn.Module):
@@ -25,13 +37,11 @@ class Network(nn.Module):
     """
 
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
-        from torchvision.models import vgg19
-
         super().__init__()
-        with torch.device("meta"):  # spends no memory and time on the 500 MB classifier, which is cut off
-            features = vgg19(weights=None).features
+        with torch.device("meta"):  # no time for weights that are replaced at once
+            features = features_of_vgg19()
         features.load_state_dict(weights.state, assign=True)
-        self.features = features.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        self.features = features.to(device, dtype).to(memory_format=torch.channels_last)
         self.features.requires_grad_(False).eval()
         self.mean = weights.mean.reshape(1, 3, 1, 1).to(device)
         self.dtype = dtype

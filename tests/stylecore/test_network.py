@@ -11,7 +11,7 @@ from PIL import Image
 from stylecore import weights
 from stylecore.errors import WeightsError
 from stylecore.layers import LAYERS
-from stylecore.network import Network
+from stylecore.network import Network, features_of_vgg19
 from stylecore.oxford import packaged_weights
 from stylecore.weights import load_weights
 
@@ -28,11 +28,12 @@ def picture(small: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.asarray(small, np.float32) / 255).permute(2, 0, 1)[None]
 
 
-def test_names_stand_where_torchvision_has_them() -> None:
+def test_layers_are_those_of_torchvision() -> None:
     from torchvision.models import vgg19
 
     with torch.device("meta"):
         modules = vgg19(weights=None).features
+        assert repr(features_of_vgg19()) == repr(modules)
     kinds = {"conv": torch.nn.Conv2d, "relu": torch.nn.ReLU, "pool": torch.nn.MaxPool2d}
     assert len(LAYERS) == len(modules) == 37
     assert all(isinstance(module, kinds[name[:4]]) for name, module in zip(LAYERS, modules, strict=True))
