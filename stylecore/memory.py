@@ -21,16 +21,23 @@ SHARE = 0.8  # of what is free: other programs need some, and estimates err
 BYTES_SEEN = {
     torch.bfloat16: 1250,
     torch.float32: 3400,
-}  # per pixel of a tile, forward and back, with the freed memory that is kept; measured
-BYTES_OF_STYLE = {torch.bfloat16: 650, torch.float32: 1250}  # per pixel of a style picture's tile; measured in float32
+    torch.float64: 6800,
+}  # per pixel of a tile, forward and back, with the freed memory that is kept; measured, but for float64
+BYTES_OF_STYLE = {
+    torch.bfloat16: 650,
+    torch.float32: 1250,
+    torch.float64: 2500,
+}  # per pixel of a style picture's tile; measured in float32
 STYLE_TILE = 1536  # pixels; larger ones are no faster
 BYTES_KEPT = 84  # per pixel of the whole picture: photo, picture, candidate, direction, two gradients, Result
+CPU_KEPT = 150  # the same where freed memory is kept; measured
 BYTES_PAIR = 24  # per pixel, for each pair that L-BFGS remembers
 MAX_PAIRS, MIN_PAIRS = 20, 1
 COMPACT = 4_000_000  # pixels beyond which the photo's features are kept in bf16: rounded by up to 1/512
 WINOGRAD = 600_000_000  # bytes: the transformed filters through relu5_1, and a strip for each thread
 BYTES_RESULT = 8  # per sample of a Result that is larger than its photo: enlarged photo, Result, encoder's copies
-CPU_MAX = 5_700_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
+CPU_MAX = 4_500_000_000  # bytes for one evaluation on the CPU, whose memory other programs need, too
+CPU_PAIRS = 600_000_000  # bytes for pairs there
 CPU_TILE, CPU_MARGINS = 512, 12  # edge, in pixels and in margins; larger ones are no faster there
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGE = -1, -3, (1 << 31) - 1  # of glibc's malloc.h; the largest C int
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "unable to find an engine to execute")
@@ -54,6 +61,7 @@ def tile_and_pairs(
 ) -> tuple[int | None, int]:
     """The edge of the tiles for a picture of this size (None if it fits as a whole), and how many pairs L-BFGS may
     remember in so many ``steps``, within ``free`` bytes. Raises TooLarge, which names a size that would fit."""
+    on_cpu = device.torch.type == "cpu"
     most, least = min(MAX_PAIRS, max(1, steps - 1)), min(MIN_PAIRS, max(1, steps - 1))
     room, pixels, seen = free * SHARE, width * height, BYTES_SEEN[device.dtype]
     room = max(0, room - _winograd(device, preset))
@@ -68,9 +76,10 @@ def tile_and_pairs(
         if fits >= MIN_SIZE:
             remedy = f"a long edge of {fits} pixels would fit; set it as `size` in the preset or with --size."
         raise TooLarge(f"{width} x {height} pixels need more memory than is free ({free >> 20} MB): {remedy}")
+    if on_cpu:
+        most = max(least, min(most, CPU_PAIRS // (pixels * BYTES_PAIR)))
     pairs = int(min(most, least + left / 2 / (pixels * BYTES_PAIR)))
     left -= (pairs - least) * pixels * BYTES_PAIR
-    on_cpu = device.torch.type == "cpu"
     if pixels * seen <= (min(left, CPU_MAX) if on_cpu else left):
         return None, pairs
     edge = max(SMALLEST, int(math.sqrt(left / seen)) - 2 * margin)
@@ -99,7 +108,8 @@ def kept_dtype(pixels: int, dtype: torch.dtype) -> torch.dtype:
 def _kept(device: Device, preset: Painting, pairs: int, pixels: int) -> float:
     """Bytes per pixel of the whole picture."""
     maps: float = sum(maps_of(name) / 4 ** block_of(name) for name in preset.content_layers)
-    return BYTES_KEPT + maps * kept_dtype(pixels, device.dtype).itemsize + pairs * BYTES_PAIR
+    whole = CPU_KEPT if device.torch.type == "cpu" else BYTES_KEPT
+    return whole + maps * kept_dtype(pixels, device.dtype).itemsize + pairs * BYTES_PAIR
 
 
 def _winograd(device: Device, preset: Painting) -> int:

@@ -23,7 +23,7 @@ from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
 from stylecore.preset import Painting, Preset, with_options
 
-EDGE = 288  # pixels: enough to judge, quick to paint
+EDGE, STEPS = 288, 60  # pixels, and steps at most: enough to judge, quick to paint
 GAP, LABEL = 12, 30
 PAPER, INK = "#f6f4f0", "#222222"
 PAGE = Path(__file__).with_name("sheet.html")
@@ -63,6 +63,15 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
     return len(presets) - len(paintings)
 
 
+def quick(preset: Preset) -> Preset:
+    """As it is painted on the sheet: small, and in fewer steps if it has many."""
+    output = type(preset.output)(format="png")
+    if not isinstance(preset, Painting):
+        return with_options(preset, output=output)
+    steps = STEPS if sum(preset.steps) > STEPS else None
+    return with_options(preset, size=EDGE, steps=steps, output=output)
+
+
 def contact_sheet(pictures: Sequence[Named], columns: int | None = None) -> Image.Image:
     """Pictures of one size, in rows, each with its name beneath. By default, about as wide as it is high."""
     width, height = pictures[0][1].size
@@ -98,8 +107,7 @@ def _paint(
 
     def enter(ledger: Ledger) -> None:
         for i, preset in enumerate(presets):
-            size = EDGE if isinstance(preset, Painting) else None
-            recipe = with_options(preset, size=size, output=type(preset.output)(format="png"))
+            recipe = quick(preset)
             job = ledger.queue.ask("command", copy, recipe, sha256(copy), look(copy), folder / f"{i}.png")
             names[job.id] = preset.name
 

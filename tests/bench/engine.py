@@ -199,7 +199,7 @@ def main(parts: list[str]) -> None:
     if "command" in wanted:
         command(preset, device)
     if "gradients" in wanted:
-        gradients(preset, device)
+        gradients(preset)
     if "race" in wanted:
         with tempfile.TemporaryDirectory() as temporary:
             race(preset, device, Path(temporary))

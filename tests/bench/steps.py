@@ -100,19 +100,20 @@ def steps(preset: Painting, device: Device) -> dict[str, dict[str, float]]:
     return found
 
 
-def gradients(preset: Painting, device: Device) -> None:
+def gradients(preset: Painting) -> dict[str, float]:
     """The relative error of the gradient in float32, by direct and by Winograd's convolutions, against float64."""
     photo = to_tensor(load_photo(DATA / "coffee.png").resized(384, 256), torch.device("cpu"))
     picture = (photo * 0.8 + 0.1).contiguous()
-    found = {}
+    found, errors = {}, {}
     for name, dtype in (("exact", torch.float64), ("direct", torch.float32), ("Winograd", torch.float32)):
         network = Network(load_weights("oxford"), torch.device("cpu"), dtype)
         network.by_winograd = name == "Winograd"
         objective = objective_of(network, preset, photo.to(dtype))
         found[name] = objective(picture.to(dtype))[1].double()
     for name in ("direct", "Winograd"):
-        error = (found[name] - found["exact"]).norm() / found["exact"].norm()
-        print(f"The gradient at 384 px, float32, {name}: a relative error of {float(error):.1e}")
+        errors[name] = float((found[name] - found["exact"]).norm() / found["exact"].norm())
+        print(f"The gradient at 384 px, float32, {name}: a relative error of {errors[name]:.1e}")
+    return errors
 
 
 OURS = """

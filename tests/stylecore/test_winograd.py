@@ -11,6 +11,8 @@ from torch.nn import functional
 from stylecore import winograd
 from stylecore.network import Network
 from stylecore.weights import load_weights
+from tests.bench.steps import gradients
+from tests.harness import shipped
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "conv4_2", "relu5_1")
 
@@ -72,6 +74,13 @@ def test_the_networks_gradient_is_as_exact_as_that_of_direct_convolutions(monkey
     exact = gradient(torch.float64, everywhere=False)
     direct = relative(gradient(torch.float32, everywhere=False), exact)
     assert relative(gradient(torch.float32, everywhere=True), exact) < max(3 * direct, 2e-3)
+
+
+@pytest.mark.slow
+def test_the_gradient_of_a_paintings_loss() -> None:
+    """By the layers that gain here, as `make bench` measures it."""
+    errors = gradients(shipped("oil"))
+    assert errors["Winograd"] < max(3 * errors["direct"], 2e-3)
 
 
 def test_a_layer_that_does_not_gain_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daemon.commands.sheet import EDGE
+from daemon.commands.sheet import EDGE, STEPS, quick
+from stylecore.preset import Painting
 from tests.daemon.harness import Daemon
+from tests.harness import shipped
 
 CHROMIUM = os.environ.get("STYLEFOLDER_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -43,6 +45,14 @@ def test_a_contact_sheet(two: tuple[Daemon, Path, str], cat: Image.Image) -> Non
     assert all(np.abs(a - b).mean() > 5 for a, b in ((pictures[0], pictures[1]), (pictures[1], pictures[2])))
     labels = [pixels[y + height : y + height + 30, x : x + EDGE] for y, x in places]
     assert all(label.min() < 120 for label in labels), "names beneath"
+
+
+def test_a_preset_of_many_steps_takes_fewer() -> None:
+    """`classic` has 150, and took half of the sheet's time."""
+    classic, oil = quick(shipped("classic")), quick(shipped("oil"))
+    assert isinstance(classic, Painting) and isinstance(oil, Painting)
+    assert (classic.size, classic.steps) == (EDGE, (STEPS,))
+    assert (oil.size, oil.steps) == (EDGE, shipped("oil").steps)
 
 
 def test_wrong_wishes(two: tuple[Daemon, Path, str]) -> None:
