@@ -5,35 +5,45 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 
 import filelock
 
 PREFIX = "stylefolder-worker-"
-LOCK = "lock"
 
 
 class OwnFolder:
-    """A new folder among the system's temporary ones. Folders of workers that were killed are removed: they are those
-    whose lock nobody holds. Raises OSError."""
+    """A new folder among the system's temporary ones. Folders of workers that were killed are removed: nobody holds
+    their locks. A lock lies beside its folder and is held before the folder exists. Raises OSError."""
 
     def __init__(self) -> None:
-        _sweep(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        temporary = Path(tempfile.gettempdir())
+        _sweep(temporary)
+        self.path = temporary / f"{PREFIX}{uuid.uuid4().hex}"
         self._lock = _lock(self.path)
         self._lock.acquire()
+        self.path.mkdir(mode=0o700)
 
     def close(self) -> None:
-        self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+        _lock_file(self.path).unlink(missing_ok=True)
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:
-    return filelock.FileLock(folder / LOCK, timeout=0, thread_local=False)
+    return filelock.FileLock(_lock_file(folder), timeout=0, thread_local=False)
 
 
 def _sweep(temporary: Path) -> None:
-    for folder in temporary.glob(f"{PREFIX}*"):
-        if (folder / LOCK).exists():  # otherwise, its owner is about to lock it
-            with contextlib.suppress(OSError), _lock(folder):  # another user's, or locked (Timeout is an OSError)
-                shutil.rmtree(folder, ignore_errors=True)
+    for file in temporary.glob(f"{PREFIX}*.lock"):
+        folder = file.with_suffix("")
+        if folder.exists():  # otherwise, its owner is about to create it
+            with contextlib.suppress(OSError):  # another user's, or held (Timeout is an OSError)
+                with _lock(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+                file.unlink(missing_ok=True)

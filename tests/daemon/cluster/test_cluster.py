@@ -106,7 +106,7 @@ def test_the_worker_process_dies_while_nothing_runs_and_while_it_starts(
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 1, why="for the first")
     (child,) = worker.children()
     child.kill()
-    (temporary,) = cluster.folder.glob("stylefolder-*")
+    (temporary,) = (path for path in cluster.folder.glob("stylefolder-worker-*") if path.is_dir())
     shutil.rmtree(temporary)
     cat.crop((9, 9, 99, 99)).save(inbox / "b.png")
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2, why="for the second")

@@ -149,7 +149,7 @@ def test_a_killed_worker_leaves_no_photos(cluster: Cluster, cat: Image.Image, st
     folder.mkdir()
 
     def folders() -> set[Path]:
-        return set(folder.glob("stylefolder-worker-*"))
+        return {path for path in folder.glob("stylefolder-worker-*") if path.is_dir()}
 
     killed = cluster.start(TMPDIR=str(folder)).joined()
     (lasting,) = folders()
