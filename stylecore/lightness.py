@@ -12,7 +12,7 @@ from stylecore.images.photo import Photo
 from stylecore.preset import Painting
 from stylecore.targets import style_colours
 
-DARK, DIM = 0.17, 0.28  # mean luma: a photo below DARK is dark, one above DIM is not
+DARK, DIM = 0.17, 0.40  # mean luma: a photo below DARK is dark, one above DIM is not
 LIFT = 0.03  # luma by which a dark photo may become lighter
 EDGE = 64  # pixels at which the photo's luma is measured
 DARKEST, STEP = 5.0, 0.1  # of the exponent; in steps, so that photos share the style's targets

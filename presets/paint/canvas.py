@@ -110,6 +110,26 @@ class Canvas:
             height = body * (0.55 + 0.25 * hair + 0.55 * ridge) * min(width, 26) / 14
             self.relief[spot] += (height + 0.35 * self.relief[spot] - self.relief[spot]) * alpha
 
+    def glaze(self, path: Array, half: float, pigment: Array, load: float, tooth: float, edge: Array) -> None:
+        """A wet mark along ``path`` (n, 2), ``half`` as wide: it multiplies what lies below by ``pigment``, gathers at
+        its rim and its end, and settles in the paper's hollows. ``edge``: by how many pixels its rim wanders,
+        (HEIGHT, WIDTH)."""
+        low = np.floor(path.min(0) - half - 6).astype(int)
+        high = np.ceil(path.max(0) + half + 6).astype(int)
+        x0, y0 = max(low[0], 0), max(low[1], 0)
+        x1, y1 = min(high[0], WIDTH), min(high[1], HEIGHT)
+        if x1 <= x0 or y1 <= y0 or self.grain is None:
+            return
+        u, v = _along_across(path, x0, y0, x1, y1)
+        spot = np.s_[y0:y1, x0:x1]
+        belly = half * (0.62 + 0.38 * np.sin(np.pi * np.clip(u, 0.03, 0.97)))
+        depth = belly - np.abs(v) + edge[spot]  # pixels inside the mark
+        pools = 0.72 + 0.45 * u + 0.55 * np.exp(-np.clip(depth, 0, None) / 3)
+        density = load * smoothstep(-0.8, 0.8, depth) * pools * (1 + 0.5 * (0.5 - self.grain[spot]))
+        if tooth:
+            density = density * smoothstep(tooth - 0.1, tooth + 0.35, self.grain[spot])
+        self.rgb[spot] *= np.exp(density[..., None] * np.log(pigment))
+
     def lit(self, strength: float = 0.35, gloss: float = 0.12) -> Array:
         """The colours with light from the upper left on the relief."""
         relief = ndimage.gaussian_filter(self.relief, 0.8)

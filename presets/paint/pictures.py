@@ -118,59 +118,53 @@ def oil(rng: np.random.Generator) -> Array:
 
 
 def watercolour(rng: np.random.Generator) -> Array:
-    """Meadow below hills: glazes with dark rims, foliage in dabs, granulation, the paper's white."""
-    _, y = grid()
-    grain = paper(rng, 1.4)
-    light = np.ones((HEIGHT, WIDTH, 3), np.float32) * colour("#fbf7ec")
-
-    def wash(
-        mask_field: Array,
-        threshold: float,
-        pigment: str,
-        load: float,
-        rim: float = 0.55,
-        soft: float = 0.05,
-        fray: float = 0.06,
-    ) -> None:
-        """A glaze where the field is above the threshold: it absorbs light by the pigment's complement."""
-        nonlocal light
-        ragged = mask_field + fray * noise(rng, 14, 3)
-        wet = smoothstep(threshold - soft, threshold + soft, ragged)
-        hard = (ragged > threshold).astype(np.float32)
-        edge = np.clip(hard - ndimage.gaussian_filter(hard, 7), 0, 1) * 2
-        pools = 1 + 0.38 * noise(rng, 3, 4) + rim * edge * 1.6
-        settle = 1 + 0.55 * (0.5 - grain)
-        density = load * wet * np.clip(pools, 0.12, 3) * settle
-        absorb = -np.log(np.clip(colour(pigment), 0.03, 0.98))
-        light = light * np.exp(-density[..., None] * absorb)
-
-    wash(0.62 - y + 0.10 * noise(rng, 2, 3), 0.05, "#8fc0dc", 0.75, 0.1, 0.25)
-    wash(noise(rng, 2, 3) * 0.4 + 0.3 - np.abs(y - 0.2) * 2, 0.1, "#f3b79a", 0.6, 0.2, 0.3)
-    for base, pigment, load in (
-        (0.40, "#9aa6d6", 0.9),
-        (0.49, "#6fa0c4", 0.9),
-        (0.57, "#5aa08f", 0.9),
-        (0.66, "#8fb552", 1.0),
-    ):
-        ridge = base + 0.055 * noise(rng, 2.5, 4)[HEIGHT // 2]
-        wash(y - ridge[None], 0.0, pigment, load * 0.24, 1.3, 0.003, 0.006)
-    band = 0.05 + 0.03 * np.abs(noise(rng, 2, 2)[HEIGHT // 2])
-    for base, pigment, load in ((0.55, "#4f8f7a", 0.5), (0.575, "#8a74b0", 0.35), (0.60, "#7fa34a", 0.5)):
-        leaves = (
-            0.45 * noise(rng, 7, 5) + 0.3 * noise(rng, 50, 2) - 1.1 * np.maximum(np.abs(y - base) / band[None] - 0.4, 0)
-        )
-        wash(leaves, -0.3, pigment, load, 0.7, 0.06, 0.0)
-    near = smoothstep(0.58, 0.8, y) * 0.6 - 3 * smoothstep(0.62, 0.54, y)
-    for pigment, load, soft in (
-        ("#c9c06a", 0.3, 0.3), ("#e8b866", 0.35, 0.3), ("#c8905f", 0.3, 0.25), ("#7fb0b8", 0.25, 0.3),
-        ("#c98058", 0.35, 0.12), ("#93b062", 0.35, 0.2), ("#c89a68", 0.35, 0.06), ("#8a6f8c", 0.25, 0.25),
+    """Dune grass by a lake at dusk: a wet first wash, then glazes with dark rims, the broad ones first, on rough white
+    paper."""
+    x, y = grid()
+    shore = 0.60 + 0.012 * noise(rng, 2, 2)
+    height = np.clip(y / 0.5 + 0.10 * noise(rng, 1.5, 3, (0.5, 1.4)), 0, 1)
+    near = np.clip((y - 0.6) / 0.4 + 0.12 * noise(rng, 3, 3, (0.4, 1.6)), 0, 1)
+    sky = ramp(height, "#486a96", "#86a4c2", "#bccfda", "#f3e3cc", "#eec3a2")
+    water = ramp(near, "#ecd2b8", "#b9b4b8", "#7d93a8", "#3a5472")
+    scene = mix(sky, water, smoothstep(-0.004, 0.004, y - shore))
+    lean = 0.25 * noise(rng, 1.5, 2)
+    for base, rise, cells, top, foot in (
+        (0.40, 0.06, 2.0, "#8c90b4", "#c4c6d6"), (0.48, 0.05, 2.6, "#6c7c9c", "#b0b8b8"),
+        (0.55, 0.03, 4.0, "#5c6660", "#a89c78"),
     ):  # fmt: skip
-        sweep = noise(rng, 4, 4, (0.7, 1.2)) + 0.2 * noise(rng, 30, 2)
-        wash(sweep + near, 1.1, pigment, load, 0.9, soft, 0.06)
-    dry = smoothstep(0.60, 0.75, grain + 0.06 * noise(rng, 6, 2, (0.3, 2))) * smoothstep(0.62, 0.75, y)
-    light = mix(light, np.broadcast_to(colour("#fbf7ec"), light.shape), 0.1 * dry)
-    tooth = ndimage.gaussian_filter(grain, 1.0)
-    return np.clip(light * (1 + 0.22 * np.gradient(tooth)[1] * 4)[..., None], 0, 1)
+        below = y - (base + rise * noise(rng, cells, 3)[HEIGHT // 2])[None]
+        land = smoothstep(-0.002, 0.002, below) * smoothstep(0.004, -0.004, y - shore)
+        scene = mix(scene, ramp(np.clip(below / 0.12 + 0.1 * noise(rng, 5, 2), 0, 1), top, foot), land)
+        lean = np.where(land > 0.5, 0.5 * np.sign(np.sin(x * 7)) + 0.4 * noise(rng, 3, 2), lean)
+    bank = y - (0.74 + 0.08 * np.sin(x * 2.6 + 0.6) + 0.01 * noise(rng, 3, 2))
+    earth = np.clip(0.5 + 0.30 * noise(rng, 3, 3, (0.6, 1.6)), 0, 1)
+    grass = ramp(earth, "#3c3440", "#7a5640", "#b4845c", "#d2aa80", "#80583f")
+    scene = mix(scene, grass, smoothstep(-0.003, 0.003, bank))
+    lean = np.where(bank > 0, -0.5 + 0.5 * noise(rng, 2, 2), lean)
+    trees = smoothstep(0.0, 0.2, noise(rng, 4, 3) + 0.1 - np.abs(y - 0.54) * 14)
+    scene = mix(scene, ramp(np.clip(0.5 + 0.3 * noise(rng, 8, 2), 0, 1), "#343c4a", "#565f5a", "#86805c"), trees)
+    at = sampler(np.where(trees > 0.5, -1.2 + 0.5 * noise(rng, 5, 2), lean))
+    white, grain = colour("#fbf7ec"), paper(rng, 1.4)
+    canvas = Canvas(white, rng, grain)
+    canvas.rgb *= (ndimage.gaussian_filter(scene, (5, 5, 0)) / white) ** (0.7 + 0.07 * noise(rng, 3, 4)[..., None])
+    ragged = noise(rng, 22, 3)
+    for spacing, width, length, load, tooth in (
+        (74, 130, 560, 0.45, 0.0), (52, 76, 380, 0.50, 0.08), (38, 36, 250, 0.55, 0.10), (26, 18, 150, 0.60, 0.15),
+        (18, 10, 80, 0.50, 0.15),
+    ):  # fmt: skip
+        for point in scatter(rng, spacing):
+            path, half = follow(at, point, length * rng.uniform(0.5, 1.15), 7), width / 2 * rng.uniform(0.65, 1.2)
+            px, py = int(np.clip(point[0], 0, WIDTH - 1)), int(np.clip(point[1], 0, HEIGHT - 1))
+            aside = np.array([0, 0.7 * half])
+            columns, rows = np.concatenate([path - aside, path + aside]).astype(int).T
+            covered = scene[np.clip(rows, 0, HEIGHT - 1), np.clip(columns, 0, WIDTH - 1)]
+            wanted = 0.45 * scene[py, px] + 0.55 * covered[covered.sum(-1).argmax()]  # few marks leave their shape
+            pigment = np.clip(wanted * rng.normal(1, 0.025, 3) * rng.normal(1, 0.05) / canvas.rgb[py, px], 0.2, 1)
+            if pigment.mean() < (0.96 if width > 60 else 0.9):
+                dry = tooth if rng.random() < 2 * tooth else 0.0
+                canvas.glaze(path, half, pigment, load, dry, min(2.2, 0.06 * width) * ragged)
+    settled = white * (np.clip(canvas.rgb, 0.01, 1) / white) ** (1.11 - 0.22 * grain[..., None])
+    return np.clip(settled * (1 + 0.5 * np.gradient(ndimage.gaussian_filter(grain, 1))[1])[..., None], 0, 1)
 
 
 def woodblock(rng: np.random.Generator) -> Array:
