@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from daemon.errors import LedgerGone
+from daemon.ledger.clients import Clients
 from daemon.ledger.database import Database
 from daemon.ledger.history import History
 from daemon.ledger.originals import Originals
@@ -20,7 +21,7 @@ from daemon.ledger.series import Series
 
 class Ledger:
     """``photos``: what is in the folders. ``queue``: the work to do. ``originals``: photos to move or trash.
-    ``history``: read-only queries. ``series``: tables that many Jobs share.
+    ``history``: read-only queries. ``series``: tables that many Jobs share. ``clients``: who uses it from elsewhere.
 
     For one thread at a time. ``path`` can be ``:memory:`` for Jobs that need not survive. Paths inside ``root`` are
     stored relative to it. ``journal``, ``locks``: as in Place. ``new``: it was created just now. Opening it, and every
@@ -39,6 +40,7 @@ class Ledger:
         self.originals = Originals(self._database, paths, self.photos)
         self.history = History(self._database, paths, presets)
         self.series = Series(self._database, paths, presets)
+        self.clients = Clients(self._database)
         self.new = self._database.new
         self._file = _identity(path) if isinstance(path, Path) else None
 

@@ -10,7 +10,7 @@ from typing import get_args
 
 from daemon.ledger.job import Blame, Source, State
 
-VERSION = 7
+VERSION = 8
 FIRST_VERSION = 5  # of 0.1.0, the oldest that can be converted
 
 PHOTOS = """
@@ -61,6 +61,25 @@ CREATE TABLE series (                    -- the tables of Looks that are fitted 
     lut BLOB NOT NULL                    -- its colours in 16 bits
 )"""
 
+CLIENTS = """
+CREATE TABLE clients (                   -- who may use this daemon from elsewhere
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused: its Jobs may outlive it
+    name TEXT NOT NULL,                  -- as it calls itself
+    token BLOB NOT NULL UNIQUE,          -- sha256
+    complete INTEGER NOT NULL,           -- may act on all Jobs
+    paired_at REAL NOT NULL, seen_at REAL NOT NULL
+);
+CREATE TABLE invitations (               -- to become a client
+    code BLOB PRIMARY KEY,               -- sha256
+    complete INTEGER NOT NULL,
+    until REAL NOT NULL
+);
+CREATE TABLE owners (                    -- the Jobs whose photos clients have sent
+    job INTEGER PRIMARY KEY,
+    client INTEGER NOT NULL
+);
+CREATE INDEX by_client ON owners (client)"""
+
 SCHEMA = f"""
 CREATE TABLE pinned_presets (            -- the Presets that Jobs were queued with, each once
     digest TEXT PRIMARY KEY,             -- sha256 of the JSON
@@ -69,7 +88,8 @@ CREATE TABLE pinned_presets (            -- the Presets that Jobs were queued wi
 CREATE TABLE switches (name TEXT PRIMARY KEY);
 {PHOTOS};
 {JOBS};
-{SERIES}"""
+{SERIES};
+{CLIENTS}"""
 
 # Version 5 kept photos and Jobs in one table: inode -1 meant gone, -2 changed; digests of files that cannot be read
 # began with a prefix; a cancelled Job without finished_at was one that the worker had not left yet.
@@ -100,5 +120,5 @@ INSERT INTO jobs (id, source, photo, preset, recipe, digest, size, mtime_ns, cti
 UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = 'old_jobs') WHERE name = 'jobs';
 DROP TABLE old_jobs"""
 
-MIGRATIONS = {6: TO_6, 7: SERIES}
+MIGRATIONS = {6: TO_6, 7: SERIES, 8: CLIENTS}
 """By the version that each one leads to."""
