@@ -1,10 +1,13 @@
-"""Certificates of our own, for TLS with what joins this machine: an authority, and the one certificate that it has
-issued. A file holds them, with the key, in PEM; only its owner can read it."""
+"""Certificates of our own, for TLS with other machines: an authority, and the one certificate that it has issued. A
+file holds them, with the key, in PEM; only its owner can read it."""
 
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import re
+import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +29,14 @@ LARGEST = 100_000  # bytes of a file
 class Certificates:
     """In PEM. Whoever has the key is trusted by all who have the authority."""
 
-    authority: str
     certificate: str
+    authority: str
     key: str
 
 
-def create(name: str) -> Certificates:
-    """A new authority and a certificate for ``name``. The authority's own key is thrown away: it issues no other.
-    Raises ImportError without ``cryptography``."""
+def create(name: str, hosts: Sequence[str] = ()) -> Certificates:
+    """A new authority and a certificate for ``name``, which a browser finds at ``hosts``, names or addresses. The
+    authority's own key is thrown away: it issues no other. Raises ImportError without ``cryptography``."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -41,15 +44,15 @@ def create(name: str) -> Certificates:
     authority = f"{name} authority"
     pem = serialization.Encoding.PEM
     return Certificates(
-        authority=_signed(authority, authority, issuer, issuer, is_authority=True).public_bytes(pem).decode(),
-        certificate=_signed(name, authority, key, issuer, is_authority=False).public_bytes(pem).decode(),
+        certificate=_signed(name, authority, key, issuer, hosts).public_bytes(pem).decode(),
+        authority=_signed(authority, authority, issuer, issuer).public_bytes(pem).decode(),
         key=key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode(),
     )
 
 
 def save(certificates: Certificates, path: Path) -> None:
-    """Replaces the file. Raises ResultError."""
-    text = certificates.authority + certificates.certificate + certificates.key
+    """Replaces the file, in the order that OpenSSL expects. Raises ResultError."""
+    text = certificates.certificate + certificates.authority + certificates.key
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text.encode(), private=True)
 
@@ -70,15 +73,26 @@ def load(path: Path) -> Certificates:
     return Certificates(*blocks)
 
 
+def der(certificate: str) -> bytes:
+    """The first certificate of a text in PEM."""
+    block = next(found[0] for found in BLOCK.finditer(certificate) if found[1] == "CERTIFICATE")
+    return ssl.PEM_cert_to_DER_cert(block)
+
+
 def _signed(
-    name: str, authority: str, key: EllipticCurvePrivateKey, issuer: EllipticCurvePrivateKey, *, is_authority: bool
+    name: str,
+    authority: str,
+    key: EllipticCurvePrivateKey,
+    issuer: EllipticCurvePrivateKey,
+    hosts: Sequence[str] = (),
 ) -> Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
     now = datetime.datetime.now(datetime.UTC)
+    is_authority = name == authority
     subject, by = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, n)]) for n in (name, authority))
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(by)
@@ -87,5 +101,16 @@ def _signed(
         .not_valid_before(now - CLOCKS)
         .not_valid_after(now + VALID)
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        .sign(issuer, hashes.SHA256())
     )
+    if hosts:
+        names = [x509.IPAddress(ipaddress.ip_address(h)) if _is_ip(h) else x509.DNSName(h) for h in hosts]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(issuer, hashes.SHA256())
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from daemon.api import uploads
 from daemon.api.context import Context, Snapshot
+from daemon.api.outside import Listen
 from daemon.api.running import Running
 from daemon.api.server import serving
 from daemon.cluster.hub import Hub, opened
@@ -123,17 +124,20 @@ class MainLoop:
                 self.cluster.close()
 
     @contextlib.contextmanager
-    def served(self, address_files: list[Path] | None) -> Iterator[None]:
-        """While the context lasts, the API answers."""
+    def served(self, address_files: list[Path] | None, listen: Listen | None) -> Iterator[None]:
+        """While the context lasts, the API answers. ``listen``: where other machines reach it, if not as the settings
+        say."""
         if address_files is None:
             yield
             return
         where = f"Watching {self.layout.root}: drop photos into its folders, which are named after styles."
         self.announce(Note(f"{where} Press Ctrl+C to stop."))
+        if listen is None and (address := self.settings.current.listen) is not None:
+            listen = Listen(address)
         context = Context(self.layout, self, self.ledger)
         self._subscribers.append(context.hear)
         try:
-            with serving(context, address_files[0], address_files[1:], self.announce):
+            with serving(context, address_files[0], address_files[1:], self.announce, listen):
                 yield
         finally:
             self._subscribers.remove(context.hear)

@@ -35,9 +35,19 @@ def address_file() -> Path:
     return platformdirs.user_state_path("stylefolder") / "daemon.json"
 
 
+def connection_file() -> Path:
+    """The other machine whose daemon the commands use."""
+    return config_folder() / "connection.json"
+
+
 def cluster_file() -> Path:
     """The certificates of the cluster that this machine's daemon runs."""
     return config_folder() / "cluster.pem"
+
+
+def api_certificate() -> Path:
+    """With its key, for those who reach this machine's daemon from elsewhere."""
+    return config_folder() / "api.pem"
 
 
 def ledgers() -> Path:

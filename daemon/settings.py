@@ -63,9 +63,14 @@ class Settings(BaseModel):
         description="Whether this machine's own devices work, too, if there is a cluster. Read when the daemon starts.",
     )
 
-    @field_validator("cluster")
+    listen: str | None = Field(
+        None,
+        description="The address, HOST:PORT, where other machines reach the API, by TLS. Read when the daemon starts.",
+    )
+
+    @field_validator("cluster", "listen")
     @classmethod
-    def _check_cluster(cls, value: str | None) -> str | None:
+    def _check_address(cls, value: str | None) -> str | None:
         if value is not None and not is_address(value):
             raise ValueError("give HOST:PORT, such as 192.168.1.10:8786")
         return value

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon import paths
+from daemon.api.outside import Listen
 from daemon.errors import LedgerDamaged, LedgerGone
 from daemon.events import Listener, Note
 from daemon.folders.layout import Layout
@@ -29,14 +30,15 @@ def watch(
     address_files: list[Path] | None = None,
     each_turn: Callable[[Ledger], bool] | None = None,
     cluster: str | None = None,
+    listen: Listen | None = None,
 ) -> int:
     """Style what is in the Inboxes and what is dropped there, until ctrl-C or SIGTERM; with ``once``, until all is
     done.
 
     ``address_files``: where the API's address goes; None for no API. ``each_turn`` is called after every turn, and ends
-    the loop by returning True. ``cluster``: the host:port where other machines can join. Returns how many photos
-    failed. If the Root is removed, waits for it. A damaged Ledger is moved aside and rebuilt from the files in the
-    folders.
+    the loop by returning True. ``cluster``: the host:port where other machines can join. ``listen``: where they
+    reach the API. Returns how many photos failed. If the Root is removed, waits for it. A damaged Ledger is moved aside
+    and rebuilt from the files in the folders.
     """
     layout = Layout(root)
     create_root(layout, show)
@@ -61,7 +63,7 @@ def watch(
                     )
                     damaged = False
                     try:
-                        with loop.served(address_files):
+                        with loop.served(address_files, listen):
                             systemd.ready()
                             loop.until(stopped, once, each_turn)
                     finally:

@@ -1,45 +1,96 @@
-"""Who may talk to the API: whoever knows the token, and no web page in the user's browser."""
+"""Who may talk to the API: whoever knows a token, and no web page of another site in the user's browser."""
 
 from __future__ import annotations
 
-import hmac
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from daemon.api.schema import error_out
+from daemon.api.schema import JobOut, error_out, job_out, without_paths
+from daemon.ledger.clients import PairedClient
+from daemon.ledger.job import Job
+
+OPEN = {("POST", "/v1/clients")}  # whoever asks for this has no token yet
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A client, or (None) the user at this machine."""
+
+    client: PairedClient | None = None
+
+    def may_see(self, owner: int | None) -> bool:
+        """A Job of which this client has sent the photo."""
+        return self.client is None or self.client.full or owner == self.client.id
+
+    @property
+    def only(self) -> int | None:
+        """The client whose Jobs it may see, and no others. None for all."""
+        return None if self.client is None or self.client.full else self.client.id
+
+    def shown(self, job: Job) -> JobOut:
+        return job_out(job) if self.client is None else without_paths(job_out(job))
+
+
+def controls(request: Request) -> None:
+    """As a dependency: this is not for every client. Raises HTTPException (403)."""
+    if caller_of(request).only is not None:
+        raise HTTPException(403, "This client can act on its own Jobs only: pair it again with --full.")
+
+
+def at_home(request: Request) -> None:
+    """As a dependency: this is for the user at this machine. Raises HTTPException (403)."""
+    if caller_of(request).client is not None:
+        raise HTTPException(403, "Run this command on the machine of the daemon.")
+
+
+def caller_of(request: Request) -> Caller:
+    """For routes, as a dependency."""
+    caller: Caller = request.state.caller
+    return caller
 
 
 class Auth:
-    """ASGI middleware: answers 403 to a foreign Host (DNS rebinding) or Origin (a web page), or without the bearer
-    token."""
+    """ASGI middleware: answers 403 to a foreign Host (DNS rebinding) or Origin (a web page), or without a bearer token.
+    ``who``: has a token. ``allows``: whether a Host is this machine."""
 
-    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, who: Callable[[str], Awaitable[Caller | None]], allows: Callable[[str], bool], scheme: str
+    ) -> None:
         self.app = app
-        self.token = token.encode()
-        names = ("127.0.0.1", "localhost")
-        self.hosts = {f"{name}:{port}".encode() for name in names}
-        self.origins = {f"http://{name}:{port}".encode() for name in names}
+        self.who = who
+        self.allows = allows
+        self.scheme = scheme
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (why := self._refusal(scope["headers"])):
-            body = json.dumps(error_out(403, why)).encode()
-            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-            await send({"type": "http.response.start", "status": 403, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-            return
+        if scope["type"] == "http":
+            answer = await self._caller(scope)
+            if isinstance(answer, str):
+                body = json.dumps(error_out(403, answer)).encode()
+                headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+                await send({"type": "http.response.start", "status": 403, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                return
+            scope.setdefault("state", {})["caller"] = answer
         await self.app(scope, receive, send)
 
-    def _refusal(self, headers: list[tuple[bytes, bytes]]) -> str | None:
-        def given(name: bytes) -> list[bytes]:
-            return [value for key, value in headers if key == name]
+    async def _caller(self, scope: Scope) -> Caller | str | None:
+        """Or why the request is refused. None where nobody needs a token."""
 
-        if len(given(b"host")) != 1 or given(b"host")[0].lower() not in self.hosts:
-            return "The Host is not this machine's loopback address."
-        if any(origin.lower() not in self.origins for origin in given(b"origin")):
+        def given(name: bytes) -> list[str]:
+            return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+        hosts = given(b"host")
+        if len(hosts) != 1 or not self.allows(hosts[0]):
+            return "The Host is not this machine's address."
+        if any(origin.lower() != f"{self.scheme}://{hosts[0].lower()}" for origin in given(b"origin")):
             return "Requests from web pages are refused."
+        if (scope["method"], scope["path"]) in OPEN:
+            return None
         authorization = given(b"authorization")
-        kind, _, token = authorization[0].partition(b" ") if len(authorization) == 1 else (b"", b"", b"")
-        if kind.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self.token):
-            return "The bearer token is missing or wrong: read it from the daemon's address file."
-        return None
+        kind, _, token = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
+        caller = await self.who(token.strip()) if kind.lower() == "bearer" else None
+        return caller or "The bearer token is missing or wrong."

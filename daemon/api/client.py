@@ -1,9 +1,13 @@
-"""A client of the local API, for the commands. It needs the standard library only, so that commands start fast."""
+"""A client of the API, for the commands. It needs the standard library only, so that commands start fast."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import http.client
 import json
+import ssl
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +23,23 @@ ENDED = "The daemon has stopped: run `stylefolder watch` to start it again."
 
 @dataclass(frozen=True)
 class Address:
-    """Where a daemon listens, and the token that it requires."""
+    """Where a daemon listens, and the token that it requires. ``root``, ``pid``: of one on this machine. ``pin``: the
+    fingerprint of the certificate that another machine's must have. ``number``: this client's, there."""
 
     url: str
     token: str
-    root: str
-    pid: int
+    root: str = ""
+    pid: int = 0
+    pin: str | None = None
+    number: int | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        return self.url.startswith("https:")
+
+    @property
+    def host(self) -> str:
+        return urllib.parse.urlsplit(self.url).netloc
 
 
 def read_address(file: Path) -> Address | None:
@@ -39,12 +54,15 @@ class Client:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._host = urllib.parse.urlsplit(address.url).netloc
 
     def ask(self, method: str, path: str, body: bytes | IO[bytes] | None = None, **query: Any) -> Any:
         """The answer's JSON, or None if it has none."""
         answer = self._read(method, path, body, query)
         return json.loads(answer) if answer else None
+
+    def post(self, path: str, fields: dict[str, Any]) -> Any:
+        """JSON to JSON."""
+        return json.loads(self._read("POST", path, json.dumps(fields).encode(), {}, "application/json"))
 
     def fetch(self, path: str) -> bytes:
         return self._read("GET", path, None, {})
@@ -64,32 +82,93 @@ class Client:
             stream.close()
 
     def send(
-        self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any], timeout: float
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes] | None,
+        query: dict[str, Any],
+        timeout: float,
+        kind: str = "application/octet-stream",
     ) -> http.client.HTTPResponse:
         given = {name: _word(value) for name, value in query.items() if value is not None}
         target = path + ("?" + urllib.parse.urlencode(given) if given else "")
-        headers = {"Authorization": f"Bearer {self.address.token}", "Content-Type": "application/octet-stream"}
-        connection = http.client.HTTPConnection(self._host, timeout=timeout)
+        headers = {"Authorization": f"Bearer {self.address.token}", "Content-Type": kind}
         try:
+            connection = self._connection(timeout)
             connection.request(method, target, body, headers)
             answer = connection.getresponse()
+        except ssl.SSLCertVerificationError as e:
+            raise NoDaemon(
+                f"{self.address.host} has another certificate than when you connected ({e.verify_message}): if you "
+                "expect that, run `stylefolder pair` there and `stylefolder connect` here again."
+            ) from e
         except (OSError, http.client.HTTPException) as e:
-            raise NoDaemon("The daemon does not answer: run `stylefolder watch` to start one.") from e
+            raise NoDaemon(self._silent) from e
         if answer.status >= 400:
             raise Refused(answer.status, _message(answer.read()))
         return answer
 
-    def _read(self, method: str, path: str, body: bytes | IO[bytes] | None, query: dict[str, Any]) -> bytes:
+    @property
+    def _silent(self) -> str:
+        if self.address.elsewhere:
+            return (
+                f"The daemon at {self.address.host} does not answer: check that it runs and that the network is up, or "
+                "run `stylefolder disconnect` to use this machine."
+            )
+        return "The daemon does not answer: run `stylefolder watch` to start one."
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        host = self.address.host
+        if not self.address.elsewhere:
+            return http.client.HTTPConnection(host, timeout=timeout)
+        if self.address.pin is None:
+            return http.client.HTTPSConnection(host, timeout=timeout, context=ssl.create_default_context())
+        return PinnedConnection(host, self.address.pin, timeout)
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes] | None,
+        query: dict[str, Any],
+        kind: str = "application/octet-stream",
+    ) -> bytes:
         try:
-            return self.send(method, path, body, query, ANSWER_WITHIN).read()
+            return self.send(method, path, body, query, ANSWER_WITHIN, kind).read()
         except (OSError, http.client.HTTPException) as e:
-            raise NoDaemon(ENDED) from e
+            raise NoDaemon(self._silent if self.address.elsewhere else ENDED) from e
 
 
-def connect(file: Path) -> Client:
-    """To the running daemon. Raises NoDaemon."""
-    address = read_address(file)
-    if address is None:
+class PinnedConnection(http.client.HTTPSConnection):
+    """To a machine whose certificate has this fingerprint, whatever its name and whoever signed it. Nothing is sent to
+    another one."""
+
+    def __init__(self, host: str, pin: str, timeout: float) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        super().__init__(host, timeout=timeout, context=context)
+        self._pin = pin
+
+    def connect(self) -> None:
+        super().connect()
+        certificate = self.sock.getpeercert(binary_form=True)
+        if certificate is None or not hmac.compare_digest(fingerprint(certificate), self._pin):
+            self.close()
+            error = ssl.SSLCertVerificationError("another fingerprint")
+            error.verify_message = "another fingerprint"
+            raise error
+
+
+def fingerprint(certificate: bytes) -> str:
+    """The sha256 of a certificate in DER, in 43 letters that can stand in a URL."""
+    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).decode().rstrip("=")
+
+
+def connect(file: Path, elsewhere: Path | None = None) -> Client:
+    """To the running daemon whose address is in ``file``, or to another machine's, if there is a file ``elsewhere``.
+    Raises NoDaemon, Refused."""
+    address = None if elsewhere is None else read_address(elsewhere)
+    if address is None and (address := read_address(file)) is None:
         raise NoDaemon("No daemon is running: run `stylefolder watch` to start one.")
     client = Client(address)
     client.ask("GET", "/v1/status")

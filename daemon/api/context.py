@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ from typing import NamedTuple, Protocol
 from fastapi import HTTPException
 
 from daemon.api import uploads
-from daemon.api.event_stream import EventStream
-from daemon.api.schema import JobOut, PendingOut, RunningOut, job_out
+from daemon.api.auth import Caller
+from daemon.api.event_stream import EventStream, Reader
+from daemon.api.outside import Outside
+from daemon.api.schema import JobOut, PendingOut, RunningOut, job_out, without_paths
 from daemon.events import Event, JobCancelled, JobDone, JobFailed
 from daemon.folders.layout import Layout
+from daemon.ledger.clients import SEEN_EVERY
 from daemon.ledger.job import FINISHED, Job
 from daemon.ledger.ledger import Ledger
 from stylecore.preset import Preset
@@ -91,9 +95,11 @@ class Context:
         self.layout = layout
         self.loop = loop
         self.stream = EventStream(loop.want_previews)
+        self.outside: Outside | None = None  # where other machines reach it
         self._unwanted: set[int] = set()  # uploads to remove when their Job is finished
         self._writing = _Shared(layout, loops_ledger)
         self._reading = _Shared(layout, loops_ledger)
+        self.owners = loops_ledger.clients.owners()  # as in the Ledger, for each event
 
     @property
     def snapshot(self) -> Snapshot:
@@ -111,19 +117,42 @@ class Context:
             with shared.ledger() as ledger:
                 ledger.close()
 
-    def job(self, number: int) -> Job:
-        """Raises HTTPException (404)."""
+    def sees(self, caller: Caller, job: int) -> bool:
+        """As the Ledger says, but at once: for each event."""
+        return caller.may_see(self.owners.get(job))
+
+    def reader(self, caller: Caller) -> Reader | None:
+        """None for the user, who reads about everything."""
+        if caller.client is None:
+            return None
+        return Reader(caller.client.id, lambda job: self.sees(caller, job))
+
+    def client(self, token: str) -> Caller | None:
+        """Who has this token."""
+        with self.reading() as ledger:
+            client = ledger.clients.by_token(token)
+        if client is None:
+            return None
+        if time.time() - client.seen_at > SEEN_EVERY:
+            with self.ledger() as ledger:
+                ledger.clients.see(client)
+        return Caller(client)
+
+    def job(self, number: int, caller: Caller) -> Job:
+        """Raises HTTPException (404) if there is none, or if it is not the caller's business."""
         with self.reading() as ledger:
             job = ledger.history.job(number)
-        if job is None:
-            raise HTTPException(404, f"There is no Job {number}.")
+            if job is None or not caller.may_see(ledger.clients.owner(number)):
+                raise HTTPException(404, f"There is no Job {number}.")
         return job
 
-    def out(self, job: Job) -> JobOut:
-        if job.state != "queued":
-            return job_out(job)
-        with self.reading() as ledger:
-            return job_out(job, ledger.history.ahead(job))
+    def out(self, job: Job, caller: Caller) -> JobOut:
+        ahead = None
+        if job.state == "queued":
+            with self.reading() as ledger:
+                ahead = ledger.history.ahead(job)
+        out = job_out(job, ahead)
+        return out if caller.client is None else without_paths(out)
 
     def paused(self) -> bool:
         with self.reading() as ledger:
@@ -139,7 +168,7 @@ class Context:
     def forget(self, job: Job) -> None:
         """Remove an upload and its Result, once its Job is finished."""
         self._unwanted.add(job.id)
-        if self.job(job.id).state in FINISHED:  # nothing more will be announced about it
+        if self.job(job.id, Caller()).state in FINISHED:  # nothing more will be announced about it
             self._unwanted.discard(job.id)
             uploads.forget(job.photo)
 

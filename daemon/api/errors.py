@@ -26,6 +26,8 @@ ANY_ROUTE: Responses = {
     503: {"model": ErrorOut, "description": "The Ledger cannot be used at the moment."},
 }
 NO_JOB: Responses = {404: {"model": ErrorOut, "description": "There is no such Job, or no Result."}}
+NOT_YOURS: Responses = {403: {"model": ErrorOut, "description": "Only for the user, or a client paired with --full."}}
+NOT_AT_HOME: Responses = {403: {"model": ErrorOut, "description": "Only for the user at the daemon's machine."}}
 WRONG_STATE: Responses = {409: {"model": ErrorOut, "description": "The Job's state does not allow it."}}
 
 STATUSES = (

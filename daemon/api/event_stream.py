@@ -7,20 +7,30 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from fastapi.sse import ServerSentEvent
 
-from daemon.api.schema import event_out
+from daemon.api.schema import JobOut, event_out, without_paths
 from daemon.events import Event, Heartbeat, JobPreview, Note
 
 BEHIND = 50_000  # events that a reader may be behind before it is dropped; readers share the events' bytes
 AT_ONCE = 200  # events handed out before other requests have their turn
 
 
-class Subscriber:
-    """One reader. ``job``: it reads about this Job only."""
+class Reader(NamedTuple):
+    """A client, and whether it sees a Job."""
 
-    def __init__(self, previews: bool, job: int | None) -> None:
+    client: int
+    sees: Callable[[int], bool]
+
+
+class Subscriber:
+    """One reader. ``job``: it reads about this Job only. ``reader``: a client, which reads only about the Jobs
+    that it sees."""
+
+    def __init__(self, previews: bool, job: int | None, reader: Reader | None) -> None:
+        self.reader = reader
         self.previews = previews
         self.job = job
         self.ended = False
@@ -30,6 +40,8 @@ class Subscriber:
 
     def wants(self, event: Event) -> bool:
         about = None if isinstance(event, (Note, Heartbeat)) else event.job.id
+        if self.reader is not None and (about is None or not self.reader.sees(about)):
+            return False
         return (self.previews or not isinstance(event, JobPreview)) and self.job in (None, about)
 
     def put(self, event: ServerSentEvent) -> None:
@@ -84,6 +96,16 @@ class EventStream:
     def close(self) -> None:
         self._call(self.detach)
 
+    def cut_off(self, client: int) -> None:
+        """It reads no more. Any thread may call this."""
+
+        def cut() -> None:
+            for subscriber in self.subscribers:
+                if subscriber.reader is not None and subscriber.reader.client == client:
+                    subscriber.end()
+
+        self._call(cut)
+
     def publish(self, event: Event) -> None:
         if self._loop is not None and self.subscribers:
             self._waiting.append(event)
@@ -91,8 +113,8 @@ class EventStream:
                 self._call(self._hand_out)
 
     @contextlib.contextmanager
-    def subscribed(self, previews: bool, job: int | None = None) -> Iterator[Subscriber]:
-        subscriber = Subscriber(previews, job)
+    def subscribed(self, previews: bool, job: int | None = None, reader: Reader | None = None) -> Iterator[Subscriber]:
+        subscriber = Subscriber(previews, job, reader)
         self.subscribers.add(subscriber)
         self._update_previews()
         try:
@@ -114,14 +136,22 @@ class EventStream:
         for _ in range(min(AT_ONCE, len(self._waiting))):
             event = self._waiting[0]
             self._number += 1
-            line = ServerSentEvent(
-                event=type(event).__name__, raw_data=json.dumps(event_out(event)), id=str(self._number)
-            )
+            lines: dict[bool, ServerSentEvent] = {}
             for subscriber in [reader for reader in self.subscribers if reader.wants(event)]:
-                subscriber.put(line)
+                for_client = subscriber.reader is not None
+                if for_client not in lines:
+                    lines[for_client] = _line(event, self._number, for_client)
+                subscriber.put(lines[for_client])
                 if subscriber.ended:
                     self.subscribers.discard(subscriber)
                     self._update_previews()
             self._waiting.popleft()
         if self._waiting and self._loop is not None:
             self._loop.call_soon(self._hand_out)
+
+
+def _line(event: Event, number: int, for_client: bool) -> ServerSentEvent:
+    fields = event_out(event)
+    if for_client:
+        fields["job"] = without_paths(JobOut.model_validate(fields["job"])).model_dump()
+    return ServerSentEvent(event=type(event).__name__, raw_data=json.dumps(fields), id=str(number))

@@ -16,10 +16,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from daemon.api import uploads
+from daemon.api.auth import Caller, caller_of, controls
 from daemon.api.context import Context
-from daemon.api.errors import NO_JOB, WRONG_STATE
+from daemon.api.errors import NO_JOB, NOT_YOURS, WRONG_STATE
 from daemon.api.leases import Leases
-from daemon.api.schema import ErrorOut, JobOut, JobsOut, RetriedOut, job_out
+from daemon.api.schema import ErrorOut, JobOut, JobsOut, RetriedOut
 from daemon.errors import LedgerError
 from daemon.events import ENDS, JobQueued
 from daemon.ledger.job import FINISHED, Job, State
@@ -34,6 +35,7 @@ from stylecore.recipe import Colour
 JOB_EVERY = 1.0  # seconds of silence
 RETRIED_SHOWN = 100
 MAX_EDGE = 100_000  # pixels of a picture that is sent as samples
+Asks = Annotated[Caller, Depends(caller_of)]
 JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 PICTURES = ("application/octet-stream", "image/*")
@@ -121,7 +123,7 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
             }
         },
     )
-    async def post_job(request: Request, query: Annotated[JobQuery, Query()]) -> JobOut:
+    async def post_job(request: Request, query: Annotated[JobQuery, Query()], caller: Asks) -> JobOut:
         """Queue the picture in the body, ahead of the folders' photos: an image file or, with width, height, channels
         and bits, bare sRGB samples, whose Result is bare samples too, RGB or RGB + alpha."""
         snapshot = context.snapshot
@@ -132,17 +134,21 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
         recipe, pixels, body = query.recipe(preset), query.pixels(), request.stream()
         limit = snapshot.upload_limit
         path, digest = await uploads.receive(context.layout.uploads, query.name, body, pixels, limit)
-        job = await to_thread.run_sync(_ask, context, path, recipe, digest, query.lease is not None)
+        job = await to_thread.run_sync(_ask, context, path, recipe, digest, query.lease is not None, caller)
         if query.lease is not None:
             leases.grant(job.id, query.lease)
         context.loop.announce_later(JobQueued(job))
-        return await to_thread.run_sync(context.out, job)
+        return await to_thread.run_sync(context.out, job, caller)
 
 
-def _ask(context: Context, photo: Path, recipe: Preset, digest: str, leased: bool) -> Job:
+def _ask(context: Context, photo: Path, recipe: Preset, digest: str, leased: bool, caller: Caller) -> Job:
     try:
-        with context.ledger() as ledger:
-            return ledger.queue.ask("upload", photo, recipe, digest, look(photo), leased=leased)
+        with context.ledger() as ledger, ledger.transaction():
+            job = ledger.queue.ask("upload", photo, recipe, digest, look(photo), leased=leased)
+            if caller.client is not None:
+                ledger.clients.own(caller.client, job.id)
+                context.owners[job.id] = caller.client.id
+            return job
     except (LedgerError, OSError):
         uploads.forget(photo)
         raise
@@ -151,16 +157,17 @@ def _ask(context: Context, photo: Path, recipe: Preset, digest: str, leased: boo
 def _reading_routes(routes: APIRouter, context: Context) -> None:
     @routes.get("/v1/jobs")
     def jobs(
+        caller: Asks,
         state: Annotated[State | None, Query(description="Only those in this state.")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> JobsOut:
         """The newest first."""
         with context.reading() as ledger:
-            return JobsOut(jobs=[job_out(job) for job in ledger.history.jobs(state, limit)])
+            return JobsOut(jobs=[caller.shown(job) for job in ledger.history.jobs(state, limit, caller.only)])
 
     @routes.get("/v1/jobs/{number}", responses=NO_JOB)
-    def get_job(number: JobId) -> JobOut:
-        return context.out(context.job(number))
+    def get_job(number: JobId, caller: Asks) -> JobOut:
+        return context.out(context.job(number, caller), caller)
 
     @routes.get(
         "/v1/jobs/{number}/result",
@@ -171,10 +178,10 @@ def _reading_routes(routes: APIRouter, context: Context) -> None:
             **WRONG_STATE,
         },
     )
-    def result(number: JobId) -> Response:
+    def result(number: JobId, caller: Asks) -> Response:
         """The Result's bytes. If bare samples were sent, bare samples come back, and the headers Stylefolder-Width,
         -Height, -Channels and -Bits give their shape."""
-        job = context.job(number)
+        job = context.job(number, caller)
         if job.state != "done" or job.result is None:
             raise HTTPException(409, f"Job {number} is {job.state}" + (f": {job.reason}" if job.reason else "."))
         try:
@@ -200,18 +207,18 @@ def _sent(file: BinaryIO, kind: str, headers: dict[str, str]) -> Response:
 
 def _changing_routes(routes: APIRouter, context: Context) -> None:
     @routes.delete("/v1/jobs/{number}", responses=NO_JOB)
-    def delete_job(number: JobId) -> JobOut:
+    def delete_job(number: JobId, caller: Asks) -> JobOut:
         """Cancel the Job; the worker stops before its next step. If its picture was sent, and it is already finished
         or cancelled, delete the picture and its Result, immediately or once the worker has stopped."""
-        job = context.job(number)
+        job = context.job(number, caller)
         if job.source == "upload" and job.state in ("cancelling", *FINISHED):
             context.forget(job)
-        return context.out(context.cancel(number) or context.job(number))
+        return context.out(context.cancel(number) or context.job(number, caller), caller)
 
     @routes.post("/v1/jobs/{number}/retry", responses={**NO_JOB, **WRONG_STATE})
-    def retry(number: JobId) -> JobOut:
+    def retry(number: JobId, caller: Asks) -> JobOut:
         """Queue a failed or cancelled Job again."""
-        job = context.job(number)
+        job = context.job(number, caller)
         if job.source == "upload" and not job.photo.exists():
             raise HTTPException(409, f"The picture of Job {number} is no longer here: send it again.")
         with context.ledger() as ledger:
@@ -220,23 +227,23 @@ def _changing_routes(routes: APIRouter, context: Context) -> None:
             why = f": {job.reason}" if job.reason else "; you can retry only what failed or was cancelled."
             raise HTTPException(409, f"Job {number} is {job.state}{why}")
         context.loop.wake()
-        return context.out(again[0])
+        return context.out(again[0], caller)
 
-    @routes.post("/v1/retry")
-    def retry_failed() -> RetriedOut:
+    @routes.post("/v1/retry", responses=NOT_YOURS, dependencies=[Depends(controls)])
+    def retry_failed(caller: Asks) -> RetriedOut:
         """Queue the folders' failed Jobs again."""
         with context.ledger() as ledger:
             again = ledger.queue.retry(None)
         context.loop.wake()
-        return RetriedOut(jobs=[job_out(job) for job in again[:RETRIED_SHOWN]], count=len(again))
+        return RetriedOut(jobs=[caller.shown(job) for job in again[:RETRIED_SHOWN]], count=len(again))
 
 
 def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
-    def known(number: JobId) -> None:
-        context.job(number)  # before the stream starts: an error needs a status of its own
+    def known(number: JobId, caller: Asks) -> None:
+        context.job(number, caller)  # before the stream starts: an error needs a status of its own
 
-    def now(number: int) -> tuple[ServerSentEvent, bool]:
-        job = context.out(context.job(number))
+    def now(number: int, caller: Caller) -> tuple[ServerSentEvent, bool]:
+        job = context.out(context.job(number, caller), caller)
         data = {"event": "Job", "paused": context.paused(), "job": job.model_dump()}
         return ServerSentEvent(event="Job", data=data), job.state in FINISHED
 
@@ -248,6 +255,7 @@ def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
     )
     async def job_events(
         number: JobId,
+        caller: Asks,
         previews: Annotated[bool, Query(description="Include small pictures of the painting.")] = False,
         cancel_on_close: Annotated[
             bool, Query(description="Cancel the Job if this stream is closed before the Job's end.")
@@ -257,9 +265,9 @@ def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
         many are ahead of it, and whether work is paused."""
         leases.hold(number)
         try:
-            with context.stream.subscribed(previews, number) as subscriber:
+            with context.stream.subscribed(previews, number, context.reader(caller)) as subscriber:
                 yield ServerSentEvent(comment="welcome")
-                event, finished = await to_thread.run_sync(now, number)
+                event, finished = await to_thread.run_sync(now, number, caller)
                 while not subscriber.ended:
                     yield event
                     if finished:
@@ -267,7 +275,7 @@ def _event_route(routes: APIRouter, context: Context, leases: Leases) -> None:
                     if news := await subscriber.next(JOB_EVERY):
                         event, finished = news, news.event in ENDS
                     else:
-                        event, finished = await to_thread.run_sync(now, number)
+                        event, finished = await to_thread.run_sync(now, number, caller)
         finally:
             if cancel_on_close:
                 leases.grant(number, 0)

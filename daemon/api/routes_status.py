@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi import Path as InPath
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from daemon.api.auth import Caller, caller_of, controls
 from daemon.api.context import Context
+from daemon.api.errors import NOT_YOURS
 from daemon.api.schema import ErrorOut, PresetOut, PresetsOut, StatusOut, utf8
 from daemon.api.status import status
 from daemon.api.thumbnails import thumbnail_of
 from stylecore.errors import PhotoError
 from stylecore.preset import Painting, Preset
 
+Asks = Annotated[Caller, Depends(caller_of)]
 JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
 
 
@@ -24,17 +27,17 @@ def status_routes(context: Context) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/v1/status")
-    def get_status() -> StatusOut:
-        """The daemon's state, what it is working on, and what is waiting."""
-        return status(context)
+    def get_status(caller: Asks) -> StatusOut:
+        """The daemon's state, what it is working on, and what is waiting. A client sees its own Jobs only."""
+        return status(context, caller)
 
-    @routes.post("/v1/pause", status_code=204)
+    @routes.post("/v1/pause", status_code=204, responses=NOT_YOURS, dependencies=[Depends(controls)])
     def pause() -> None:
         """The running Job is finished; no other is started."""
         with context.ledger() as ledger:
             ledger.queue.pause()
 
-    @routes.post("/v1/resume", status_code=204)
+    @routes.post("/v1/resume", status_code=204, responses=NOT_YOURS, dependencies=[Depends(controls)])
     def resume() -> None:
         with context.ledger() as ledger:
             ledger.queue.resume()
@@ -42,10 +45,11 @@ def status_routes(context: Context) -> APIRouter:
 
     @routes.get("/v1/events", response_class=EventSourceResponse)
     async def events(
+        caller: Asks,
         previews: Annotated[bool, Query(description="Include small pictures of the running Job.")] = False,
     ) -> AsyncIterator[ServerSentEvent]:
         """What happens, as it happens. A reader that falls far behind is dropped."""
-        with context.stream.subscribed(previews) as subscriber:
+        with context.stream.subscribed(previews, reader=context.reader(caller)) as subscriber:
             yield ServerSentEvent(comment="welcome")
             while not subscriber.ended:
                 if event := await subscriber.next():
@@ -57,10 +61,12 @@ def status_routes(context: Context) -> APIRouter:
 
 def _preset_routes(routes: APIRouter, context: Context) -> None:
     @routes.get("/v1/presets")
-    def presets() -> PresetsOut:
+    def presets(caller: Asks) -> PresetsOut:
         """All presets that can be used, and what is wrong with others."""
         known, errors = context.snapshot.presets, context.snapshot.preset_errors
         names = sorted({*known, *errors})
+        if caller.client is not None:  # what is wrong names files
+            errors = dict.fromkeys(errors, "Its file on the daemon's machine is broken.")
         return PresetsOut(presets=[_preset_out(name, known.get(name), errors.get(name)) for name in names])
 
     @routes.get(

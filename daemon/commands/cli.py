@@ -10,7 +10,8 @@ import typer
 
 from daemon import paths
 from daemon.commands.cli_groups import cluster_app, config_app, gimp_app, presets_app, service_app
-from daemon.commands.cli_options import Address, Cluster, Device, Json, Plain, RootFolder
+from daemon.commands.cli_options import Address, Cluster, Device, Json, Listening, Plain, RootFolder
+from daemon.commands.cli_pairing import clients_app, pairing_app
 from daemon.commands.cli_styling import styling_app
 from daemon.folders.layout import Layout
 from daemon.paths import printable
@@ -23,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(styling_app)
+app.add_typer(pairing_app)
+app.add_typer(clients_app, name="clients")
 app.add_typer(presets_app, name="presets")
 app.add_typer(gimp_app, name="gimp")
 app.add_typer(service_app, name="service")
@@ -55,20 +58,35 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Style what is in the Inboxes, then exit.")] = False,
     device: Device = "auto",
     cluster: Cluster = None,
+    listen: Listening = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="With --listen: your own certificate, in PEM.", metavar="FILE")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key, in PEM.", metavar="FILE")] = None,
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option(help="With --listen: a proxy with this name passes requests on, and does TLS.", metavar="HOST"),
+    ] = None,
     plain: Plain = False,
     as_json: Json = False,
 ) -> None:
     """Run the daemon in the foreground: style each photo dropped into an Inbox, until you press Ctrl+C."""
+    from daemon.api.outside import Listen
     from daemon.commands.install_gimp import address_files
     from daemon.log import logged
     from daemon.terminal.output import is_terminal, view, watch_view
     from daemon.watch import watch as run_watch
 
     root = (root or paths.default_root()).absolute()
+    if listen is None and (tls_certificate or tls_key or behind_proxy):
+        raise typer.BadParameter("--tls-certificate, --tls-key and --behind-proxy are for --listen.")
+    if behind_proxy and (tls_certificate or tls_key):
+        raise typer.BadParameter("behind a proxy, the certificate is the proxy's: leave out --tls-certificate.")
+    outside = None if listen is None else Listen(listen, tls_certificate, tls_key, behind_proxy)
     addresses = None if once else [paths.address_file(), *address_files()]
     with watch_view() if not once and is_terminal(plain, as_json) else view(plain, as_json) as show:
         tell = show if once else logged(show, paths.log_file())
-        failed = run_watch(root, device, tell, once=once, address_files=addresses, cluster=cluster)
+        failed = run_watch(root, device, tell, once=once, address_files=addresses, cluster=cluster, listen=outside)
     raise typer.Exit(1 if once and failed else 0)
 
 
@@ -85,7 +103,7 @@ def status(
     from daemon.terminal.output import attached_view, is_terminal, view
     from daemon.terminal.summary import summary
 
-    client = connect(paths.address_file())
+    client = connect(paths.address_file(), paths.connection_file())
     if not once and is_terminal(plain, as_json):
         if attached_view(client):
             raise NoDaemon(ENDED)
@@ -163,7 +181,7 @@ def retry(
 def _ask(method: str, path: str) -> Any:
     from daemon.api.client import connect
 
-    return connect(paths.address_file()).ask(method, path)
+    return connect(paths.address_file(), paths.connection_file()).ask(method, path)
 
 
 @app.command()

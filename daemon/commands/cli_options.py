@@ -16,7 +16,7 @@ def _checked_device(value: str) -> str:
     return value
 
 
-def _checked_address(value: str | None) -> str | None:
+def checked_address(value: str | None) -> str | None:
     from daemon.settings import is_address
 
     if value is not None and not is_address(value):
@@ -33,19 +33,25 @@ Device = Annotated[
         callback=_checked_device,
     ),
 ]
-Address = Annotated[
-    str, typer.Argument(help="The daemon's address.", metavar="ADDRESS:PORT", callback=_checked_address)
-]
+Address = Annotated[str, typer.Argument(help="The daemon's address.", metavar="ADDRESS:PORT", callback=checked_address)]
 Cluster = Annotated[
     str | None,
-    typer.Option(help="Let other machines join at this address.", metavar="ADDRESS:PORT", callback=_checked_address),
+    typer.Option(help="Let other machines join at this address.", metavar="ADDRESS:PORT", callback=checked_address),
+]
+Listening = Annotated[
+    str | None,
+    typer.Option(
+        help="Let paired clients on other machines reach this daemon here.",
+        metavar="ADDRESS:PORT",
+        callback=checked_address,
+    ),
 ]
 Worker = Annotated[
     str | None,
     typer.Option(
         help="Work for the daemon at this address, as `stylefolder worker` does.",
         metavar="ADDRESS:PORT",
-        callback=_checked_address,
+        callback=checked_address,
     ),
 ]
 PresetName = Annotated[

@@ -78,6 +78,10 @@ class Clients:
         """It has sent this Job's photo."""
         self._sql("INSERT INTO owners VALUES (?, ?)", (job, client.id))
 
+    def owners(self) -> dict[int, int]:
+        """The clients' numbers by those of the Jobs whose photos they have sent."""
+        return {row["job"]: row["client"] for row in self._sql("SELECT * FROM owners")}
+
     def owner(self, job: int) -> int | None:
         """The number of the client that has sent this Job's photo."""
         rows = self._sql("SELECT client FROM owners WHERE job = ?", (job,))

@@ -20,6 +20,8 @@ RECENT = 20  # Jobs whose durations predict the next one's
 LOOKED_AT = 200  # Jobs among which they are sought
 COPIED = 0.1  # seconds; a shorter Job was copied from a twin, and says nothing about the work
 
+THEIRS = " AND (?{0} IS NULL OR id IN (SELECT job FROM owners WHERE client = ?{0}))"
+
 
 @dataclass(frozen=True)
 class Throughput:
@@ -44,17 +46,21 @@ class History:
         rows = self._sql("SELECT * FROM jobs WHERE id = ?", (number,))
         return job_of(rows[0], self._paths) if rows else None
 
-    def jobs(self, state: State | None = None, limit: int = 100) -> Iterator[Job]:
-        """The newest first."""
-        rows = self._sql("SELECT * FROM jobs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2", (state, limit))
+    def jobs(self, state: State | None = None, limit: int = 100, client: int | None = None) -> Iterator[Job]:
+        """The newest first. ``client``: only those of which it has sent the photo."""
+        rows = self._sql(
+            f"SELECT * FROM jobs WHERE (?1 IS NULL OR state = ?1){THEIRS.format(3)} ORDER BY id DESC LIMIT ?2",
+            (state, limit, client),
+        )
         return (job_of(row, self._paths) for row in rows)
 
-    def ended_last(self, state: State, limit: int) -> list[Job]:
-        """The newest first. Failures are those of the folders only: whoever sent a photo already knows."""
+    def ended_last(self, state: State, limit: int, client: int | None = None) -> list[Job]:
+        """The newest first. Failures are those of the folders only: whoever sent a photo already knows. ``client``: as
+        in ``jobs``, with failures."""
         rows = self._sql(
-            "SELECT * FROM jobs WHERE state = ? AND finished_at > 0 AND (state <> 'failed' OR source = 'folder')"
-            " ORDER BY finished_at DESC LIMIT ?",
-            (state, limit),
+            "SELECT * FROM jobs WHERE state = ?1 AND finished_at > 0 AND (state <> 'failed' OR source = 'folder' OR ?3)"
+            f"{THEIRS.format(3)} ORDER BY finished_at DESC LIMIT ?2",
+            (state, limit, client),
         )
         return [job_of(row, self._paths) for row in rows]
 

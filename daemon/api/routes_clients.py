@@ -1,0 +1,129 @@
+"""Routes about clients: let one in, pair, list and remove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import Path as InPath
+from pydantic import BaseModel, Field
+
+from daemon.api.auth import at_home
+from daemon.api.context import Context
+from daemon.api.errors import NOT_AT_HOME
+from daemon.api.schema import ErrorOut
+from daemon.ledger.clients import INVITED_FOR, PairedClient
+
+MOST = 100  # clients
+
+
+class InviteIn(BaseModel):
+    full: bool = Field(False, description="Whether the client may act on all Jobs, and pause the daemon.")
+
+
+class InvitationOut(BaseModel):
+    """``line``: what a client needs, in one word. ``seconds``: that it can be used, once."""
+
+    line: str
+    seconds: float
+
+
+class PairIn(BaseModel):
+    code: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=100, description="What the client calls itself.")
+
+
+class ClientOut(BaseModel):
+    """Times are Unix seconds."""
+
+    id: int
+    name: str
+    full: bool
+    paired_at: float
+    seen_at: float
+
+
+class PairedOut(BaseModel):
+    client: ClientOut
+    token: str
+
+
+class ClientsOut(BaseModel):
+    """``url``: where they find this daemon, if they can."""
+
+    url: str | None
+    clients: list[ClientOut]
+
+
+def client_routes(context: Context) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.post(
+        "/v1/invitations",
+        status_code=201,
+        dependencies=[Depends(at_home)],
+        responses={**NOT_AT_HOME, 409: {"model": ErrorOut, "description": "Nobody can reach this daemon."}},
+    )
+    def invite(wish: InviteIn) -> InvitationOut:
+        """Let one client in."""
+        outside = context.outside
+        if outside is None:
+            raise HTTPException(
+                409, "Other machines cannot reach this daemon: start it with `stylefolder watch --listen ADDRESS:PORT`."
+            )
+        with context.ledger() as ledger:
+            code = ledger.clients.invite(full=wish.full)
+        secret = code if outside.pin is None else f"{outside.pin}.{code}"
+        return InvitationOut(line=f"{outside.url}/#{secret}", seconds=INVITED_FOR)
+
+    @routes.post(
+        "/v1/clients",
+        status_code=201,
+        openapi_extra={"security": []},
+        responses={
+            404: {"model": ErrorOut, "description": "The code is wrong, used or too old."},
+            409: {"model": ErrorOut, "description": "There are too many clients."},
+        },
+    )
+    def pair(wish: PairIn) -> PairedOut:
+        """Become a client. This needs no token, but the code of an invitation."""
+        with context.ledger() as ledger:
+            if len(ledger.clients.all()) >= MOST:
+                raise HTTPException(409, "There are too many clients: remove one with `stylefolder clients remove`.")
+            paired = ledger.clients.pair(wish.code, wish.name)
+        if paired is None:
+            raise HTTPException(
+                404, "The line was used already, or is older than ten minutes: run `stylefolder pair` again."
+            )
+        client, token = paired
+        return PairedOut(client=_out(client), token=token)
+
+    @routes.get("/v1/clients", dependencies=[Depends(at_home)], responses=NOT_AT_HOME)
+    def clients() -> ClientsOut:
+        """Who has paired."""
+        with context.reading() as ledger:
+            known = ledger.clients.all()
+        url = None if context.outside is None else context.outside.url
+        return ClientsOut(url=url, clients=[_out(client) for client in known])
+
+    @routes.delete(
+        "/v1/clients/{number}",
+        responses={403: NOT_AT_HOME[403], 404: {"model": ErrorOut, "description": "There is no such client."}},
+    )
+    def remove(number: Annotated[int, InPath(ge=1, le=2**63 - 1)], request: Request) -> ClientOut:
+        """Refuse a client's token from now on. A client can remove itself."""
+        client = request.state.caller.client
+        if client is not None and client.id != number:
+            at_home(request)
+        with context.ledger() as ledger:
+            removed = ledger.clients.remove(number)
+        if removed is None:
+            raise HTTPException(404, f"There is no client {number}.")
+        context.stream.cut_off(removed.id)
+        return _out(removed)
+
+    return routes
+
+
+def _out(client: PairedClient) -> ClientOut:
+    return ClientOut(**{name: getattr(client, name) for name in ClientOut.model_fields})

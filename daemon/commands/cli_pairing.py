@@ -1,0 +1,67 @@
+"""The commands that join machines: `pair`, `connect`, `disconnect` and `clients`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemon.commands.cli_options import checked_address
+
+pairing_app = typer.Typer(rich_markup_mode=None)
+clients_app = typer.Typer(help="Who may use this daemon from elsewhere.", rich_markup_mode=None)
+
+
+@pairing_app.command()
+def pair(
+    full: Annotated[bool, typer.Option("--full", help="It may act on all Jobs, and pause the daemon.")] = False,
+) -> None:
+    """Let another machine or a browser use this daemon: print what to run there, once, within ten minutes."""
+    from daemon.commands import pairing
+
+    typer.echo(f"stylefolder connect '{pairing.invite(full=full)}'")
+
+
+@pairing_app.command()
+def connect(
+    line: Annotated[str | None, typer.Argument(help="From `stylefolder pair`.", metavar="LINE")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the daemon of the last connection is now.", metavar="ADDRESS:PORT", callback=checked_address
+        ),
+    ] = None,
+) -> None:
+    """Use the daemon of another machine from now on."""
+    from daemon.commands import pairing
+
+    if (line is None) == (address is None):
+        raise typer.BadParameter("give the line from `stylefolder pair`, or --address.")
+    found = pairing.join(line) if line is not None else pairing.move(address or "")
+    typer.echo(f"Connected to {found.host}. The commands use its daemon, until you run `stylefolder disconnect`.")
+
+
+@pairing_app.command()
+def disconnect() -> None:
+    """Use this machine again."""
+    from daemon.commands import pairing
+
+    left = pairing.leave()
+    typer.echo("This machine was not connected." if left is None else f"No longer connected to {left.host}.")
+
+
+@clients_app.callback(invoke_without_command=True)
+def clients(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        from daemon.commands import pairing
+
+        for line in pairing.listed():
+            typer.echo(line)
+
+
+@clients_app.command()
+def remove(number: Annotated[int, typer.Argument(help="A client's number.", metavar="CLIENT")]) -> None:
+    """Cut a client off, at once."""
+    from daemon.commands import pairing
+
+    typer.echo(f"{pairing.remove(number)} can no longer use this daemon.")

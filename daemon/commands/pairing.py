@@ -1,0 +1,83 @@
+"""``stylefolder pair``, ``connect``, ``disconnect``, ``clients``: which machine's daemon the commands use, and who may
+use this one."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import platform
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+from daemon import paths
+from daemon.api.client import Address, Client, connect, read_address
+from daemon.errors import NoDaemon, Refused, UsageError
+from stylecore.images.atomic_write import write_whole
+
+LINE = re.compile(r"(https://[^/#\s]+)/#(?:([\w-]{43})\.)?([\w-]+)")
+
+
+def invite(*, full: bool) -> str:
+    """The line that lets one client in. Raises NoDaemon, Refused."""
+    return str(_here().post("/v1/invitations", {"full": full})["line"])
+
+
+def join(line: str) -> Address:
+    """Pair with the daemon that this line is from, and use it from now on. Raises UsageError, NoDaemon, Refused."""
+    found = LINE.fullmatch(line.strip())
+    if found is None:
+        raise UsageError("That is not a line from `stylefolder pair`: copy all of it, and put it between quotes.")
+    url, pin, code = found.groups()
+    address = Address(url, "", pin=pin)
+    paired = Client(address).post("/v1/clients", {"code": code, "name": platform.node() or "a client"})
+    address = replace(address, token=paired["token"], number=paired["client"]["id"])
+    _keep(address)
+    return address
+
+
+def move(host: str) -> Address:
+    """The same daemon at another address. Raises UsageError if it is not there."""
+    address = read_address(paths.connection_file())
+    if address is None:
+        raise UsageError("This machine is not connected: run `stylefolder pair` on the other one.")
+    address = replace(address, url=f"https://{host}")
+    Client(address).ask("GET", "/v1/status")
+    _keep(address)
+    return address
+
+
+def leave() -> Address | None:
+    """Use this machine again. The other one forgets this client, if it can be reached. None if there was none."""
+    address = read_address(paths.connection_file())
+    if address is not None:
+        with contextlib.suppress(NoDaemon, Refused):  # it may be gone for ever
+            Client(address).ask("DELETE", f"/v1/clients/{address.number}")
+    paths.connection_file().unlink(missing_ok=True)
+    return address
+
+
+def listed() -> Iterator[str]:
+    """A line for each client. Raises NoDaemon."""
+    found = _here().ask("GET", "/v1/clients")
+    yield f"Clients find this daemon at {found['url']}" if found["url"] else "Other machines cannot reach this daemon."
+    for client in found["clients"]:
+        seen = datetime.datetime.fromtimestamp(client["seen_at"]).strftime("%Y-%m-%d %H:%M")
+        full = ", may act on all Jobs" if client["full"] else ""
+        yield f"{client['id']}  {paths.printable(client['name'])}, last seen {seen}{full}"
+
+
+def remove(number: int) -> str:
+    """Its name. Raises NoDaemon, Refused."""
+    return paths.printable(_here().ask("DELETE", f"/v1/clients/{number}")["name"])
+
+
+def _here() -> Client:
+    """The daemon of this machine."""
+    return connect(paths.address_file())
+
+
+def _keep(address: Address) -> None:
+    paths.connection_file().parent.mkdir(parents=True, exist_ok=True)
+    write_whole(paths.connection_file(), json.dumps(asdict(address)).encode(), private=True)

@@ -1,0 +1,172 @@
+"""Clients on other machines: paired, each with its own Jobs, and cut off."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+
+from daemon.api.client import Address, Client, PinnedConnection
+from daemon.errors import NoDaemon, Refused
+from tests.daemon.api.harness import png
+from tests.daemon.harness import Daemon
+from tests.harness import HANG, wait_for
+
+
+@pytest.fixture
+def box(daemon: Daemon) -> Daemon:
+    """A daemon that clients reach."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return daemon.start("--listen", f"127.0.0.1:{port}")
+
+
+def line_of(box: Daemon, *options: str) -> str:
+    done = box.run("pair", *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().removeprefix("stylefolder connect ").strip("'")
+
+
+def laptop(box: Daemon, folder: Path) -> Daemon:
+    """Another machine, as far as files go."""
+    folder.mkdir()
+    return Daemon(folder / "Root", folder)
+
+
+def paired(box: Daemon, folder: Path, *options: str) -> tuple[Daemon, Client]:
+    made = laptop(box, folder)
+    done = made.run("connect", line_of(box, *options))
+    assert done.returncode == 0, done.stderr
+    fields = json.loads((folder / "config" / "stylefolder" / "connection.json").read_text())
+    return made, Client(Address(**fields))
+
+
+def refusal(client: Client, method: str, path: str, **query: Any) -> tuple[int, str]:
+    with pytest.raises(Refused) as caught:
+        client.ask(method, path, **query)
+    return caught.value.status, str(caught.value)
+
+
+def test_a_client_sees_its_own_jobs_and_no_paths(box: Daemon, tmp_path: Path, fast: str, small: Image.Image) -> None:
+    inbox = box.preset("mine", fast)
+    wait_for(lambda: "mine" in {p["name"] for p in box.client.ask("GET", "/v1/presets")["presets"]})
+    _, one = paired(box, tmp_path / "one")
+    _, other = paired(box, tmp_path / "other")
+    box.run("pause")
+    small.save(inbox / "folder.png")
+    wait_for(box.jobs)
+    job = one.ask("POST", "/v1/jobs", png(small), preset="mine", name="a.png")
+    assert job["photo"] == "a.png"
+    assert [j["photo"] for j in one.ask("GET", "/v1/jobs")["jobs"]] == ["a.png"]
+    assert other.ask("GET", "/v1/jobs") == {"jobs": []}
+    folders = box.jobs("source = 'folder'")[0]["id"]
+    for client, number in ((other, job["id"]), (one, folders)):
+        for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/result"), ("GET", "/events"), ("POST", "/retry")):
+            assert refusal(client, method, f"/v1/jobs/{number}{path}")[0] == 404
+    for method, path in (("POST", "/v1/pause"), ("POST", "/v1/resume"), ("POST", "/v1/retry")):
+        assert refusal(one, method, path) == (
+            403,
+            "This client can act on its own Jobs only: pair it again with --full.",
+        )
+    box.run("resume")
+    wait_for(lambda: one.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
+    assert one.fetch(f"/v1/jobs/{job['id']}/result")[:4] == b"\x89PNG"
+    wait_for(lambda: box.jobs("source = 'folder' AND state = 'done'"))
+    status = json.dumps(one.ask("GET", "/v1/status"))
+    assert str(box.root) not in status
+    assert "folder.png" not in status
+    assert "a.png" in status
+
+
+def test_full_clients_act_on_all_jobs(box: Daemon, tmp_path: Path, fast: str, small: Image.Image) -> None:
+    inbox = box.preset("mine", fast)
+    _, full = paired(box, tmp_path / "full", "--full")
+    full.ask("POST", "/v1/pause")
+    small.save(inbox / "folder.png")
+    wait_for(box.jobs)
+    (job,) = full.ask("GET", "/v1/jobs")["jobs"]
+    assert job["photo"] == "folder.png"
+    full.ask("DELETE", f"/v1/jobs/{job['id']}")
+    assert box.jobs()[0]["state"] == "cancelled"
+    for method, path in (("POST", "/v1/invitations"), ("GET", "/v1/clients"), ("DELETE", "/v1/clients/99")):
+        body = b'{"full": true}' if method == "POST" else None
+        with pytest.raises(Refused, match=r"403|machine of the daemon"):
+            full.post(path, {"full": True}) if body else full.ask(method, path)
+
+
+def test_a_removed_client_is_cut_off_at_once(box: Daemon, tmp_path: Path) -> None:
+    home, client = paired(box, tmp_path / "laptop")
+    events = client.events()
+    assert next(events) == {}
+    assert "laptop" not in box.run("clients").stdout.splitlines()[0]
+    number = client.address.number
+    assert box.run("clients", "remove", number).returncode == 0
+    assert list(events) == [], "an open stream ends"
+    assert refusal(client, "GET", "/v1/status")[0] == 403
+    done = home.run("status", "--once")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+
+
+def test_a_line_works_once(box: Daemon, tmp_path: Path) -> None:
+    line = line_of(box)
+    assert laptop(box, tmp_path / "one").run("connect", line).returncode == 0
+    done = laptop(box, tmp_path / "two").run("connect", line)
+    assert done.returncode == 2
+    assert "The line was used already, or is older than ten minutes" in done.stderr
+    assert laptop(box, tmp_path / "three").run("connect", "https://nowhere").returncode == 2
+
+
+def test_another_certificate_is_noticed_before_anything_is_sent(box: Daemon, tmp_path: Path) -> None:
+    _, client = paired(box, tmp_path / "laptop")
+    assert client.address.pin is not None
+    wrong = dataclasses.replace(client.address, pin="A" * 43)
+    with pytest.raises(NoDaemon, match="has another certificate than when you connected"):
+        Client(wrong).ask("GET", "/v1/status")
+
+
+def test_the_local_token_is_for_this_machine_and_names_must_be_known(box: Daemon, tmp_path: Path) -> None:
+    _, client = paired(box, tmp_path / "laptop")
+    local = dataclasses.replace(client.address, token=box.client.address.token)
+    assert refusal(Client(local), "GET", "/v1/status")[0] == 403
+    elsewhere = dataclasses.replace(box.client.address, token=client.address.token)
+    assert refusal(Client(elsewhere), "GET", "/v1/status")[0] == 403
+    port = urlsplit(client.address.url).port
+    for host, origin, expected in (
+        (f"127.0.0.1:{port}", None, 200),
+        (f"evil.example:{port}", None, 403),
+        (f"127.0.0.1:{port}", "https://evil.example", 403),
+        (f"127.0.0.1:{port}", f"https://127.0.0.1:{port}", 200),
+    ):
+        connection = PinnedConnection(client.address.host, client.address.pin or "", HANG)
+        headers = {"Host": host, "Authorization": f"Bearer {client.address.token}"}
+        connection.request("GET", "/v1/status", headers=headers | ({"Origin": origin} if origin else {}))
+        assert connection.getresponse().status == expected, (host, origin)
+
+
+def test_nothing_but_tls_is_answered(box: Daemon, tmp_path: Path) -> None:
+    _, client = paired(box, tmp_path / "laptop")
+    host, port = client.address.host.split(":")
+    with socket.create_connection((host, int(port)), timeout=HANG) as plain:
+        plain.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert not plain.recv(100).startswith(b"HTTP")
+    context = ssl.create_default_context()
+    with socket.create_connection((host, int(port)), timeout=HANG) as raw, pytest.raises(ssl.SSLCertVerificationError):
+        context.wrap_socket(raw, server_hostname=host)
+
+
+def test_disconnect_uses_this_machine_again(box: Daemon, tmp_path: Path) -> None:
+    home, client = paired(box, tmp_path / "laptop")
+    assert home.run("status", "--once").returncode == 0
+    assert home.run("disconnect").returncode == 0
+    assert box.client.ask("GET", "/v1/clients")["clients"] == []
+    assert home.run("status", "--once").returncode == 3
+    assert refusal(client, "GET", "/v1/status")[0] == 403
