@@ -29,7 +29,7 @@ from stylecore.errors import PresetError
 from stylecore.limits import MAX_DPI, MAX_PRINT, MAX_SIZE, MAX_STEPS, MIN_DPI, MIN_SIZE
 from stylecore.limits import MAX_EDGE as RESULT_EDGE
 from stylecore.output import OutputFormat
-from stylecore.preset import Look, Preset, with_options, with_output
+from stylecore.preset import Look, Preset, files_of, with_options, with_output
 from stylecore.recipe import Colour
 
 JOB_EVERY = 1.0  # seconds of silence
@@ -44,7 +44,10 @@ PICTURES = ("application/octet-stream", "image/*")
 class JobQuery(BaseModel):
     """The options for a picture that is sent. None keeps the preset's value."""
 
-    preset: str = Field(min_length=1, max_length=200, description="A preset's name.")
+    preset: str | None = Field(None, min_length=1, max_length=200, description="A preset's name.")
+    kept: str | None = Field(
+        None, min_length=64, max_length=64, description="In place of a name: a recipe that `POST /v1/recipes` keeps."
+    )
     name: str = Field("picture", min_length=1, max_length=200, description="The picture's name, for people.")
     strength: float | None = Field(None, ge=0, le=100)
     size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] | Literal["full"] | None = Field(
@@ -126,19 +129,32 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
     async def post_job(request: Request, query: Annotated[JobQuery, Query()], caller: Asks) -> JobOut:
         """Queue the picture in the body, ahead of the folders' photos: an image file or, with width, height, channels
         and bits, bare sRGB samples, whose Result is bare samples too, RGB or RGB + alpha."""
-        snapshot = context.snapshot
-        preset = snapshot.presets.get(query.preset)
-        if preset is None:
-            why = snapshot.preset_errors.get(query.preset) or f"There is no preset {query.preset!r}."
-            raise HTTPException(404, why)
+        preset = await to_thread.run_sync(_preset, context, query, caller)
         recipe, pixels, body = query.recipe(preset), query.pixels(), request.stream()
-        limit = snapshot.upload_limit
+        limit = context.snapshot.upload_limit
         path, digest = await uploads.receive(context.layout.uploads, query.name, body, pixels, limit)
         job = await to_thread.run_sync(_ask, context, path, recipe, digest, query.lease is not None, caller)
         if query.lease is not None:
             leases.grant(job.id, query.lease)
         context.loop.announce_later(JobQueued(job))
         return await to_thread.run_sync(context.out, job, caller)
+
+
+def _preset(context: Context, query: JobQuery, caller: Caller) -> Preset:
+    """Raises HTTPException (404, 422)."""
+    if (query.preset is None) == (query.kept is None):
+        raise HTTPException(422, "preset: name one, or a recipe that is kept.")
+    if query.kept is not None:
+        with context.reading() as ledger:
+            preset = ledger.queue.kept(query.kept)
+        if preset is None or not all(file.exists() for file in files_of(preset)):
+            raise HTTPException(404, "The recipe is no longer here: send it again.")
+        return preset
+    name, snapshot = query.preset or "", context.snapshot
+    if (preset := snapshot.presets.get(name)) is None:
+        why = snapshot.preset_errors.get(name) if caller.client is None else None
+        raise HTTPException(404, why or f"There is no preset {name!r}.")
+    return preset
 
 
 def _ask(context: Context, photo: Path, recipe: Preset, digest: str, leased: bool, caller: Caller) -> Job:

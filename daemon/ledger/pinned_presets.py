@@ -30,6 +30,11 @@ class PinnedPresets:
         self._sql("INSERT OR IGNORE INTO pinned_presets VALUES (?, ?)", (digest, text))
         return digest
 
+    def find(self, digest: str) -> Preset | None:
+        """None if there is none."""
+        known = self._sql("SELECT 1 FROM pinned_presets WHERE digest = ?", (digest,))
+        return self.get(digest) if known else None
+
     def get(self, digest: str) -> Preset:
         if digest not in self._read:
             if len(self._read) > CACHED:

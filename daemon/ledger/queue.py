@@ -131,6 +131,13 @@ class Queue:
         )
         return self._job(rows[0])
 
+    def keep(self, recipe: Preset) -> str:
+        """For Jobs to come: ``kept`` gives it back."""
+        return self._presets.keep(recipe)
+
+    def kept(self, digest: str) -> Preset | None:
+        return self._presets.find(digest)
+
     def adopt(self, job: Job, result: Path) -> None:
         """After the loss of a Ledger: this Result belongs to the photo."""
         self._sql(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -14,10 +15,13 @@ import pytest
 from PIL import Image
 
 from daemon.api.client import Address, Client, PinnedConnection
+from daemon.commands.bring_preset import bring
 from daemon.errors import NoDaemon, Refused
+from stylecore.preset import with_files
+from stylecore.preset_file import load_preset
 from tests.daemon.api.harness import png
 from tests.daemon.harness import Daemon
-from tests.harness import HANG, wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 
 
 @pytest.fixture
@@ -170,3 +174,41 @@ def test_disconnect_uses_this_machine_again(box: Daemon, tmp_path: Path) -> None
     assert box.client.ask("GET", "/v1/clients")["clients"] == []
     assert home.run("status", "--once").returncode == 3
     assert refusal(client, "GET", "/v1/status")[0] == 403
+
+
+def test_a_preset_of_its_own_travels(box: Daemon, tmp_path: Path, fast: str, small: Image.Image) -> None:
+    """With its picture, once. Its name may be one that the box has for another."""
+    home, client = paired(box, tmp_path / "laptop")
+    small.rotate(90).save(home.home / "mine.png")
+    file = home.home / "oil.yaml"
+    file.write_text(re.sub("style: .*", "style: mine.png", fast))
+    preset = load_preset(file)
+    kept = bring(client, preset)
+    stored = [path for path in (box.root / ".stylefolder" / "styles").iterdir() if path.suffix == ".png"]
+    assert [path.read_bytes() for path in stored] == [(home.home / "mine.png").read_bytes()]
+    before = stored[0].stat().st_mtime_ns
+    assert bring(client, preset) == kept
+    assert stored[0].stat().st_mtime_ns == before
+    job = client.ask("POST", "/v1/jobs", png(small), kept=kept, name="a.png")
+    wait_for(lambda: client.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
+    assert refusal(client, "POST", "/v1/jobs", kept="0" * 64)[0] == 404
+
+
+def test_what_does_not_travel(box: Daemon, tmp_path: Path, fast: str) -> None:
+    home, client = paired(box, tmp_path / "laptop")
+    file = home.home / "heavy.yaml"
+    file.write_text(fast + "weights: own.pth\n")
+    with pytest.raises(Refused, match="has weights of its own"):
+        bring(client, load_preset(file))
+    good = load_preset(REPOSITORY / "presets" / "oil.yaml")
+    for files, says in ((lambda _: Path("/etc/passwd"), "is not the sha256"), (lambda f: f, "is not the sha256")):
+        with pytest.raises(Refused, match=says):
+            client.post("/v1/recipes", {"preset": with_files(good, files).model_dump_json()})
+    for text in ("{}", "[]", "nonsense", '{"transfer": "x"}', "[" * 5000):
+        with pytest.raises(Refused, match="cannot be read"):
+            client.post("/v1/recipes", {"preset": text})
+    for name, data, status in (("0" * 64 + ".png", b"x", 409), ("../x.png", b"x", 404), ("0" * 64 + ".sh", b"x", 409)):
+        with pytest.raises(Refused) as caught:
+            client.ask("PUT", f"/v1/files/{name}", data)
+        assert caught.value.status == status, name
+    assert not list((box.root / ".stylefolder" / "uploads").glob("*/*"))

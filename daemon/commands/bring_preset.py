@@ -1,0 +1,32 @@
+"""A Preset of this machine's, brought to the daemon of another one: its pictures travel once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from daemon.api.client import Client
+from stylecore.errors import PresetError
+from stylecore.preset import Preset, files_of, with_files
+
+
+def bring(client: Client, preset: Preset) -> str:
+    """Returns ``kept`` of ``POST /v1/jobs``. Raises PresetError, Refused, NoDaemon."""
+    files = {file: _name(file) for file in files_of(preset)}
+    there = {name: file for file, name in files.items()}
+    fields = {"preset": with_files(preset, lambda file: Path(files[file])).model_dump_json()}
+    answer = client.post("/v1/recipes", fields)
+    for name in answer["missing"]:
+        with there[name].open("rb") as file:
+            client.ask("PUT", f"/v1/files/{name}", file)
+    if answer["missing"]:
+        answer = client.post("/v1/recipes", fields)
+    return str(answer["recipe"])
+
+
+def _name(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest() + file.suffix.lower()
+    except OSError as e:
+        raise PresetError(f"{file} of the preset cannot be read ({e.strerror}): check that it is there.") from e
