@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from daemon.api import uploads
 from daemon.api.auth import Caller, caller_of, controls
@@ -36,6 +36,7 @@ JOB_EVERY = 1.0  # seconds of silence
 RETRIED_SHOWN = 100
 MAX_EDGE = 100_000  # pixels of a picture that is sent as samples
 Asks = Annotated[Caller, Depends(caller_of)]
+Ticket = Annotated[str, StringConstraints(min_length=8, max_length=100)]
 JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 PICTURES = ("application/octet-stream", "image/*")
@@ -69,6 +70,11 @@ class JobQuery(BaseModel):
     height: int | None = Field(None, ge=1, le=MAX_EDGE)
     channels: Literal["1", "2", "3", "4"] | None = Field(None, description="Grey, grey + alpha, RGB, RGB + alpha.")
     bits: Literal["8", "16"] | None = Field(None, description="Bits per sample; 16 means little-endian.")
+    ticket: Ticket | None = Field(
+        None,
+        description="A client's own name for the Job. A picture that is sent again under this name is no second Job:"
+        " the answer is the first one.",
+    )
     lease: float | None = Field(
         None, gt=0, le=3600, description="Seconds after which the Job is cancelled, unless its events are being read."
     )
@@ -133,10 +139,11 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
         recipe, pixels, body = query.recipe(preset), query.pixels(), request.stream()
         limit = context.snapshot.upload_limit
         path, digest = await uploads.receive(context.layout.uploads, query.name, body, pixels, limit)
-        job = await to_thread.run_sync(_ask, context, path, recipe, digest, query.lease is not None, caller)
+        job = await to_thread.run_sync(_ask, context, path, recipe, digest, query, caller)
         if query.lease is not None:
             leases.grant(job.id, query.lease)
-        context.loop.announce_later(JobQueued(job))
+        if job.photo == path:  # else it was sent before
+            context.loop.announce_later(JobQueued(job))
         return await to_thread.run_sync(context.out, job, caller)
 
 
@@ -157,13 +164,18 @@ def _preset(context: Context, query: JobQuery, caller: Caller) -> Preset:
     return preset
 
 
-def _ask(context: Context, photo: Path, recipe: Preset, digest: str, leased: bool, caller: Caller) -> Job:
+def _ask(context: Context, photo: Path, recipe: Preset, digest: str, query: JobQuery, caller: Caller) -> Job:
+    client, ticket = caller.client, query.ticket
     try:
         with context.ledger() as ledger, ledger.transaction():
-            job = ledger.queue.ask("upload", photo, recipe, digest, look(photo), leased=leased)
-            if caller.client is not None:
-                ledger.clients.own(caller.client, job.id)
-                context.owners[job.id] = caller.client.id
+            known = ledger.clients.with_ticket(client, ticket) if client is not None and ticket is not None else None
+            if known is not None and (before := ledger.history.job(known)) is not None:
+                uploads.forget(photo)
+                return before
+            job = ledger.queue.ask("upload", photo, recipe, digest, look(photo), leased=query.lease is not None)
+            if client is not None:
+                ledger.clients.own(client, job.id, ticket)
+                context.owners[job.id] = client.id
             return job
     except (LedgerError, OSError):
         uploads.forget(photo)
@@ -176,9 +188,14 @@ def _reading_routes(routes: APIRouter, context: Context) -> None:
         caller: Asks,
         state: Annotated[State | None, Query(description="Only those in this state.")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        ticket: Annotated[Ticket | None, Query(description="Only the Job that this client calls so.")] = None,
     ) -> JobsOut:
         """The newest first."""
         with context.reading() as ledger:
+            if ticket is not None:
+                number = None if caller.client is None else ledger.clients.with_ticket(caller.client, ticket)
+                job = None if number is None else ledger.history.job(number)
+                return JobsOut(jobs=[] if job is None else [caller.shown(job)])
             return JobsOut(jobs=[caller.shown(job) for job in ledger.history.jobs(state, limit, caller.only)])
 
     @routes.get("/v1/jobs/{number}", responses=NO_JOB)

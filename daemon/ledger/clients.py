@@ -74,13 +74,18 @@ class Clients:
         rows = self._sql("DELETE FROM clients WHERE id = ? RETURNING *", (number,))
         return _client_of(rows[0]) if rows else None
 
-    def own(self, client: PairedClient, job: int) -> None:
-        """It has sent this Job's photo."""
-        self._sql("INSERT INTO owners VALUES (?, ?)", (job, client.id))
+    def own(self, client: PairedClient, job: int, ticket: str | None = None) -> None:
+        """It has sent this Job's photo, and calls the Job ``ticket``."""
+        self._sql("INSERT INTO owners VALUES (?, ?, ?)", (job, client.id, ticket))
+
+    def with_ticket(self, client: PairedClient, ticket: str) -> int | None:
+        """The number of the Job that it calls so."""
+        rows = self._sql("SELECT job FROM owners WHERE client = ? AND ticket = ?", (client.id, ticket))
+        return int(rows[0]["job"]) if rows else None
 
     def owners(self) -> dict[int, int]:
         """The clients' numbers by those of the Jobs whose photos they have sent."""
-        return {row["job"]: row["client"] for row in self._sql("SELECT * FROM owners")}
+        return {row["job"]: row["client"] for row in self._sql("SELECT job, client FROM owners")}
 
     def owner(self, job: int) -> int | None:
         """The number of the client that has sent this Job's photo."""

@@ -76,9 +76,11 @@ CREATE TABLE invitations (               -- to become a client
 );
 CREATE TABLE owners (                    -- the Jobs whose photos clients have sent
     job INTEGER PRIMARY KEY,
-    client INTEGER NOT NULL
+    client INTEGER NOT NULL,
+    ticket TEXT                          -- the client's own name for the Job: it has one at most
 );
-CREATE INDEX by_client ON owners (client)"""
+CREATE INDEX by_client ON owners (client);
+CREATE UNIQUE INDEX one_ticket ON owners (client, ticket) WHERE ticket IS NOT NULL"""
 
 SCHEMA = f"""
 CREATE TABLE pinned_presets (            -- the Presets that Jobs were queued with, each once

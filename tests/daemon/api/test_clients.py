@@ -211,4 +211,17 @@ def test_what_does_not_travel(box: Daemon, tmp_path: Path, fast: str) -> None:
         with pytest.raises(Refused) as caught:
             client.ask("PUT", f"/v1/files/{name}", data)
         assert caught.value.status == status, name
-    assert not list((box.root / ".stylefolder" / "uploads").glob("*/*"))
+    assert not list((box.root / ".stylefolder" / "spool").glob("*/*"))
+
+
+def test_a_picture_that_is_sent_again_is_one_job(box: Daemon, tmp_path: Path, small: Image.Image) -> None:
+    """A client that did not hear the answer sends it again. What it calls a Job is its own."""
+    _, one = paired(box, tmp_path / "one")
+    _, other = paired(box, tmp_path / "other")
+    box.run("pause")
+    jobs = [c.ask("POST", "/v1/jobs", png(small), preset="oil", ticket="picture-1") for c in (one, one, other)]
+    assert jobs[0]["id"] == jobs[1]["id"] != jobs[2]["id"]
+    assert len(box.jobs()) == 2
+    assert len(list((box.root / ".stylefolder" / "spool").iterdir())) == 2, "the second copy is not kept"
+    assert [j["id"] for j in other.ask("GET", "/v1/jobs", ticket="picture-1")["jobs"]] == [jobs[2]["id"]]
+    assert other.ask("GET", "/v1/jobs", ticket="picture-2") == {"jobs": []}
