@@ -246,6 +246,8 @@ def _changing_routes(routes: APIRouter, context: Context) -> None:
         job = context.job(number, caller)
         if job.source == "upload" and job.state in ("cancelling", *FINISHED):
             context.forget(job)
+            with context.ledger() as ledger:
+                ledger.clients.forget(number)
         return context.out(context.cancel(number) or context.job(number, caller), caller)
 
     @routes.post("/v1/jobs/{number}/retry", responses={**NO_JOB, **WRONG_STATE})

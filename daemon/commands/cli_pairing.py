@@ -1,12 +1,14 @@
-"""The commands that join machines: `pair`, `connect`, `disconnect` and `clients`."""
+"""The commands for another machine's daemon: `pair`, `connect`, `disconnect`, `clients` and `send`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daemon.commands.cli_options import checked_address
+from daemon import paths
+from daemon.commands.cli_options import Json, Plain, PresetName, checked_address
 
 pairing_app = typer.Typer(rich_markup_mode=None)
 clients_app = typer.Typer(help="Who may use this daemon from elsewhere.", rich_markup_mode=None)
@@ -48,6 +50,28 @@ def disconnect() -> None:
 
     left = pairing.leave()
     typer.echo("This machine was not connected." if left is None else f"No longer connected to {left.host}.")
+
+
+@pairing_app.command()
+def send(
+    folder: Annotated[Path, typer.Argument(help="The folder with the photos.", metavar="FOLDER")],
+    preset: PresetName,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Results.", metavar="OUT")],
+    plain: Plain = False,
+    as_json: Json = False,
+) -> None:
+    """Style a folder of photos. You can stop this and run it again: nothing is done twice."""
+    from daemon.api.client import connect
+    from daemon.commands.send import send as run_send
+    from daemon.folders.layout import Layout
+    from daemon.folders.presets import get_preset
+    from daemon.terminal.output import view
+
+    client = connect(paths.address_file(), paths.connection_file())
+    chosen = get_preset(preset, Layout(paths.default_root()))
+    with view(plain, as_json) as show:
+        failed = run_send(client, folder, chosen, out, show)
+    raise typer.Exit(1 if failed else 0)
 
 
 @clients_app.callback(invoke_without_command=True)

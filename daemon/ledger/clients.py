@@ -83,6 +83,10 @@ class Clients:
         rows = self._sql("SELECT job FROM owners WHERE client = ? AND ticket = ?", (client.id, ticket))
         return int(rows[0]["job"]) if rows else None
 
+    def forget(self, job: int) -> None:
+        """Its ticket is free again: the picture is gone."""
+        self._sql("UPDATE owners SET ticket = NULL WHERE job = ?", (job,))
+
     def owners(self) -> dict[int, int]:
         """The clients' numbers by those of the Jobs whose photos they have sent."""
         return {row["job"]: row["client"] for row in self._sql("SELECT job, client FROM owners")}

@@ -1,0 +1,98 @@
+"""`stylefolder send`: a folder of photos through another machine's daemon, stopped and run again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
+from tests.harness import wait_for
+
+
+@pytest.fixture
+def laptop(daemon: Daemon, tmp_path: Path) -> Daemon:
+    """Connected to the daemon, which runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    daemon.start("--listen", address)
+    (tmp_path / "laptop").mkdir()
+    made = Daemon(tmp_path / "laptop" / "Root", tmp_path / "laptop")
+    line = daemon.run("pair").stdout.strip().removeprefix("stylefolder connect ").strip("'")
+    assert made.run("connect", line).returncode == 0
+    return made
+
+
+def folder_of(laptop: Daemon, cat: Image.Image, count: int) -> Path:
+    folder = laptop.home / "photos"
+    (folder / "day 2").mkdir(parents=True)
+    for i in range(count):
+        cat.crop((i, 0, i + 96, 64)).save(folder / ("day 2" if i % 2 else ".") / f"{i}.jpg")
+    return folder
+
+
+def test_a_folder_and_once_again(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    folder, out = folder_of(laptop, cat, 4), laptop.home / "out"
+    (folder / "notes.txt").write_text("no photo")
+    (folder / "words.png").write_text("no photo either")
+    cat.crop((50, 0, 146, 64)).save(folder / "0.png")  # beside 0.jpg
+    file = laptop.home / "mine.yaml"
+    file.write_text(fast)
+    done = laptop.run("send", folder, "--preset", file, "-o", out, "--json")
+    assert done.returncode == 1, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [e["job"]["photo"] for e in events if e["event"] == "JobFailed"] == [str(folder / "words.png")]
+    found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    wanted = {"0.jpg.jpg", "0.png.png", "day 2/1.jpg", "2.jpg", "day 2/3.jpg"}
+    assert found - {".stylefolder-sent.jsonl"} == wanted
+    assert all(is_picture(out / name) for name in wanted)
+    assert daemon.run("status", "--once").returncode == 0
+    assert list((daemon.root / ".stylefolder" / "spool").iterdir()) == [], "nothing stays there"
+    jobs = len(daemon.jobs())
+    (out / "2.jpg").unlink()
+    again = laptop.run("send", folder, "--preset", file, "-o", out, "--plain")
+    assert "4 photos done before." in again.stdout
+    assert is_picture(out / "2.jpg")
+    assert len(daemon.jobs()) <= jobs + 2, "only what has no Result is sent"
+
+
+@pytest.mark.slow
+def test_the_other_machine_is_restarted(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    """In the middle. The command waits, and each photo is painted once."""
+    folder, out = folder_of(laptop, cat, 12), laptop.home / "out"
+    file = laptop.home / "mine.yaml"
+    file.write_text(fast.replace("steps: 1", "steps: 10"))
+    listen = daemon.client.ask("GET", "/v1/clients")["url"].removeprefix("https://")
+    command = [*STYLEFOLDER, "send", str(folder), "--preset", str(file), "-o", str(out), "--plain"]
+    with (laptop.home / "said").open("wb") as said:
+        sending = subprocess.Popen(command, env=laptop.environment, stdout=said, stderr=said)
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) >= 2)
+    daemon.kill()
+    wait_for(lambda: b"is away" in (laptop.home / "said").read_bytes())
+    daemon.start("--listen", listen)
+    assert sending.wait(300) == 0, (laptop.home / "said").read_text()
+    assert len([path for path in out.rglob("*.jpg") if is_picture(path)]) == 12
+    started = [e["job"]["id"] for e in daemon.events() if e["event"] == "JobStarted"]
+    assert len(daemon.jobs()) == 12
+    assert len(started) <= 13, "one may have been interrupted"
+
+
+@pytest.mark.slow
+def test_it_is_stopped_and_run_again(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    folder, out = folder_of(laptop, cat, 8), laptop.home / "out"
+    file = laptop.home / "mine.yaml"
+    file.write_text(fast.replace("steps: 1", "steps: 10"))
+    command = [*STYLEFOLDER, "send", str(folder), "--preset", str(file), "-o", str(out), "--plain"]
+    sending = subprocess.Popen(command, env=laptop.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(list(out.rglob("*.jpg"))) >= 2)
+    sending.send_signal(signal.SIGKILL)
+    sending.wait(30)
+    assert laptop.run("send", folder, "--preset", file, "-o", out, "--plain").returncode == 0
+    assert len([path for path in out.rglob("*.jpg") if is_picture(path)]) == 8
+    assert len(daemon.jobs()) == 8, "each photo was sent once"
