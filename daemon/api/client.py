@@ -175,6 +175,12 @@ def connect(file: Path, elsewhere: Path | None = None) -> Client:
     return client
 
 
+def connected(elsewhere: Path) -> Client | None:
+    """To the other machine's daemon that this machine uses, if it does. Whether it answers shows later."""
+    address = read_address(elsewhere)
+    return None if address is None else Client(address)
+
+
 def running_daemon(file: Path) -> Client | None:
     try:
         return connect(file)

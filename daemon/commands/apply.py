@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Literal
 from daemon import paths
 from daemon.api.client import Client
 from daemon.commands.apply_by_daemon import send
+from daemon.commands.bring_preset import bring
+from daemon.commands.by_box import Errand, paint
 from daemon.commands.loss_plot import PLOTS, can_plot, plot_losses
 from daemon.commands.private_engine import run_jobs
 from daemon.engine.tables import wants_table
-from daemon.errors import UsageError
-from daemon.events import Event, JobCancelled, JobDone, JobFailed, Listener
+from daemon.errors import NoDaemon, Refused, UsageError
+from daemon.events import Event, JobCancelled, JobDone, JobFailed, Listener, Note
 from daemon.folders.layout import Layout
 from daemon.folders.presets import get_preset
 from daemon.ledger.job import Failure, Job
@@ -88,11 +91,14 @@ def apply(
     show: Listener,
     client: Client | None = None,
     curve: Path | None = None,
+    *,
+    or_here: bool = False,
 ) -> int:
     """Returns how many failed.
 
     ``out``: a file for one photo, a folder for several, or None to write beside each photo. ``client``: for a running
-    daemon, which paints the photos if it has a Preset of that name. ``curve``: where to plot the losses of one photo.
+    daemon, which paints the photos: this machine's if it has a Preset of that name, and another machine's in any case.
+    ``curve``: where to plot the losses of one photo. ``or_here``: paint here what another machine does not.
 
     Raises UsageError if ``out`` or ``curve`` does not fit, PresetError, SettingsError.
     """
@@ -109,6 +115,10 @@ def apply(
         if curve is not None and isinstance(event, JobDone) and event.curve:
             plot_losses(event.curve, f"{event.job.photo.name}, {event.job.preset}", curve)
 
+    if client is not None and client.address.elsewhere:
+        if device == "auto" and curve is None and not wants_table(preset := request.load(paths.default_root())):
+            left = _elsewhere(client, left, preset, place, hear, or_here)
+        client = None
     root = Path(client.address.root) if client is not None else paths.default_root()
     known = client is not None and device == "auto" and _known_to(client, request.preset)
     if client is not None and known and not wants_table(request.load(root)):  # a table would stay with the daemon
@@ -116,6 +126,29 @@ def apply(
     if left:
         apply_here(left, request.load(root), place, device, hear)
     return failed
+
+
+def _elsewhere(
+    client: Client, photos: Sequence[Path], preset: Preset, out: Out, hear: Listener, or_here: bool
+) -> list[Path]:
+    """By another machine. Returns what is left to do here. Raises NoDaemon, Refused."""
+    ended = set[Path]()
+
+    def note(event: Event) -> None:
+        if isinstance(event, (JobDone, JobFailed, JobCancelled)):
+            ended.add(event.job.photo)
+        hear(event)
+
+    kind = None if out.file is None else output_format("", Output(), out.file)
+    try:
+        kept = bring(client, preset)
+        errands = [Errand(photo, {"kept": kept, "format": kind, "ticket": secrets.token_hex(16)}) for photo in photos]
+        paint(client, errands, out.result_path, note, patient=False, cancels=True)
+    except (NoDaemon, Refused) as e:
+        if not or_here:
+            raise
+        hear(Note(f"{e} Continuing here.", warning=True))
+    return [photo for photo in photos if photo not in ended]
 
 
 def apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, hear: Listener) -> None:

@@ -24,6 +24,9 @@ Size = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="A file; for several photos, a folder.", metavar="OUT")]
+OrHere = Annotated[
+    bool, typer.Option("--or-here", help="Use this machine if the connected one does not answer or refuses.")
+]
 Steps = Annotated[
     int | None,
     typer.Option(
@@ -79,18 +82,20 @@ def apply(
         Path | None, typer.Option(help="Plot the losses to this .png, .svg or .pdf file.", metavar="FILE")
     ] = None,
     device: Device = "auto",
+    or_here: OrHere = False,
     plain: Plain = False,
     as_json: Json = False,
 ) -> None:
     """Style photos now. If a daemon is running, it paints them ahead of its folders' photos."""
-    from daemon.api.client import running_daemon
+    from daemon.api.client import connected, running_daemon
     from daemon.commands.apply import Request
     from daemon.commands.apply import apply as run_apply
     from daemon.terminal.output import view
 
     request = Request(preset, _pixels(size), steps, seed, long_edge, _centimetres(print_size), dpi)
     with view(plain, as_json) as show:
-        failed = run_apply(photos, request, out, device, show, running_daemon(paths.address_file()), curve)
+        client = connected(paths.connection_file()) or running_daemon(paths.address_file())
+        failed = run_apply(photos, request, out, device, show, client, curve, or_here=or_here)
     raise typer.Exit(1 if failed else 0)
 
 

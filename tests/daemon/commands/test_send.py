@@ -96,3 +96,25 @@ def test_it_is_stopped_and_run_again(laptop: Daemon, daemon: Daemon, fast: str, 
     assert laptop.run("send", folder, "--preset", file, "-o", out, "--plain").returncode == 0
     assert len([path for path in out.rglob("*.jpg") if is_picture(path)]) == 8
     assert len(daemon.jobs()) == 8, "each photo was sent once"
+
+
+def test_apply_uses_the_other_machine(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    """With a preset of this machine's, in the format that the file's name asks for. When the other one is away, it says
+    so, and with --or-here, this machine does it."""
+    file, photo = laptop.home / "mine.yaml", laptop.home / "photo.jpg"
+    file.write_text(fast)
+    cat.crop((0, 0, 96, 64)).save(photo)
+    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "a.png", "--json")
+    assert done.returncode == 0, done.stderr
+    assert is_picture(laptop.home / "a.png")
+    assert [row["source"] for row in daemon.jobs()] == ["upload"]
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert events[-1] == "JobDone"
+    daemon.stop()
+    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "b.png")
+    assert done.returncode == 3
+    assert "does not answer: check that it runs and that the network is up" in done.stderr
+    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "b.png", "--or-here", "--plain")
+    assert done.returncode == 0, done.stderr
+    assert "Continuing here." in done.stderr
+    assert is_picture(laptop.home / "b.png")
