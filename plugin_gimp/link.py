@@ -5,9 +5,13 @@ Standard library only, no GIMP.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import http.client
 import json
 import os
+import ssl
 import subprocess
 import time
 import urllib.parse
@@ -35,9 +39,10 @@ class NotRunning(Exception):
 class Daemon:
     """Each call is one connection. Raises Trouble, or NotRunning if the daemon does not answer."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._host = urllib.parse.urlsplit(url).netloc
+    def __init__(self, url: str, token: str, pin: str | None = None) -> None:
+        self._url = urllib.parse.urlsplit(url)
         self._token = token
+        self._pin = pin  # the fingerprint of another machine's certificate
 
     def presets(self) -> list[dict[str, Any]]:
         """The presets that can be used, with name and description."""
@@ -80,7 +85,7 @@ class Daemon:
     def _ask(
         self, method: str, path: str, strips: Iterable[bytes] = (), size: int = 0, timeout: float = ANSWER_WITHIN
     ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(self._host, timeout=timeout)  # ignores proxies, as it should
+        connection = self._connection(timeout)
         try:
             connection.putrequest(method, path)
             connection.putheader("Authorization", f"Bearer {self._token}")
@@ -100,6 +105,34 @@ class Daemon:
             raise Trouble(_message(answer))
         return answer
 
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        """Without proxies, as it should be."""
+        if self._url.scheme == "http":
+            return http.client.HTTPConnection(self._url.netloc, timeout=timeout)
+        if self._pin is None:
+            return http.client.HTTPSConnection(self._url.netloc, timeout=timeout, context=ssl.create_default_context())
+        return _Pinned(self._url.netloc, self._pin, timeout)
+
+
+class _Pinned(http.client.HTTPSConnection):
+    """To a machine whose certificate has this fingerprint, whatever its name. Nothing is sent to another one."""
+
+    def __init__(self, host: str, pin: str, timeout: float) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        super().__init__(host, timeout=timeout, context=context)
+        self._pin = pin
+
+    def connect(self) -> None:
+        super().connect()
+        digest = hashlib.sha256(self.sock.getpeercert(binary_form=True) or b"").digest()
+        if not hmac.compare_digest(base64.urlsafe_b64encode(digest).decode().rstrip("="), self._pin):
+            self.close()
+            raise Trouble(
+                f"{self.host} has another certificate than when you connected: if you expect that, run `stylefolder "
+                "pair` there and `stylefolder connect` here again."
+            )
+
 
 def is_look(preset: dict[str, Any]) -> bool:
     """Whether it changes colours and tones only, so that it has no size and no strokes."""
@@ -112,6 +145,13 @@ def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
 
     Raises Trouble.
     """
+    if (elsewhere := _address(folder / "connection.json")) is not None:
+        if not _answers(elsewhere):
+            raise Trouble(
+                "The other machine's daemon does not answer: check that it runs and that the network is up, or run "
+                "`stylefolder disconnect` in a terminal to use this machine."
+            )
+        return elsewhere
     daemon = _running(folder)
     if daemon is not None:
         return daemon
@@ -131,19 +171,26 @@ def connect(folder: Path, say: Callable[[str], None]) -> Daemon:
 
 
 def _running(folder: Path) -> Daemon | None:
-    file = folder / "daemon.json"
+    daemon = _address(folder / "daemon.json")
+    return daemon if daemon is not None and _answers(daemon) else None  # one that was killed leaves its address
+
+
+def _address(file: Path) -> Daemon | None:
     try:
         address = json.loads(file.read_text(encoding="utf-8"))
-        daemon = Daemon(address["url"], address["token"])
+        return Daemon(address["url"], address["token"], address.get("pin"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise Trouble(f"The daemon's address cannot be read from {file} ({e}): {INSTALL}.") from e
+
+
+def _answers(daemon: Daemon) -> bool:
     try:
         daemon._ask("GET", "/v1/status").read()
     except NotRunning:
-        return None  # left by a daemon that was killed
-    return daemon
+        return False
+    return True
 
 
 def _start(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:

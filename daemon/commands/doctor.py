@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import paths
-from daemon.api.client import running_daemon
+from daemon.api.client import Client, connected, running_daemon
 from daemon.cluster.invitation import TRUST
 from daemon.commands import install_gimp, install_service
-from daemon.errors import NoService, SettingsError
+from daemon.errors import NoDaemon, NoService, Refused, SettingsError
 from daemon.folders.inboxes import Inboxes
 from daemon.folders.layout import Layout
 from daemon.folders.polling import mounts, polled, polling_remarks
@@ -117,7 +117,27 @@ def _polling(layout: Layout) -> Iterator[Finding]:
         yield Finding("polling", True, remark)
 
 
+def _elsewhere() -> Iterator[Finding]:
+    """The other machine whose daemon this one uses."""
+    if (client := connected(paths.connection_file())) is not None:
+        host = client.address.host
+        try:
+            client.ask("GET", "/v1/status")
+            yield Finding("connection", True, f"the commands use the daemon at {host}")
+        except (NoDaemon, Refused) as e:
+            yield Finding("connection", False, str(e))
+
+
+def _clients(client: Client) -> Iterator[Finding]:
+    """Who reaches this machine's daemon."""
+    found = client.ask("GET", "/v1/clients")
+    if found["url"]:
+        names = ", ".join(paths.printable(c["name"]) for c in found["clients"]) or "none"
+        yield Finding("clients", True, f"find the daemon at {found['url']}; have paired: {names}")
+
+
 def _daemon() -> Iterator[Finding]:
+    yield from _elsewhere()
     client = running_daemon(paths.address_file())
     if client is None:
         yield Finding("daemon", True, "not running; to start it, run `stylefolder watch`")
@@ -128,6 +148,7 @@ def _daemon() -> Iterator[Finding]:
         yield Finding("daemon", False, problem)
     for remark in status.get("remarks", ()):
         yield Finding("daemon", True, remark)
+    yield from _clients(client)
     if address := status.get("cluster"):
         joined = collections.Counter(slot["host"] for slot in status["slots"] if slot["host"] is not None)
         machines = ", ".join(f"{host} ({count} at a time)" for host, count in joined.items()) or "none"

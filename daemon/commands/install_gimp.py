@@ -45,8 +45,9 @@ def install() -> list[Path]:
         program = folder / FILES[0]
         program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
         write_whole(folder / COMMAND, json.dumps({"command": _command(), "log": str(_log_file())}).encode())
-        if paths.address_file().exists():
-            write_whole(folder / ADDRESS, paths.address_file().read_bytes(), private=True)
+        for file in (paths.address_file(), paths.connection_file()):
+            if file.exists():
+                write_whole(folder / file.name, file.read_bytes(), private=True)
     return folders
 
 
@@ -66,6 +67,11 @@ def installed() -> list[Installed]:
 def address_files() -> list[Path]:
     """Where a daemon leaves copies of its address. Does not start GIMP, because a daemon must be ready soon."""
     return [folder / ADDRESS for folder in _own_folders()]
+
+
+def connection_files() -> list[Path]:
+    """The same for the other machine's."""
+    return [folder / paths.connection_file().name for folder in _own_folders()]
 
 
 def plug_in_folders() -> list[Path]:

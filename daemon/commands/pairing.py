@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 
 from daemon import paths
 from daemon.api.client import Address, Client, connect, read_address
+from daemon.commands.install_gimp import connection_files
 from daemon.errors import NoDaemon, Refused, UsageError
 from stylecore.images.atomic_write import write_whole
 
@@ -54,7 +55,8 @@ def leave() -> Address | None:
     if address is not None:
         with contextlib.suppress(NoDaemon, Refused):  # it may be gone for ever
             Client(address).ask("DELETE", f"/v1/clients/{address.number}")
-    paths.connection_file().unlink(missing_ok=True)
+    for file in (paths.connection_file(), *connection_files()):
+        file.unlink(missing_ok=True)
     return address
 
 
@@ -79,5 +81,7 @@ def _here() -> Client:
 
 
 def _keep(address: Address) -> None:
+    """For the commands, and for GIMP's plug-in."""
     paths.connection_file().parent.mkdir(parents=True, exist_ok=True)
-    write_whole(paths.connection_file(), json.dumps(asdict(address)).encode(), private=True)
+    for file in (paths.connection_file(), *connection_files()):
+        write_whole(file, json.dumps(asdict(address)).encode(), private=True)
