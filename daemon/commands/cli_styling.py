@@ -152,6 +152,7 @@ def sheet(
     plain: Plain = False,
 ) -> None:
     """Show a photo in every style on one sheet, so that you can choose."""
+    from daemon.api.client import connected
     from daemon.commands.sheet import make_sheet
     from daemon.folders.presets import Presets, get_preset
     from daemon.terminal.output import view
@@ -163,7 +164,8 @@ def sheet(
         chosen = list(Presets(layout).in_force.values())
     target = out or photo.with_name(f"{photo.stem}-sheet.jpg")
     with view(plain, as_json=False) as show:
-        failed = make_sheet(photo, chosen, target, device, show)
+        client = connected(paths.connection_file()) if device == "auto" else None
+        failed = make_sheet(photo, chosen, target, device, show, client)
     typer.echo(f"The sheet is {printable(target)}")
     raise typer.Exit(1 if failed else 0)
 

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import html
 import io
+import secrets
 import string
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from daemon.api.client import Client
+from daemon.commands.bring_preset import bring
+from daemon.commands.by_box import Errand, paint
 from daemon.commands.private_engine import run_jobs
 from daemon.errors import UsageError
 from daemon.events import Event, Heartbeat, JobDone, Listener, Note
@@ -38,9 +42,11 @@ FIGURE = string.Template(
 Named = tuple[str, Image.Image]
 
 
-def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, show: Listener) -> int:
+def make_sheet(
+    photo: Path, presets: Sequence[Preset], out: Path, device: str, show: Listener, client: Client | None = None
+) -> int:
     """Paint ``photo`` under each Preset and write the sheet: a picture, or a page with sliders if ``out`` ends in
-    .html.
+    .html. ``client``: of another machine's daemon, which paints.
 
     Returns how many Presets failed; those are left out. Raises UsageError, PhotoError, ResultError.
     """
@@ -51,7 +57,12 @@ def make_sheet(photo: Path, presets: Sequence[Preset], out: Path, device: str, s
         raise UsageError(f"{out} is the photo itself, which is never changed: give another name with -o.")
     small = _small(photo)
     with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:
-        paintings = _paint(photo, small, presets, Path(folder), device, show)
+        copy = Path(folder) / "photo.png"
+        small.save(copy)
+        if client is not None:
+            paintings = _paint_elsewhere(client, photo, copy, presets, show)
+        else:
+            paintings = _paint(photo, copy, presets, device, show)
     if not paintings:
         raise UsageError("No preset could be applied. The reasons are above.")
     if kind == ".html":
@@ -97,11 +108,9 @@ def _small(photo: Path) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype("uint8"))
 
 
-def _paint(
-    photo: Path, small: Image.Image, presets: Sequence[Preset], folder: Path, device: str, show: Listener
-) -> list[Named]:
-    copy = folder / "photo.png"
-    small.save(copy)
+def _paint(photo: Path, copy: Path, presets: Sequence[Preset], device: str, show: Listener) -> list[Named]:
+    """``copy``: the photo as it is painted."""
+    folder = copy.parent
     names: dict[int, str] = {}  # of Presets, by Job
     results: dict[int, Path] = {}
 
@@ -125,6 +134,29 @@ def _paint(
         if number in results:
             with Image.open(results[number]) as image:
                 found.append((name, image.convert("RGB")))
+    return found
+
+
+def _paint_elsewhere(client: Client, photo: Path, copy: Path, presets: Sequence[Preset], show: Listener) -> list[Named]:
+    """The same by another machine. Raises NoDaemon, Refused."""
+    errands = [
+        Errand(copy, {"kept": bring(client, quick(preset)), "ticket": secrets.token_hex(16)}) for preset in presets
+    ]
+
+    def result_path(_: Path, preset: str, extension: str) -> Path:
+        return copy.parent / "painted" / f"{preset}{extension}"
+
+    def hear(event: Event) -> None:
+        if not isinstance(event, (Note, Heartbeat)):
+            event = dataclasses.replace(event, job=dataclasses.replace(event.job, photo=photo, result=None))
+        show(event)
+
+    paint(client, errands, result_path, hear, patient=False, cancels=True)
+    found = []
+    for preset in presets:
+        if (result := result_path(copy, preset.name, ".png")).exists():
+            with Image.open(result) as image:
+                found.append((preset.name, image.convert("RGB")))
     return found
 
 

@@ -118,3 +118,16 @@ def test_apply_uses_the_other_machine(laptop: Daemon, daemon: Daemon, fast: str,
     assert done.returncode == 0, done.stderr
     assert "Continuing here." in done.stderr
     assert is_picture(laptop.home / "b.png")
+
+
+@pytest.mark.slow
+def test_a_sheet_by_the_other_machine(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    for name in ("one", "two"):
+        (laptop.home / f"{name}.yaml").write_text(fast)
+    cat.save(laptop.home / "photo.jpg")
+    names = ",".join(str(laptop.home / f"{name}.yaml") for name in ("one", "two"))
+    done = laptop.run("sheet", laptop.home / "photo.jpg", "--presets", names)
+    assert done.returncode == 0, done.stderr
+    with Image.open(laptop.home / "photo-sheet.jpg") as sheet:
+        assert sheet.width > 600, "the photo and two paintings"
+    assert [row["source"] for row in daemon.jobs()] == ["upload", "upload"]
