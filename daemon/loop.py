@@ -89,7 +89,7 @@ class MainLoop:
         if cluster is not None and not settings.current.local:
             device = ""
         self.engine = Engine(self.ledger, device, self.announce, self.layout.result_path)
-        recover(self.ledger, self.layout, self.presets, settings.current.originals, self.announce, self.lock.beat)
+        recover(self.ledger, self.layout, self.presets, settings.current, self.announce, self.lock.beat)
         self.notifications = Notifications(self._wake, self._is_ours)
         self.watcher = Watcher(
             self.layout,
@@ -212,7 +212,7 @@ class MainLoop:
         self.problems.set("settings", self.settings.problem)
         if time.monotonic() - self._cleared > CLEAR_EVERY:
             self._cleared = time.monotonic()
-            uploads.clear(self.layout.uploads, self.ledger, CLEAR_EVERY)
+            uploads.clear(self.layout.uploads, self.ledger, settings.upload_hours * 3600, CLEAR_EVERY)
         while not self._later.empty():
             self.announce(self._later.get())
         had_pending = bool(self.watcher.pending)
@@ -241,7 +241,7 @@ class MainLoop:
             problems=self.problems.all,
             remarks=self._remarks,
             cluster=self.cluster,
-            upload_limit=self.settings.current.upload_limit << 20,
+            settings=self.settings.current,
         )
 
     def _keep_alive(self) -> None:

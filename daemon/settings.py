@@ -46,6 +46,15 @@ class Settings(BaseModel):
     upload_limit: int = Field(
         400, ge=1, le=100_000, description="The largest picture, in megabytes, that the local API accepts."
     )
+    upload_quota: int = Field(
+        20_000,
+        ge=1,
+        le=100_000_000,
+        description="How much the local API keeps in all, in megabytes: pictures, Results, and presets of clients.",
+    )
+    upload_hours: float = Field(
+        24, gt=0, le=24 * 365, description="How long it keeps a picture and its Result, if nobody removes them before."
+    )
     polling: Literal["auto"] | float = Field(
         "auto",
         description="How often the Inboxes are scanned, in seconds, besides what file notifications report. auto:"

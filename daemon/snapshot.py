@@ -12,6 +12,7 @@ from daemon.engine.engine import Engine
 from daemon.folders.polling import polling_remarks
 from daemon.folders.presets import Presets
 from daemon.folders.watcher import Watcher
+from daemon.settings import Settings
 
 PENDING_SHOWN = 100
 
@@ -25,9 +26,8 @@ def snapshot(
     problems: tuple[str, ...],
     remarks: Iterable[str],
     cluster: Hub | None,
-    upload_limit: int,
+    settings: Settings,
 ) -> Snapshot:
-    """``upload_limit``: in bytes."""
     pending = watcher.pending
     shown = [(name, pending[name]) for name, _ in zip(pending, range(PENDING_SHOWN), strict=False)]
     return Snapshot(
@@ -44,5 +44,5 @@ def snapshot(
             for r in engine.runners
         ),
         cluster=None if cluster is None else cluster.address,
-        upload_limit=upload_limit,
+        settings=settings,
     )

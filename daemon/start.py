@@ -18,10 +18,10 @@ from daemon.folders.layout import Layout
 from daemon.folders.polling import mounts
 from daemon.folders.presets import Presets
 from daemon.ledger.database import set_aside
-from daemon.ledger.job import Original
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.place import Place, place_for
 from daemon.lifetime import Systemd
+from daemon.settings import Settings
 from stylecore.errors import StylefolderError
 
 LOOK_EVERY = 0.25  # seconds, for a Root that was removed
@@ -73,12 +73,12 @@ def recover(
     ledger: Ledger,
     layout: Layout,
     presets: Presets,
-    original: Original,
+    settings: Settings,
     announce: Listener,
     keep_alive: Callable[[], None],
 ) -> None:
     """Finish what a crash interrupted, and remove what it left behind."""
-    for job in finish_interrupted(ledger, original):
+    for job in finish_interrupted(ledger, settings.originals):
         keep_alive()
         announce(JobDone(job, (), (), {}))
     clear_all_parts(layout, keep_alive)
@@ -86,7 +86,7 @@ def recover(
         announce(JobFailed(job))
     for due in ledger.originals.due():
         originals.settle(ledger, layout, due, announce)
-    uploads.clear(layout.uploads, ledger)
+    uploads.clear(layout.uploads, ledger, settings.upload_hours * 3600)
     clear_styles(layout.style_store, [*presets.in_force.values(), *ledger.history.presets_in_use()])
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 START_WITHIN = 60.0  # seconds for a daemon to answer after its start
 ANSWER_WITHIN = 60.0
+PROTOCOL = "1"  # as in daemon.api.client
 ALIVE_WITHIN = 15.0  # a Job's event stream says something every second
 LEASE = 3.0  # seconds after which the daemon cancels a Job if nobody reads its events
 INSTALL = "open a terminal and run `stylefolder gimp install`"
@@ -89,6 +90,7 @@ class Daemon:
         try:
             connection.putrequest(method, path)
             connection.putheader("Authorization", f"Bearer {self._token}")
+            connection.putheader("Stylefolder-Protocol", PROTOCOL)
             if size:
                 connection.putheader("Content-Type", "application/octet-stream")
                 connection.putheader("Content-Length", str(size))

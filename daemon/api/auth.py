@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from daemon.api.client import PROTOCOL, PROTOCOL_HEADER
 from daemon.api.schema import JobOut, error_out, job_out, without_paths
 from daemon.ledger.clients import PairedClient
 from daemon.ledger.job import Job
@@ -54,7 +55,8 @@ def caller_of(request: Request) -> Caller:
 
 
 class Auth:
-    """ASGI middleware: answers 403 to a foreign Host (DNS rebinding) or Origin (a web page), or without a bearer token.
+    """ASGI middleware: answers 403 to a foreign Host (DNS rebinding) or Origin (a web page), to a client of another
+    protocol, or without a bearer token.
     ``who``: has a token. ``allows``: whether a Host is this machine."""
 
     def __init__(
@@ -88,6 +90,12 @@ class Auth:
             return "The Host is not this machine's address."
         if any(origin.lower() != f"{self.scheme}://{hosts[0].lower()}" for origin in given(b"origin")):
             return "Requests from web pages are refused."
+        for spoken in given(PROTOCOL_HEADER.lower().encode()):
+            if spoken != PROTOCOL:
+                return (
+                    f"This client speaks version {spoken[:20]} of the protocol and the daemon speaks version "
+                    f"{PROTOCOL}: install the same version of Stylefolder on both."
+                )
         if (scope["method"], scope["path"]) in OPEN:
             return None
         authorization = given(b"authorization")

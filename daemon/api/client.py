@@ -18,6 +18,8 @@ from daemon.errors import NoDaemon, Refused
 
 ANSWER_WITHIN = 60.0  # seconds
 ALIVE_WITHIN = 40.0  # an event stream says something every 15 seconds
+PROTOCOL = "1"  # raise it whenever a client of one version cannot use a daemon of another
+PROTOCOL_HEADER = "Stylefolder-Protocol"
 ENDED = "The daemon has stopped: run `stylefolder watch` to start it again."
 
 
@@ -92,7 +94,11 @@ class Client:
     ) -> http.client.HTTPResponse:
         given = {name: _word(value) for name, value in query.items() if value is not None}
         target = path + ("?" + urllib.parse.urlencode(given) if given else "")
-        headers = {"Authorization": f"Bearer {self.address.token}", "Content-Type": kind}
+        headers = {
+            "Authorization": f"Bearer {self.address.token}",
+            "Content-Type": kind,
+            PROTOCOL_HEADER: PROTOCOL,
+        }
         try:
             connection = self._connection(timeout)
             connection.request(method, target, body, headers)

@@ -23,6 +23,7 @@ from daemon.folders.layout import Layout
 from daemon.ledger.clients import SEEN_EVERY
 from daemon.ledger.job import FINISHED, Job
 from daemon.ledger.ledger import Ledger
+from daemon.settings import Settings
 from stylecore.preset import Preset
 
 
@@ -41,7 +42,7 @@ class SlotNow(NamedTuple):
 class Snapshot:
     """The loop as it was after its last turn. ``remarks``: what is unusual, but not wrong. ``skipped``: files in the
     Inboxes that are no pictures. ``pending``: the first of ``pending_count``. ``cluster``: the address where other
-    machines can join, if they can. ``upload_limit``: in bytes."""
+    machines can join, if they can."""
 
     presets: Mapping[str, Preset]
     preset_errors: Mapping[str, str]
@@ -53,7 +54,7 @@ class Snapshot:
     skipped: int
     slots: tuple[SlotNow, ...]
     cluster: str | None
-    upload_limit: int
+    settings: Settings
 
 
 class Loop(Protocol):
@@ -171,6 +172,12 @@ class Context:
         if self.job(job.id, Caller()).state in FINISHED:  # nothing more will be announced about it
             self._unwanted.discard(job.id)
             uploads.forget(job.photo)
+
+    def make_room(self) -> None:
+        """For an upload. Raises NoRoom."""
+        with self.reading() as ledger:
+            quota = self.snapshot.settings.upload_quota << 20
+            uploads.make_room(self.layout.uploads, self.layout.style_store, ledger, quota)
 
     def cancel(self, number: int) -> Job | None:
         """None if it is finished, or unknown."""

@@ -123,7 +123,7 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
                 "the preset is a look, which has no size, steps, seed or colour.",
             },
             413: {"model": ErrorOut, "description": "The picture is larger than the settings allow."},
-            507: {"model": ErrorOut, "description": "The disk is full."},
+            507: {"model": ErrorOut, "description": "The disk is full, or the daemon keeps too much already."},
         },
         openapi_extra={
             "requestBody": {
@@ -137,7 +137,8 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
         and bits, bare sRGB samples, whose Result is bare samples too, RGB or RGB + alpha."""
         preset = await to_thread.run_sync(_preset, context, query, caller)
         recipe, pixels, body = query.recipe(preset), query.pixels(), request.stream()
-        limit = context.snapshot.upload_limit
+        limit = context.snapshot.settings.upload_limit << 20
+        await to_thread.run_sync(context.make_room)
         path, digest = await uploads.receive(context.layout.uploads, query.name, body, pixels, limit)
         job = await to_thread.run_sync(_ask, context, path, recipe, digest, query, caller)
         if query.lease is not None:

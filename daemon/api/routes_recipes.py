@@ -51,14 +51,15 @@ def recipe_routes(context: Context) -> APIRouter:
         responses={
             409: {"model": ErrorOut, "description": "The bytes are others."},
             413: {"model": ErrorOut, "description": "The file is larger than the settings allow."},
-            507: {"model": ErrorOut, "description": "The disk is full."},
+            507: {"model": ErrorOut, "description": "The disk is full, or the daemon keeps too much already."},
         },
     )
     async def put_file(name: FileName, request: Request) -> None:
         """A style picture or a table."""
         if Path(name).suffix not in SUFFIXES:
             raise HTTPException(409, f"{name}: a preset has no such file.")
-        limit = context.snapshot.upload_limit
+        limit = context.snapshot.settings.upload_limit << 20
+        await to_thread.run_sync(context.make_room)
         body: AsyncIterator[bytes] = request.stream()
         path, digest = await uploads.receive(context.layout.uploads, name, body, None, limit)
         if digest != Path(name).stem:

@@ -22,7 +22,6 @@ from daemon.ledger.ledger import Ledger
 from stylecore.errors import NoRoom, PhotoError, ResultError
 from stylecore.images.atomic_write import DISK_FULL
 
-KEPT_FOR = 24 * 3600.0  # seconds that a finished upload and its Result can be fetched
 CHUNK = 1 << 20
 LONGEST_NAME = 200  # bytes
 
@@ -119,15 +118,41 @@ async def _stream(path: Path, body: AsyncIterator[bytes], start: bytes, limit: i
     return total, digest.hexdigest()
 
 
-def clear(folder: Path, ledger: Ledger, left_for: float = 0.0) -> None:
-    """Remove what nobody fetched in a day, and what has no Job although it is ``left_for`` seconds old: a picture that
-    is being sent has no Job yet."""
+def clear(folder: Path, ledger: Ledger, kept_for: float, left_for: float = 0.0) -> None:
+    """Remove what nobody fetched in ``kept_for`` seconds, and what has no Job although it is ``left_for`` seconds old:
+    a picture that is being sent has no Job yet."""
     with contextlib.suppress(OSError):
         for own in list(folder.iterdir()):
             job = ledger.history.uploaded_to(own)
             age = time.time() - own.stat().st_mtime
-            if (job is None and age > left_for) or (job is not None and job.state in FINISHED and age > KEPT_FOR):
+            if (job is None and age > left_for) or (job is not None and job.state in FINISHED and age > kept_for):
                 shutil.rmtree(own, ignore_errors=True)
+
+
+def make_room(folder: Path, store: Path, ledger: Ledger, quota: int) -> None:
+    """Remove finished uploads, the oldest first, while they and the files in ``store`` take more than ``quota`` bytes.
+    Raises NoRoom if that is not enough."""
+    kept = sorted((own.stat().st_mtime, own) for own in _inside(folder))
+    sizes = {own: sum(file.stat().st_size for file in _inside(own)) for _, own in kept}
+    total = sum(sizes.values()) + sum(file.stat().st_size for file in _inside(store))
+    for _, own in kept:
+        if total < quota:
+            return
+        job = ledger.history.uploaded_to(own)
+        if job is not None and job.state in FINISHED:
+            shutil.rmtree(own, ignore_errors=True)
+            total -= sizes[own]
+    if total >= quota:
+        raise NoRoom(
+            f"The daemon keeps {total >> 20} MB for its clients already: wait until it has painted some of it, or "
+            "raise `upload_quota` in its settings."
+        )
+
+
+def _inside(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):  # not there yet, or just removed
+        return list(folder.iterdir())
+    return []
 
 
 def forget(photo: Path) -> None:

@@ -7,13 +7,17 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import daemon.api.client as api_client
 from daemon.api.client import Address, Client, PinnedConnection
 from daemon.commands.bring_preset import bring
 from daemon.errors import NoDaemon, Refused
@@ -225,3 +229,51 @@ def test_a_picture_that_is_sent_again_is_one_job(box: Daemon, tmp_path: Path, sm
     assert len(list((box.root / ".stylefolder" / "spool").iterdir())) == 2, "the second copy is not kept"
     assert [j["id"] for j in other.ask("GET", "/v1/jobs", ticket="picture-1")["jobs"]] == [jobs[2]["id"]]
     assert other.ask("GET", "/v1/jobs", ticket="picture-2") == {"jobs": []}
+
+
+def test_another_protocol_is_refused(box: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the API, for each client that says which it speaks; GIMP's plug-in speaks the same."""
+    _, client = paired(box, tmp_path / "laptop")
+    monkeypatch.setattr(api_client, "PROTOCOL", "99")
+    for asking in (client, box.client):
+        status, message = refusal(asking, "GET", "/v1/status")
+        assert status == 403
+        assert "speaks version 99 of the protocol and the daemon speaks version 1" in message
+    for spoken, says in (("link.PROTOCOL", "[{'name'"), ("'99'", "install the same version of Stylefolder on both")):
+        program = (
+            f"import sys, link\nlink.PROTOCOL = {spoken}\n"
+            "try: print(link.Daemon(*sys.argv[1:]).presets())\nexcept link.Trouble as e: print(e)"
+        )
+        command = [sys.executable, "-c", program, client.address.url, client.address.token, client.address.pin or ""]
+        done = subprocess.run(command, cwd=REPOSITORY / "plugin_gimp", capture_output=True, text=True, timeout=HANG)
+        assert says in done.stdout, done.stderr
+
+
+def test_the_daemon_keeps_within_its_quota(daemon: Daemon, fast: str, small: Image.Image) -> None:
+    """What is finished makes room, the oldest first; what is not is kept, and the next picture is refused."""
+    daemon.preset("quick", fast)
+    client = daemon.start().client
+    own = daemon.root / ".stylefolder"
+    spool, styles = own / "spool", sum(file.stat().st_size for file in (own / "styles").iterdir())
+    daemon.stop()
+    daemon.settings(f"upload_quota: {(styles >> 20) + 4}\n")
+    client = daemon.start().client
+
+    def send(number: int) -> int:
+        noise = np.random.default_rng(number).integers(0, 256, (800, 800, 3), np.uint8)  # 1.9 MB as PNG
+        return int(client.ask("POST", "/v1/jobs", png(Image.fromarray(noise)), preset="quick")["id"])
+
+    wait_for(lambda: "quick" in {p["name"] for p in client.ask("GET", "/v1/presets")["presets"]})
+    first = send(1)
+    wait_for(lambda: client.ask("GET", f"/v1/jobs/{first}")["state"] == "done")
+    assert daemon.run("pause").returncode == 0
+    kept = [send(2)]
+    with pytest.raises(Refused):
+        client.fetch(f"/v1/jobs/{first}/result")
+    kept.append(send(3))
+    with pytest.raises(Refused, match=r"raise `upload_quota` in its settings") as caught:
+        send(4)
+    assert caught.value.status == 507
+    assert len(list(spool.iterdir())) == len(kept)
+    assert daemon.run("resume").returncode == 0
+    wait_for(lambda: all(client.ask("GET", f"/v1/jobs/{number}")["state"] == "done" for number in kept))
