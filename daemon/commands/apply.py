@@ -12,7 +12,7 @@ from typing import Literal
 
 from daemon import paths
 from daemon.api.client import Client
-from daemon.commands.apply_by_daemon import send
+from daemon.commands.apply_by_daemon import ResultPath, send
 from daemon.commands.bring_preset import bring
 from daemon.commands.by_box import Errand, paint
 from daemon.commands.loss_plot import PLOTS, can_plot, plot_losses
@@ -124,7 +124,7 @@ def apply(
     if client is not None and known and not wants_table(request.load(root)):  # a table would stay with the daemon
         left = send(client, left, request.query(place), place.result_path, hear)
     if left:
-        apply_here(left, request.load(root), place, device, hear)
+        apply_here(left, request.load(root), place.result_path, device, hear, place.file)
     return failed
 
 
@@ -151,16 +151,23 @@ def _elsewhere(
     return [photo for photo in photos if photo not in ended]
 
 
-def apply_here(photos: Sequence[Path], preset: Preset, out: Out, device: str, hear: Listener) -> None:
-    """Without a daemon."""
+def apply_here(
+    photos: Sequence[Path],
+    preset: Preset,
+    result_path: ResultPath,
+    device: str,
+    hear: Listener,
+    target: Path | None = None,
+) -> None:
+    """Without a daemon. ``target``: the Result of the only photo."""
 
     def enter(ledger: Ledger) -> None:
         for photo in photos:
-            job = _enter(ledger, photo, preset, out.file)
+            job = _enter(ledger, photo, preset, target)
             if job.state == "failed":
                 hear(JobFailed(job))
 
-    run_jobs(enter, device, hear, lambda job, extension: out.result_path(job.photo, job.preset, extension))
+    run_jobs(enter, device, hear, lambda job, extension: result_path(job.photo, job.preset, extension))
 
 
 def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None) -> Job:

@@ -12,9 +12,8 @@ from stylecore.preset import Preset, files_of, with_files
 
 def bring(client: Client, preset: Preset) -> str:
     """Returns ``kept`` of ``POST /v1/jobs``. Raises PresetError, Refused, NoDaemon."""
-    files = {file: _name(file) for file in files_of(preset)}
-    there = {name: file for file, name in files.items()}
-    fields = {"preset": with_files(preset, lambda file: Path(files[file])).model_dump_json()}
+    there = {_name(file): file for file in files_of(preset)}
+    fields = {"preset": portable(preset)}
     answer = client.post("/v1/recipes", fields)
     for name in answer["missing"]:
         with there[name].open("rb") as file:
@@ -22,6 +21,11 @@ def bring(client: Client, preset: Preset) -> str:
     if answer["missing"]:
         answer = client.post("/v1/recipes", fields)
     return str(answer["recipe"])
+
+
+def portable(preset: Preset) -> str:
+    """As JSON, with each file named by its bytes: the same on every machine. Raises PresetError."""
+    return with_files(preset, lambda file: Path(_name(file))).model_dump_json()
 
 
 def _name(file: Path) -> str:

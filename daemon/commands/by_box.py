@@ -58,16 +58,14 @@ def paint(
     *,
     patient: bool,
     cancels: bool,
-    kept: Callable[[Errand, Path], None] = lambda *_: None,
 ) -> None:
     """``show`` gets what happens to each photo. ``patient``: wait for ever while the other machine is away; otherwise,
-    raise NoDaemon. ``cancels``: on ctrl-C, take back what is not done. ``kept``: hears of each Result that was
-    written."""
+    raise NoDaemon. ``cancels``: on ctrl-C, take back what is not done."""
     waiting, sent, away = deque(errands), list[Errand](), False
     try:
         while waiting or sent:
             try:
-                for event in _turn(client, waiting, sent, result_path, kept):
+                for event in _turn(client, waiting, sent, result_path):
                     show(event)
             except NoDaemon:
                 if not patient:
@@ -92,14 +90,13 @@ def _turn(
     waiting: deque[Errand],
     sent: list[Errand],
     result_path: ResultPath,
-    kept: Callable[[Errand, Path], None],
 ) -> Iterator[Event]:
     status = client.ask("GET", "/v1/status")
     while waiting and len(sent) < SPARE * max(1, len(status["slots"])):
         yield from _send(client, waiting, sent)
     running = {one["job"]["id"]: RunningOut.model_validate(one) for one in status["running"]}
     for errand in list(sent):
-        for event in _news(client, errand, running, result_path, kept):
+        for event in _news(client, errand, running, result_path):
             yield event
             if isinstance(event, (JobDone, JobFailed, JobCancelled)):
                 sent.remove(errand)
@@ -133,7 +130,6 @@ def _news(
     errand: Errand,
     running: dict[int, RunningOut],
     result_path: ResultPath,
-    kept: Callable[[Errand, Path], None],
 ) -> Iterator[Event]:
     assert errand.job is not None
     if (now := running.get(errand.job)) is not None:
@@ -155,7 +151,6 @@ def _news(
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, data)
-            kept(errand, path)
         except (StylefolderError, OSError) as e:
             yield JobFailed(dataclasses.replace(job, state="failed", result=None, reason=str(e)))
             return

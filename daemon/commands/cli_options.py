@@ -33,6 +33,9 @@ Device = Annotated[
         callback=_checked_device,
     ),
 ]
+OrHere = Annotated[
+    bool, typer.Option("--or-here", help="Use this machine if the connected one does not answer or refuses.")
+]
 Address = Annotated[str, typer.Argument(help="The daemon's address.", metavar="ADDRESS:PORT", callback=checked_address)]
 Cluster = Annotated[
     str | None,

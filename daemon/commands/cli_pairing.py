@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from daemon import paths
-from daemon.commands.cli_options import Json, Plain, PresetName, checked_address
+from daemon.commands.cli_options import Json, OrHere, Plain, PresetName, checked_address
 
 pairing_app = typer.Typer(rich_markup_mode=None)
 clients_app = typer.Typer(help="Who may use this daemon from elsewhere.", rich_markup_mode=None)
@@ -57,20 +57,21 @@ def send(
     folder: Annotated[Path, typer.Argument(help="The folder with the photos.", metavar="FOLDER")],
     preset: PresetName,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Results.", metavar="OUT")],
+    or_here: OrHere = False,
     plain: Plain = False,
     as_json: Json = False,
 ) -> None:
     """Style a folder of photos. You can stop this and run it again: nothing is done twice."""
-    from daemon.api.client import connect
+    from daemon.api.client import connect, connected
     from daemon.commands.send import send as run_send
     from daemon.folders.layout import Layout
     from daemon.folders.presets import get_preset
     from daemon.terminal.output import view
 
-    client = connect(paths.address_file(), paths.connection_file())
+    client = connected(paths.connection_file()) or connect(paths.address_file())
     chosen = get_preset(preset, Layout(paths.default_root()))
     with view(plain, as_json) as show:
-        failed = run_send(client, folder, chosen, out, show)
+        failed = run_send(client, folder, chosen, out, show, or_here=or_here)
     raise typer.Exit(1 if failed else 0)
 
 

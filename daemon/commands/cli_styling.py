@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from daemon import paths
-from daemon.commands.cli_options import Device, Json, Plain, PresetName
+from daemon.commands.cli_options import Device, Json, OrHere, Plain, PresetName
 from daemon.folders.layout import Layout
 from daemon.paths import printable
 from stylecore.limits import MAX_DPI, MAX_EDGE, MAX_SIZE, MAX_STEPS, MIN_DPI, MIN_SIZE, PRINT_DPI
@@ -24,9 +24,6 @@ Size = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="A file; for several photos, a folder.", metavar="OUT")]
-OrHere = Annotated[
-    bool, typer.Option("--or-here", help="Use this machine if the connected one does not answer or refuses.")
-]
 Steps = Annotated[
     int | None,
     typer.Option(
@@ -149,6 +146,7 @@ def sheet(
         ),
     ] = None,
     device: Device = "auto",
+    or_here: OrHere = False,
     plain: Plain = False,
 ) -> None:
     """Show a photo in every style on one sheet, so that you can choose."""
@@ -165,7 +163,7 @@ def sheet(
     target = out or photo.with_name(f"{photo.stem}-sheet.jpg")
     with view(plain, as_json=False) as show:
         client = connected(paths.connection_file()) if device == "auto" else None
-        failed = make_sheet(photo, chosen, target, device, show, client)
+        failed = make_sheet(photo, chosen, target, device, show, client, or_here=or_here)
     typer.echo(f"The sheet is {printable(target)}")
     raise typer.Exit(1 if failed else 0)
 

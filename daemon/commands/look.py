@@ -42,7 +42,8 @@ def look(photos: Sequence[Path], request: Request, out: Path | None, device: str
         show(event)
 
     absolute = list(dict.fromkeys(photo.absolute() for photo in photos))
-    apply_here(absolute, preset, place_for(photos, out), device, hear)
+    place = place_for(photos, out)
+    apply_here(absolute, preset, place.result_path, device, hear, place.file)
     return failed
 
 

@@ -18,7 +18,7 @@ from daemon.api.client import Client
 from daemon.commands.bring_preset import bring
 from daemon.commands.by_box import Errand, paint
 from daemon.commands.private_engine import run_jobs
-from daemon.errors import UsageError
+from daemon.errors import NoDaemon, Refused, UsageError
 from daemon.events import Event, Heartbeat, JobDone, Listener, Note
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look, sha256
@@ -43,10 +43,17 @@ Named = tuple[str, Image.Image]
 
 
 def make_sheet(
-    photo: Path, presets: Sequence[Preset], out: Path, device: str, show: Listener, client: Client | None = None
+    photo: Path,
+    presets: Sequence[Preset],
+    out: Path,
+    device: str,
+    show: Listener,
+    client: Client | None = None,
+    *,
+    or_here: bool = False,
 ) -> int:
     """Paint ``photo`` under each Preset and write the sheet: a picture, or a page with sliders if ``out`` ends in
-    .html. ``client``: of another machine's daemon, which paints.
+    .html. ``client``: of another machine's daemon, which paints. ``or_here``: if it does not, paint here.
 
     Returns how many Presets failed; those are left out. Raises UsageError, PhotoError, ResultError.
     """
@@ -59,9 +66,15 @@ def make_sheet(
     with tempfile.TemporaryDirectory(prefix="stylefolder-sheet-") as folder:
         copy = Path(folder) / "photo.png"
         small.save(copy)
-        if client is not None:
-            paintings = _paint_elsewhere(client, photo, copy, presets, show)
-        else:
+        try:
+            if client is None:
+                paintings = _paint(photo, copy, presets, device, show)
+            else:
+                paintings = _paint_elsewhere(client, photo, copy, presets, show)
+        except (NoDaemon, Refused) as e:
+            if not or_here:
+                raise
+            show(Note(f"{e} Continuing here.", warning=True))
             paintings = _paint(photo, copy, presets, device, show)
     if not paintings:
         raise UsageError("No preset could be applied. The reasons are above.")

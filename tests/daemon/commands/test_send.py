@@ -41,6 +41,7 @@ def test_a_folder_and_once_again(laptop: Daemon, daemon: Daemon, fast: str, cat:
     folder, out = folder_of(laptop, cat, 4), laptop.home / "out"
     (folder / "notes.txt").write_text("no photo")
     (folder / "words.png").write_text("no photo either")
+    (folder / "gone.png").symlink_to("nowhere.png")
     cat.crop((50, 0, 146, 64)).save(folder / "0.png")  # beside 0.jpg
     file = laptop.home / "mine.yaml"
     file.write_text(fast)
@@ -48,6 +49,9 @@ def test_a_folder_and_once_again(laptop: Daemon, daemon: Daemon, fast: str, cat:
     assert done.returncode == 1, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [e["job"]["photo"] for e in events if e["event"] == "JobFailed"] == [str(folder / "words.png")]
+    assert [e["text"] for e in events if e["event"] == "Note"] == [
+        f"{folder / 'gone.png'} cannot be read (No such file or directory): check its permissions."
+    ]
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     wanted = {"0.jpg.jpg", "0.png.png", "day 2/1.jpg", "2.jpg", "day 2/3.jpg"}
     assert found - {".stylefolder-sent.jsonl"} == wanted
@@ -131,3 +135,35 @@ def test_a_sheet_by_the_other_machine(laptop: Daemon, daemon: Daemon, fast: str,
     with Image.open(laptop.home / "photo-sheet.jpg") as sheet:
         assert sheet.width > 600, "the photo and two paintings"
     assert [row["source"] for row in daemon.jobs()] == ["upload", "upload"]
+
+
+def test_here_if_the_other_machine_is_away(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    """And what was done here is not done there once more."""
+    folder, out, sheet = folder_of(laptop, cat, 2), laptop.home / "out", laptop.home / "sheet.png"
+    file = laptop.home / "mine.yaml"
+    file.write_text(fast)
+    command = ("send", folder, "--preset", file, "-o", out, "--plain")
+    sheets = ("sheet", folder / "0.jpg", "--presets", file, "-o", sheet, "--plain")
+    assert daemon.stop() == 0
+    for away in (sheets, ("apply", folder / "0.jpg", "--preset", file)):
+        done = laptop.run(*away)
+        assert done.returncode == 3
+        assert "check that it runs and that the network is up" in done.stderr
+    done = laptop.run(*command, "--or-here")
+    assert done.returncode == 0, done.stderr
+    assert "does not answer" in done.stdout + done.stderr
+    assert {str(path.relative_to(out)) for path in out.rglob("*.jpg")} == {"0.jpg", "day 2/1.jpg"}
+    done = laptop.run(*sheets, "--or-here")
+    assert done.returncode == 0, done.stderr
+    assert is_picture(sheet)
+    daemon.start("--listen", laptop_address(laptop))
+    again = laptop.run(*command)
+    assert again.returncode == 0, again.stderr
+    assert "2 photos done before." in again.stdout
+    assert not daemon.jobs()
+
+
+def laptop_address(laptop: Daemon) -> str:
+    """Of the other machine."""
+    file = laptop.home / "config" / "stylefolder" / "connection.json"
+    return str(json.loads(file.read_text())["url"]).removeprefix("https://")
