@@ -41,11 +41,15 @@ def test_reliability_names_each_fault_test() -> None:
 
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-FILL = {"PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml", "ADDRESS:PORT": "127.0.0.1:58786"}  # placeholders
+FILL = {
+    "PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml", "FOLDER": "holiday", "OUT": "done",
+    "ADDRESS:PORT": "127.0.0.1:58786",
+}  # fmt: skip
 LASTING = (
     "watch",
     "watch --device cuda:1",
     "watch --cluster ADDRESS:PORT",
+    "watch --listen ADDRESS:PORT",
     "status",
     "status --json",
 )  # these run until they are stopped
@@ -103,6 +107,8 @@ def test_every_command_in_the_documents_runs(daemon: Daemon, fast: str, cat: Ima
         cat.resize((150, 100)).save(home / name)
     (home / "look.cube").write_bytes(cube(Lut(identity()), "look"))
     (home / "mine.yaml").write_text(fast)
+    (home / "holiday").mkdir()
+    cat.resize((90, 60)).save(home / "holiday" / "beach.jpg")
     (home / "config" / "GIMP" / "3.0").mkdir(parents=True)  # as if GIMP had been started once
     tools = home / "bin"
     tools.mkdir()
@@ -123,7 +129,12 @@ def test_every_command_in_the_documents_runs(daemon: Daemon, fast: str, cat: Ima
     assert len(wanted) > 20
     alone = [command for command in wanted if command.startswith("watch")]
     failed = {command: done for command in alone if (done := run(command)).returncode not in (0, 124)}
-    daemon.start()
+    daemon.start("--listen", FILL["ADDRESS:PORT"])
+    for number in (1, 2):  # clients, of which one is removed
+        laptop = Daemon(home / f"laptop {number}" / "Root", home / f"laptop {number}")
+        laptop.home.mkdir()
+        line = shlex.split(daemon.run("pair").stdout)[-1]
+        assert laptop.run("connect", line).returncode == 0
     daemon.run("pause")
     for i in range(12):
         cat.resize((60, 40)).rotate(i).save(inbox / f"{i}.png")

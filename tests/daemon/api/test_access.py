@@ -30,6 +30,11 @@ ROUTES = [
     ("GET", "/v1/events"),
     ("GET", "/v1/jobs/1/events"),
     ("GET", "/v1/presets/oil/thumbnail"),
+    ("POST", "/v1/recipes"),
+    ("PUT", f"/v1/files/{'0' * 64}.png"),
+    ("POST", "/v1/invitations"),
+    ("GET", "/v1/clients"),
+    ("DELETE", "/v1/clients/1"),
     ("GET", "/openapi.json"),
     ("GET", "/nowhere"),
 ]
