@@ -27,6 +27,7 @@ ANY_ROUTE: Responses = {
 }
 NO_JOB: Responses = {404: {"model": ErrorOut, "description": "There is no such Job, or no Result."}}
 NOT_YOURS: Responses = {403: {"model": ErrorOut, "description": "Only for the user, or a client paired with --full."}}
+NO_JSON: Responses = {400: {"model": ErrorOut, "description": "The body is not JSON in UTF-8."}}
 NOT_AT_HOME: Responses = {403: {"model": ErrorOut, "description": "Only for the user at the daemon's machine."}}
 WRONG_STATE: Responses = {409: {"model": ErrorOut, "description": "The Job's state does not allow it."}}
 

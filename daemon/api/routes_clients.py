@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from daemon.api.auth import at_home
 from daemon.api.context import Context
-from daemon.api.errors import NOT_AT_HOME
+from daemon.api.errors import NO_JSON, NOT_AT_HOME
 from daemon.api.schema import ErrorOut
 from daemon.ledger.clients import INVITED_FOR, PairedClient
 
@@ -62,7 +62,7 @@ def client_routes(context: Context) -> APIRouter:
         "/v1/invitations",
         status_code=201,
         dependencies=[Depends(at_home)],
-        responses={**NOT_AT_HOME, 409: {"model": ErrorOut, "description": "Nobody can reach this daemon."}},
+        responses={**NO_JSON, **NOT_AT_HOME, 409: {"model": ErrorOut, "description": "Nobody can reach this daemon."}},
     )
     def invite(wish: InviteIn) -> InvitationOut:
         """Let one client in."""
@@ -81,6 +81,7 @@ def client_routes(context: Context) -> APIRouter:
         status_code=201,
         openapi_extra={"security": []},
         responses={
+            **NO_JSON,
             404: {"model": ErrorOut, "description": "The code is wrong, used or too old."},
             409: {"model": ErrorOut, "description": "There are too many clients."},
         },

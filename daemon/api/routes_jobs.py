@@ -119,8 +119,9 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
             404: {"model": ErrorOut, "description": "There is no such preset."},
             409: {
                 "model": ErrorOut,
-                "description": "Some of width, height, channels and bits are missing, the body's length is wrong, or "
-                "the preset is a look, which has no size, steps, seed or colour.",
+                "description": "There is neither preset nor kept, or both; some of width, height, channels and bits "
+                "are missing; the body's length is wrong; or the preset is a look, which has no size, steps, seed or "
+                "colour.",
             },
             413: {"model": ErrorOut, "description": "The picture is larger than the settings allow."},
             507: {"model": ErrorOut, "description": "The disk is full, or the daemon keeps too much already."},
@@ -149,9 +150,9 @@ def _new_job_route(routes: APIRouter, context: Context, leases: Leases) -> None:
 
 
 def _preset(context: Context, query: JobQuery, caller: Caller) -> Preset:
-    """Raises HTTPException (404, 422)."""
+    """Raises HTTPException (404, 409)."""
     if (query.preset is None) == (query.kept is None):
-        raise HTTPException(422, "preset: name one, or a recipe that is kept.")
+        raise HTTPException(409, "preset: name one, or a recipe that is kept.")
     if query.kept is not None:
         with context.reading() as ledger:
             preset = ledger.queue.kept(query.kept)

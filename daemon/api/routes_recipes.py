@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from daemon.api import uploads
 from daemon.api.context import Context
+from daemon.api.errors import NO_JSON
 from daemon.api.schema import ErrorOut
 from daemon.paths import shortened
 from stylecore.images.formats import PICTURE_SUFFIXES
@@ -69,7 +70,10 @@ def recipe_routes(context: Context) -> APIRouter:
 
     @routes.post(
         "/v1/recipes",
-        responses={409: {"model": ErrorOut, "description": "The Preset cannot be used from another machine."}},
+        responses={
+            **NO_JSON,
+            409: {"model": ErrorOut, "description": "The Preset cannot be used from another machine."},
+        },
     )
     def keep(wish: RecipeIn) -> RecipeOut:
         """Keep a Preset that is the client's own."""

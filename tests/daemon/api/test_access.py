@@ -69,7 +69,7 @@ def test_one_shape_for_all_errors(shared: Daemon) -> None:
         ("GET", "/v1/jobs/999999", 404),
         ("GET", "/v1/jobs/x", 422),
         ("POST", "/v1/jobs?preset=none", 404),
-        ("POST", "/v1/jobs", 422),
+        ("POST", "/v1/jobs", 409),
         ("POST", "/v1/jobs?preset=oil", 400),
         ("POST", "/v1/jobs?preset=oil&width=4", 409),
         ("GET", "/v1/jobs/999999/events", 404),
