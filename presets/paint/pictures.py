@@ -170,7 +170,7 @@ def watercolour(rng: np.random.Generator) -> Array:
 def woodblock(rng: np.random.Generator) -> Array:
     """Hills above a bay: flat colours with bokashi gradation, cut outlines where shapes meet, the plank's grain."""
     x, y = grid()
-    ink = colour("#1b2440")
+    ink = colour("#1f1e2a")
     print_ = ramp(np.clip(y / 0.62, 0, 1), "#2a5580", "#7fa8b4", "#e9dcc0", "#f0e3c6", "#e6b79b", "#e0a084")
 
     def block(edge: Array, tint: str, deep: str, height: float, width: float = 3.2) -> None:
@@ -187,25 +187,19 @@ def woodblock(rng: np.random.Generator) -> Array:
         return (y - profile[None]) * HEIGHT / slope[None]
 
     for base, rise, cells, tint, deep in (
-        (0.36, 0.055, 2.0, "#9fbcb8", "#5f8fa4"),
-        (0.45, 0.045, 2.6, "#7fae9a", "#2f6f7a"),
-        (0.54, 0.035, 3.2, "#c4553b", "#8a3026"),
+        (0.30, 0.050, 2.0, "#9fbcb8", "#5f8fa4"),
+        (0.38, 0.045, 2.6, "#8fb59a", "#3d7a72"),
+        (0.46, 0.040, 2.3, "#d9ab72", "#96602f"),
+        (0.55, 0.040, 3.0, "#c4553b", "#7a3024"),
+        (0.64, 0.035, 2.6, "#a9744a", "#3f281d"),
     ):
         block(ridge(base, rise, cells), tint, deep, 0.16)
-    crowns = (0.62 + 0.02 * np.sin(x * 9) - y) * 9 + 0.42 * noise(rng, 11, 2)
-    crowns = np.minimum(crowns, (y - 0.55 - 0.02 * noise(rng, 4, 2)) * 30)
+    crowns = (0.78 + 0.02 * np.sin(x * 9) - y) * 9 + 0.42 * noise(rng, 9, 2)
+    crowns = np.minimum(crowns, (y - 0.71 - 0.02 * noise(rng, 4, 2)) * 30)
     steep = np.hypot(*np.gradient(crowns)) + 1e-4
-    block((crowns - 0.1) / np.maximum(steep, 0.012), "#2f6b5c", "#173f44", 0.08, 2.4)
-    for cx in np.arange(0.03, 1.25, 0.055):
-        if rng.random() < 0.6:
-            wide, tall, cy = rng.uniform(0.016, 0.026), rng.uniform(0.012, 0.022), rng.uniform(0.64, 0.65)
-            walls = np.minimum(wide - np.abs(x - cx), tall - np.abs(y - cy))
-            block(walls * HEIGHT, str(rng.choice(["#f0e3c6", "#e6b79b"])), "#cdbf9f", 0.03, 2.0)
-            under = np.minimum(y - cy + 2 * tall, cy - 0.7 * tall - y)
-            roof = np.minimum(under, (wide * 1.3 - np.abs(x - cx) - 0.9 * (cy - tall - y)) * 0.7)
-            block(roof * HEIGHT, str(rng.choice(["#3a5a80", "#8a3026"])), "#1d3d66", 0.02, 2.0)
-    bay = ridge(0.672, 0.004, 3)
-    block(bay, "#8fb3b5", "#1d3d66", 0.3)
+    block((crowns - 0.1) / np.maximum(steep, 0.012), "#3f6b4c", "#1d3a30", 0.08, 2.4)
+    bay = ridge(0.81, 0.004, 3)
+    block(bay, "#8fb3b5", "#1d3d66", 0.16)
     warp = 0.10 * noise(rng, 2, 2)
     wave = y * 11 + 0.45 * np.sin(x * 7 + 3 * warp) + 0.25 * np.sin(x * 15 - y * 5 + 5 * warp) + 1.2 * warp
     distance = (0.5 - np.abs(wave % 1 - 0.5)) / (np.hypot(*np.gradient(wave)) + 1e-6)
@@ -217,7 +211,8 @@ def woodblock(rng: np.random.Generator) -> Array:
     print_ = mix(print_, np.broadcast_to(ink, print_.shape), water)
     plank = np.sin((y + 0.02 * noise(rng, 2, 2)) * 260 + 5 * noise(rng, 1.5, 2)) * 0.5 + 0.5
     fibre = noise(rng, 60, 2, (0.25, 1.4))
-    print_ = print_ * (1 - 0.10 * plank[..., None]) * (1 + 0.035 * fibre[..., None])
+    pores = noise(rng, 380, 1, (0.1, 1))
+    print_ = print_ * (1 - 0.10 * plank[..., None]) * (1 + 0.035 * fibre[..., None]) * (1 + 0.05 * pores[..., None])
     return np.clip(
         mix(print_, np.broadcast_to(colour("#efe4c8"), print_.shape), 0.07 * smoothstep(1.2, 1.7, fibre)), 0, 1
     )
