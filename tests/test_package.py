@@ -18,6 +18,8 @@ from PIL import Image
 from tests.harness import REPOSITORY, difference
 
 SHIPPED = [
+    "daemon/api/page/index.html",
+    "daemon/api/page/page.js",
     "daemon/py.typed",
     "daemon/commands/sheet.html",
     "plugin_gimp/stylefolder.py",

@@ -13,6 +13,7 @@ from daemon.api.errors import ANY_ROUTE, document_security, errors_in_one_shape
 from daemon.api.leases import Leases
 from daemon.api.routes_clients import client_routes
 from daemon.api.routes_jobs import job_routes
+from daemon.api.routes_page import page_routes
 from daemon.api.routes_recipes import recipe_routes
 from daemon.api.routes_status import status_routes
 from daemon.api.status import VERSION
@@ -37,9 +38,10 @@ def create_app(context: Context) -> FastAPI:
         job_routes(context, Leases(context.cancel)),
         client_routes(context),
         recipe_routes(context),
+        page_routes(context),
     )
     for router in routers:
         app.include_router(router)
-    errors_in_one_shape(app, [route for router in routers for route in router.routes])
+    errors_in_one_shape(app, [route for router in routers for route in router.routes], context.layout.root)
     document_security(app)
     return app

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Annotated
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daemon.api.client import PROTOCOL, PROTOCOL_HEADER
-from daemon.api.schema import JobOut, error_out, job_out, without_paths
+from daemon.api.schema import JobOut, error_out, job_out
+from daemon.api.without_paths import without_paths
 from daemon.ledger.clients import PairedClient
 from daemon.ledger.job import Job
 
-OPEN = {("POST", "/v1/clients")}  # whoever asks for this has no token yet
+COOKIE = "__Host-stylefolder"  # browsers keep it for this host only, and only if it came by TLS
+SAFE = ("GET", "HEAD")
+
+
+def is_open(method: str, path: str) -> bool:
+    """Whoever asks for this has no token yet."""
+    return (method, path) == ("POST", "/v1/clients") or (method in SAFE and (path == "/" or path.startswith("/page/")))
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,13 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+Asks = Annotated[Caller, Depends(caller_of)]
+
+
 class Auth:
     """ASGI middleware: answers 403 to a foreign Host (DNS rebinding) or Origin (a web page), to a client of another
-    protocol, or without a bearer token.
+    protocol, or without a token. A browser has its token in a cookie, which it would send for other sites' pages too:
+    what changes anything needs a header as well that only our own page can set.
     ``who``: has a token. ``allows``: whether a Host is this machine."""
 
     def __init__(
@@ -96,9 +109,26 @@ class Auth:
                     f"This client speaks version {spoken[:20]} of the protocol and the daemon speaks version "
                     f"{PROTOCOL}: install the same version of Stylefolder on both."
                 )
-        if (scope["method"], scope["path"]) in OPEN:
+        if is_open(scope["method"], scope["path"]):
             return None
-        authorization = given(b"authorization")
-        kind, _, token = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
-        caller = await self.who(token.strip()) if kind.lower() == "bearer" else None
+        if authorization := given(b"authorization"):
+            kind, _, token = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
+            token = token.strip() if kind.lower() == "bearer" else ""
+        else:
+            token = _in_cookie(given(b"cookie"))
+            if token and scope["method"] not in SAFE and not given(PROTOCOL_HEADER.lower().encode()):
+                return f"A request with a cookie needs the header {PROTOCOL_HEADER}."
+        caller = await self.who(token) if token else None
         return caller or "The bearer token is missing or wrong."
+
+
+def _in_cookie(headers: list[str]) -> str:
+    """The token, or an empty string."""
+    for header in headers:
+        try:
+            cookie = SimpleCookie(header).get(COOKIE)
+        except CookieError:
+            continue
+        if cookie is not None:
+            return cookie.value
+    return ""

@@ -17,7 +17,8 @@ from daemon.api import uploads
 from daemon.api.auth import Caller
 from daemon.api.event_stream import EventStream, Reader
 from daemon.api.outside import Outside
-from daemon.api.schema import JobOut, PendingOut, RunningOut, job_out, without_paths
+from daemon.api.schema import JobOut, PendingOut, RunningOut, job_out
+from daemon.api.without_paths import without_paths
 from daemon.events import Event, JobCancelled, JobDone, JobFailed
 from daemon.folders.layout import Layout
 from daemon.ledger.clients import SEEN_EVERY

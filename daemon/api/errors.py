@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import BaseRoute, Match, Route
 
 from daemon.api.schema import ErrorOut, error_out
+from daemon.api.without_paths import words_without_paths
 from daemon.errors import LedgerError, UploadLength, UploadTooLarge
 from stylecore.errors import NoRoom, PhotoError, PresetError, ResultError, StylefolderError
 from stylecore.yamlfile import words_of
@@ -42,28 +44,33 @@ STATUSES = (
 )
 
 
-def errors_in_one_shape(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    def answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def errors_in_one_shape(app: FastAPI, routes: Sequence[BaseRoute], root: Path) -> None:
+    """``root``: where the daemon's files are, which only the user at its machine learns."""
+
+    def answer(request: Request, status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        caller = getattr(request.state, "caller", None)
+        if caller is None or caller.client is not None:
+            message = words_without_paths(message, root / "any")
         return JSONResponse(error_out(status, message), status, headers=dict(headers or {}))
 
     @app.exception_handler(StarletteHTTPException)
     async def http(request: Request, e: StarletteHTTPException) -> JSONResponse:
         if e.status_code == 405:  # Starlette names only the methods of the path's first route
-            return answer(405, str(e.detail), {"Allow": ", ".join(_methods(routes, request))})
-        return answer(e.status_code, str(e.detail), e.headers)
+            return answer(request, 405, str(e.detail), {"Allow": ", ".join(_methods(routes, request))})
+        return answer(request, e.status_code, str(e.detail), e.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, e: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, e: RequestValidationError) -> JSONResponse:
         wrong = {str(error["loc"][1]) if error["loc"][1:] else "request": error for error in reversed(e.errors())}
-        return answer(422, " ".join(f"{name}: {words_of(error)}" for name, error in sorted(wrong.items())))
+        return answer(request, 422, " ".join(f"{name}: {words_of(error)}" for name, error in sorted(wrong.items())))
 
     @app.exception_handler(StylefolderError)
-    async def ours(_: Request, e: StylefolderError) -> JSONResponse:
-        return answer(next((status for kind, status in STATUSES if isinstance(e, kind)), 500), str(e))
+    async def ours(request: Request, e: StylefolderError) -> JSONResponse:
+        return answer(request, next((status for kind, status in STATUSES if isinstance(e, kind)), 500), str(e))
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, e: Exception) -> JSONResponse:
-        return answer(500, f"Unexpected error, {type(e).__name__}: {e}. Report it as a bug.")
+    async def unexpected(request: Request, e: Exception) -> JSONResponse:
+        return answer(request, 500, f"Unexpected error, {type(e).__name__}: {e}. Report it as a bug.")
 
 
 def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from fastapi.sse import ServerSentEvent
 
-from daemon.api.schema import JobOut, event_out, without_paths
+from daemon.api.schema import event_out
+from daemon.api.without_paths import event_without_paths
 from daemon.events import Event, Heartbeat, JobPreview, Note
 
 BEHIND = 50_000  # events that a reader may be behind before it is dropped; readers share the events' bytes
@@ -153,5 +154,5 @@ class EventStream:
 def _line(event: Event, number: int, for_client: bool) -> ServerSentEvent:
     fields = event_out(event)
     if for_client:
-        fields["job"] = without_paths(JobOut.model_validate(fields["job"])).model_dump()
+        fields = event_without_paths(fields)
     return ServerSentEvent(event=type(event).__name__, raw_data=json.dumps(fields), id=str(number))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field
 
-from daemon.api.auth import at_home
+from daemon.api.auth import COOKIE, Asks, at_home
 from daemon.api.context import Context
 from daemon.api.errors import NO_JSON, NOT_AT_HOME
 from daemon.api.schema import ErrorOut
 from daemon.ledger.clients import INVITED_FOR, PairedClient
 
 MOST = 100  # clients
+REMEMBERED = 400 * 86_400  # seconds, the longest that browsers keep a cookie
 
 
 class InviteIn(BaseModel):
@@ -31,6 +32,7 @@ class InvitationOut(BaseModel):
 class PairIn(BaseModel):
     code: str = Field(min_length=1, max_length=100)
     name: str = Field(min_length=1, max_length=100, description="What the client calls itself.")
+    cookie: bool = Field(False, description="For a browser: set the token as a cookie that no script can read.")
 
 
 class ClientOut(BaseModel):
@@ -44,8 +46,16 @@ class ClientOut(BaseModel):
 
 
 class PairedOut(BaseModel):
+    """``token``: null if it is in a cookie."""
+
     client: ClientOut
-    token: str
+    token: str | None
+
+
+class MeOut(BaseModel):
+    """``client``: null for the user at the daemon's machine."""
+
+    client: ClientOut | None
 
 
 class ClientsOut(BaseModel):
@@ -86,7 +96,7 @@ def client_routes(context: Context) -> APIRouter:
             409: {"model": ErrorOut, "description": "There are too many clients."},
         },
     )
-    def pair(wish: PairIn) -> PairedOut:
+    def pair(wish: PairIn, answer: Response) -> PairedOut:
         """Become a client. This needs no token, but the code of an invitation."""
         with context.ledger() as ledger:
             if len(ledger.clients.all()) >= MOST:
@@ -97,7 +107,15 @@ def client_routes(context: Context) -> APIRouter:
                 404, "The line was used already, or is older than ten minutes: run `stylefolder pair` again."
             )
         client, token = paired
-        return PairedOut(client=_out(client), token=token)
+        if not wish.cookie:
+            return PairedOut(client=_out(client), token=token)
+        answer.set_cookie(COOKIE, token, REMEMBERED, secure=True, httponly=True, samesite="strict")
+        return PairedOut(client=_out(client), token=None)
+
+    @routes.get("/v1/me")
+    def me(caller: Asks) -> MeOut:
+        """Who is asking."""
+        return MeOut(client=None if caller.client is None else _out(caller.client))
 
     @routes.get("/v1/clients", dependencies=[Depends(at_home)], responses=NOT_AT_HOME)
     def clients() -> ClientsOut:
@@ -111,7 +129,7 @@ def client_routes(context: Context) -> APIRouter:
         "/v1/clients/{number}",
         responses={403: NOT_AT_HOME[403], 404: {"model": ErrorOut, "description": "There is no such client."}},
     )
-    def remove(number: Annotated[int, InPath(ge=1, le=2**63 - 1)], request: Request) -> ClientOut:
+    def remove(number: Annotated[int, InPath(ge=1, le=2**63 - 1)], request: Request, answer: Response) -> ClientOut:
         """Refuse a client's token from now on. A client can remove itself."""
         client = request.state.caller.client
         if client is not None and client.id != number:
@@ -121,6 +139,8 @@ def client_routes(context: Context) -> APIRouter:
         if removed is None:
             raise HTTPException(404, f"There is no client {number}.")
         context.stream.cut_off(removed.id)
+        if client is not None and COOKIE in request.cookies:
+            answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict")
         return _out(removed)
 
     return routes

@@ -16,7 +16,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field, StringConstraints
 
 from daemon.api import uploads
-from daemon.api.auth import Caller, caller_of, controls
+from daemon.api.auth import Asks, Caller, controls
 from daemon.api.context import Context
 from daemon.api.errors import NO_JOB, NOT_YOURS, WRONG_STATE
 from daemon.api.leases import Leases
@@ -35,7 +35,6 @@ from stylecore.recipe import Colour
 JOB_EVERY = 1.0  # seconds of silence
 RETRIED_SHOWN = 100
 MAX_EDGE = 100_000  # pixels of a picture that is sent as samples
-Asks = Annotated[Caller, Depends(caller_of)]
 Ticket = Annotated[str, StringConstraints(min_length=8, max_length=100)]
 JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}

@@ -10,7 +10,7 @@ from fastapi import Path as InPath
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from daemon.api.auth import Caller, caller_of, controls
+from daemon.api.auth import Asks, controls
 from daemon.api.context import Context
 from daemon.api.errors import NOT_YOURS
 from daemon.api.schema import ErrorOut, PresetOut, PresetsOut, StatusOut, utf8
@@ -19,7 +19,6 @@ from daemon.api.thumbnails import thumbnail_of
 from stylecore.errors import PhotoError
 from stylecore.preset import Painting, Preset
 
-Asks = Annotated[Caller, Depends(caller_of)]
 JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
 
 

@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import os
 import time
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -180,15 +180,6 @@ def job_out(job: Job, ahead: int | None = None) -> JobOut:
         seconds=job.seconds,
         ahead=ahead,
     )
-
-
-def without_paths(job: JobOut) -> JobOut:
-    """For clients: where files lie on this machine is not their business. Names stay."""
-    return job.model_copy(update={"photo": _name(job.photo), "result": job.result and _name(job.result)})
-
-
-def _name(path: str) -> str:
-    return PurePath(path).name
 
 
 def job_in(out: JobOut) -> Job:

@@ -12,7 +12,8 @@ import psutil
 from daemon.api.auth import Caller
 from daemon.api.context import Context, SlotNow
 from daemon.api.gauges import gauges
-from daemon.api.schema import DeviceOut, RunningOut, SlotOut, StatusOut, ThroughputOut, utf8, without_paths
+from daemon.api.schema import DeviceOut, RunningOut, SlotOut, StatusOut, ThroughputOut, utf8
+from daemon.api.without_paths import without_paths
 
 RECENT, FAILURES = 12, 12
 VERSION = importlib.metadata.version("stylefolder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,11 @@ def pair(
     """Let another machine or a browser use this daemon: print what to run there, once, within ten minutes."""
     from daemon.commands import pairing
 
-    typer.echo(f"stylefolder connect '{pairing.invite(full=full)}'")
+    line = pairing.invite(full=full)
+    typer.echo(f"stylefolder connect '{line}'")
+    if sys.stdout.isatty():
+        typer.echo("\nIn a browser, open the address between the quotes. For a phone, scan it:\n")
+        pairing.show_code(line)
 
 
 @pairing_app.command()

@@ -15,6 +15,7 @@ from daemon import paths
 from daemon.api.client import Address, Client, connect, read_address
 from daemon.commands.install_gimp import connection_files
 from daemon.errors import NoDaemon, Refused, UsageError
+from stylecore.errors import StylefolderError
 from stylecore.images.atomic_write import write_whole
 
 LINE = re.compile(r"(https://[^/#\s]+)/#(?:([\w-]{43})\.)?([\w-]+)")
@@ -23,6 +24,15 @@ LINE = re.compile(r"(https://[^/#\s]+)/#(?:([\w-]{43})\.)?([\w-]+)")
 def invite(*, full: bool) -> str:
     """The line that lets one client in. Raises NoDaemon, Refused."""
     return str(_here().post("/v1/invitations", {"full": full})["line"])
+
+
+def show_code(line: str) -> None:
+    """As a QR code on the terminal. Raises StylefolderError."""
+    try:
+        import segno
+    except ImportError as e:
+        raise StylefolderError(f"{e.name} is not installed: run `pip install 'stylefolder[listen]'`.") from e
+    segno.make(line, error="l", micro=False).terminal(compact=True)
 
 
 def join(line: str) -> Address:

@@ -33,11 +33,12 @@ def tiers_in(folder: Path) -> dict[str, str]:
 
 
 def test_reliability_names_each_fault_test() -> None:
-    text = (REPOSITORY / "docs" / "reliability.md").read_text()
+    text, threats = ((REPOSITORY / name).read_text() for name in ("docs/reliability.md", "SECURITY.md"))
     named = dict(re.findall(r"`(test_\w+)`(?: \((slow|long)\))?", text))
     there = tiers_in(REPOSITORY / "tests")
     assert tiers_in(REPOSITORY / "tests" / "daemon" / "faults").keys() <= named.keys() <= there.keys()
     assert named == {name: there[name] for name in named}
+    assert set(re.findall(r"`(test_\w+)`", threats)) <= there.keys()
 
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]

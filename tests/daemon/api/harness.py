@@ -1,15 +1,17 @@
-"""Requests that the client would not send."""
+"""Paired clients, and requests that a client would not send."""
 
 from __future__ import annotations
 
 import http.client
 import io
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image
 
+from daemon.api.client import Address, Client
 from tests.daemon.harness import Daemon
 from tests.harness import HANG
 
@@ -36,3 +38,23 @@ def headers_of(daemon: Daemon, method: str, path: str, headers: dict[str, str]) 
     answer = connection.getresponse()
     answer.read()
     return answer.headers
+
+
+def line_of(box: Daemon, *options: str) -> str:
+    done = box.run("pair", *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().removeprefix("stylefolder connect ").strip("'")
+
+
+def laptop(box: Daemon, folder: Path) -> Daemon:
+    """Another machine, as far as files go."""
+    folder.mkdir()
+    return Daemon(folder / "Root", folder)
+
+
+def paired(box: Daemon, folder: Path, *options: str) -> tuple[Daemon, Client]:
+    made = laptop(box, folder)
+    done = made.run("connect", line_of(box, *options))
+    assert done.returncode == 0, done.stderr
+    fields = json.loads((folder / "config" / "stylefolder" / "connection.json").read_text())
+    return made, Client(Address(**fields))

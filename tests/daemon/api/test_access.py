@@ -26,6 +26,9 @@ ROUTES = [
     ("POST", "/v1/jobs?preset=oil"),
     ("GET", "/v1/jobs/1"),
     ("GET", "/v1/jobs/1/result"),
+    ("GET", "/v1/jobs/1/picture"),
+    ("GET", "/v1/results.zip"),
+    ("GET", "/v1/me"),
     ("DELETE", "/v1/jobs/1"),
     ("GET", "/v1/events"),
     ("GET", "/v1/jobs/1/events"),
@@ -138,7 +141,7 @@ def test_an_unexpected_error_has_the_one_shape() -> None:
     def broken() -> None:
         raise ZeroDivisionError("division by zero")
 
-    errors_in_one_shape(app, app.routes)
+    errors_in_one_shape(app, app.routes, Path("/root"))
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

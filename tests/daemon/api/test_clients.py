@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -18,43 +19,15 @@ import pytest
 from PIL import Image
 
 import daemon.api.client as api_client
-from daemon.api.client import Address, Client, PinnedConnection
+from daemon.api.client import Client, PinnedConnection
+from daemon.api.without_paths import words_without_paths
 from daemon.commands.bring_preset import bring
 from daemon.errors import NoDaemon, Refused
 from stylecore.preset import with_files
 from stylecore.preset_file import load_preset
-from tests.daemon.api.harness import png
+from tests.daemon.api.harness import laptop, line_of, paired, png
 from tests.daemon.harness import Daemon
 from tests.harness import HANG, REPOSITORY, wait_for
-
-
-@pytest.fixture
-def box(daemon: Daemon) -> Daemon:
-    """A daemon that clients reach."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return daemon.start("--listen", f"127.0.0.1:{port}")
-
-
-def line_of(box: Daemon, *options: str) -> str:
-    done = box.run("pair", *options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().removeprefix("stylefolder connect ").strip("'")
-
-
-def laptop(box: Daemon, folder: Path) -> Daemon:
-    """Another machine, as far as files go."""
-    folder.mkdir()
-    return Daemon(folder / "Root", folder)
-
-
-def paired(box: Daemon, folder: Path, *options: str) -> tuple[Daemon, Client]:
-    made = laptop(box, folder)
-    done = made.run("connect", line_of(box, *options))
-    assert done.returncode == 0, done.stderr
-    fields = json.loads((folder / "config" / "stylefolder" / "connection.json").read_text())
-    return made, Client(Address(**fields))
 
 
 def refusal(client: Client, method: str, path: str, **query: Any) -> tuple[int, str]:
@@ -92,6 +65,41 @@ def test_a_client_sees_its_own_jobs_and_no_paths(box: Daemon, tmp_path: Path, fa
     assert str(box.root) not in status
     assert "folder.png" not in status
     assert "a.png" in status
+
+
+def test_what_went_wrong_names_no_folders(box: Daemon, tmp_path: Path, fast: str, small: Image.Image) -> None:
+    """Reasons and errors are sentences with file names, but no folders of the box, which the box's own user sees."""
+    weights = tmp_path / "My weights" / "gone.pth"
+    box.preset("mine", f"{fast}weights: {weights}\n")
+    wait_for(lambda: "mine" in {p["name"] for p in box.client.ask("GET", "/v1/presets")["presets"]})
+    _, one = paired(box, tmp_path / "one")
+    events = one.events()
+    assert next(events) == {}
+    job = one.ask("POST", "/v1/jobs", png(small), preset="mine", name="a.png")["id"]
+    failed = next(event for event in events if event.get("event") == "JobFailed")
+    ours, theirs = (client.ask("GET", f"/v1/jobs/{job}")["reason"] for client in (box.client, one))
+    assert str(weights) in ours
+    assert theirs == failed["job"]["reason"]
+    assert "gone.pth" in theirs and str(tmp_path) not in theirs
+    upload = Path(box.client.ask("GET", f"/v1/jobs/{job}")["photo"])
+    assert str(box.root) not in json.dumps(one.ask("GET", "/v1/status"))
+    spool = upload.parent.parent
+    shutil.rmtree(spool)
+    spool.write_bytes(b"in the way")
+    with pytest.raises(Refused) as caught:
+        one.ask("POST", "/v1/jobs", png(small), preset="mine", name="b.png")
+    assert "saved" in str(caught.value) and str(box.root) not in str(caught.value)
+
+
+def test_sentences_without_paths() -> None:
+    inside = Path("/home/me/My Photos/.stylefolder/spool/ab/x y.jpg")
+    for text, shown in (
+        (f"{inside} cannot be written (No space left).", "x y.jpg cannot be written (No space left)."),
+        (f"Check the permissions of {inside.parent.parent}.", "Check the permissions of spool."),
+        ("Read '/etc/ssl/own.pem' or (/var/lib/b): C:\\Users\\me\\c.jpg", "Read 'own.pem' or (b): c.jpg"),
+        ("24/7, 1/2 and https://example.org/a/b stay.", "24/7, 1/2 and https://example.org/a/b stay."),
+    ):
+        assert words_without_paths(text, inside) == shown
 
 
 def test_full_clients_act_on_all_jobs(box: Daemon, tmp_path: Path, fast: str, small: Image.Image) -> None:
