@@ -82,9 +82,11 @@ def own_certificate(hosts: list[str]) -> Path:
 
 
 def _listener(host: str, port: int, address: str) -> socket.socket:
+    from daemon.api.guard import FewConnections
+
     try:
         kind, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(kind, socket.SOCK_STREAM)
+        listener = FewConnections(kind, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(where)

@@ -86,12 +86,14 @@ def _outside(app: ASGIApp, context: Context, outside: Outside) -> Config:
     from anyio import to_thread
 
     from daemon.api.auth import Auth
+    from daemon.api.guard import Impatient
 
     async def who(token: str) -> Caller | None:
         return await to_thread.run_sync(context.client, token)
 
     auth = Auth(app, who, lambda host: allows(host, outside.names), "https")
     config = _config(auth, lifespan="off")
+    config.http = Impatient
     if (tls := outside.tls) is not None:
         config.ssl_context_factory = lambda *_: tls
     return config
