@@ -12,8 +12,9 @@ from stylecore.preset import Preset, files_of, with_files
 
 def bring(client: Client, preset: Preset) -> str:
     """Returns ``kept`` of ``POST /v1/jobs``. Raises PresetError, Refused, NoDaemon."""
-    there = {_name(file): file for file in files_of(preset)}
-    fields = {"preset": portable(preset)}
+    names = {file: _name(file) for file in files_of(preset)}
+    there = {name: file for file, name in names.items()}
+    fields = {"preset": with_files(preset, lambda file: Path(names[file])).model_dump_json()}
     answer = client.post("/v1/recipes", fields)
     for name in answer["missing"]:
         with there[name].open("rb") as file:

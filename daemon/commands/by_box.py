@@ -7,13 +7,14 @@ import contextlib
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from daemon.api.client import Client
 from daemon.api.schema import JobOut, RunningOut, job_in
+from daemon.commands.apply_by_daemon import ResultPath
 from daemon.errors import NoDaemon, Refused
 from daemon.events import (
     Event,
@@ -34,10 +35,6 @@ from stylecore.images.atomic_write import write_whole
 LOOK_EVERY = 1.0  # seconds
 AGAIN = 3.0  # seconds between two tries while the other machine does not answer
 SPARE = 2  # photos sent ahead for each Slot there, at most: a Slot never waits, and the disk there holds few copies
-SEND_WITHIN = 600.0  # seconds of silence
-
-ResultPath = Callable[[Path, str, str], Path]
-"""Takes a photo, a Preset's name and an extension."""
 
 
 @dataclass
@@ -96,7 +93,11 @@ def _turn(
         yield from _send(client, waiting, sent)
     running = {one["job"]["id"]: RunningOut.model_validate(one) for one in status["running"]}
     for errand in list(sent):
-        for event in _news(client, errand, running, result_path):
+        try:
+            news = list(_news(client, errand, running, result_path))
+        except Refused as e:  # someone removed the Job there
+            news = [JobFailed(_unsent(errand, str(e)))]
+        for event in news:
             yield event
             if isinstance(event, (JobDone, JobFailed, JobCancelled)):
                 sent.remove(errand)
@@ -146,9 +147,9 @@ def _news(
     elif job.state == "cancelled":
         yield JobCancelled(job)
     elif job.state == "done" and job.result is not None:
-        path = result_path(errand.photo, job.preset, job.result.suffix)
         data = client.fetch(f"/v1/jobs/{job.id}/result")
         try:
+            path = result_path(errand.photo, job.preset, job.result.suffix)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, data)
         except (StylefolderError, OSError) as e:

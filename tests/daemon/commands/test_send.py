@@ -167,3 +167,34 @@ def laptop_address(laptop: Daemon) -> str:
     """Of the other machine."""
     file = laptop.home / "config" / "stylefolder" / "connection.json"
     return str(json.loads(file.read_text())["url"]).removeprefix("https://")
+
+
+def test_one_photo_that_fails_stops_no_other(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    """A subfolder that cannot be made, and a Result that is gone from the box."""
+    folder, out = folder_of(laptop, cat, 3), laptop.home / "out"
+    out.mkdir()
+    (out / "day 2").write_text("in the way")
+    file = laptop.home / "mine.yaml"
+    file.write_text(fast)
+    daemon.run("pause")
+    sending = subprocess.Popen(
+        [*STYLEFOLDER, "send", folder, "--preset", file, "-o", out, "--json"],
+        env=laptop.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: len(daemon.jobs("state = 'queued'")) == 2)
+    sending.send_signal(signal.SIGSTOP)
+    daemon.run("resume")
+    wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
+    known = daemon.client.ask("GET", "/v1/jobs")["jobs"]
+    Path(next(job["result"] for job in known if job["photo"].endswith("0.jpg"))).unlink()
+    sending.send_signal(signal.SIGCONT)
+    output, _ = sending.communicate(timeout=60)
+    events = [json.loads(line) for line in output.splitlines()]
+    reasons = {Path(e["job"]["photo"]).name: e["job"]["reason"] for e in events if e["event"] == "JobFailed"}
+    assert sending.returncode == 1
+    assert reasons.keys() == {"0.jpg", "1.jpg"}
+    assert "was removed" in reasons["0.jpg"]
+    assert "day 2" in reasons["1.jpg"]
+    assert is_picture(out / "2.jpg")
