@@ -45,12 +45,14 @@ SIZES = ((200, 1.0), (1000, 1.0), (200, 60.0), (1000, 60.0))  # Slots, seconds f
 PER_PROCESS = 100
 ROUNDS = 3  # Jobs for each Slot
 STEP = 0.5  # seconds
+GOLDEN = 0.618034  # its multiples, modulo 1, are spread evenly
 WAITING = 100_000
 
 
 @dataclass
 class Sleeper:
-    """A Slot whose Jobs take ``seconds`` and cost nothing. ``busy``, ``first``, ``last``: of its Jobs, in seconds."""
+    """A Slot whose Jobs take ``seconds`` on average (half to one and a half of it, as photos differ) and cost nothing.
+    ``busy``, ``first``, ``last``: of its Jobs, in seconds."""
 
     seconds: float
     pipe: None = None
@@ -64,6 +66,7 @@ class Sleeper:
     _said: list[Message] = field(default_factory=list)
     _begun: float = 0.0
     _told: float = 0.0
+    _takes: float = 0.0
     _job: Assignment | None = None
 
     def start(self, device: str, sharers: int) -> None:
@@ -79,24 +82,25 @@ class Sleeper:
     def send(self, assignment: Assignment) -> None:
         self._job, self._begun = assignment, time.monotonic()
         self._told = self._begun
+        self._takes = self.seconds * (0.5 + assignment.order.job * GOLDEN % 1)
         self.first = self.first or self._begun
         self._said.append(Chosen(assignment.order.job, "a bed", (64, 64)))
 
     def receive(self, wait: float) -> Message | None:
         if self._said:
             return self._said.pop(0)
-        left = self.seconds - (time.monotonic() - self._begun) if self._job is not None else wait
+        left = self._takes - (time.monotonic() - self._begun) if self._job is not None else wait
         time.sleep(max(0.0, min(wait, left, STEP)))
         if self._job is None:
             return None
         now, job = time.monotonic(), self._job.order.job
-        if now - self._begun >= self.seconds:
+        if now - self._begun >= self._takes:
             data = self._job.order.photo.read_bytes()
             part = write_part(self._job.folder / "result.png", data)
             self.busy, self.last, self._job = self.busy + now - self._begun, now, None
             return Finished(job, "done", part=part, extension=".png", digest=hashlib.sha256(data).hexdigest())
         if now - self._told > STEP:
-            self._told, share = now, (now - self._begun) / self.seconds
+            self._told, share = now, (now - self._begun) / self._takes
             return Stepped(job, int(share * 100), 100, 1, 1, 1.0, share, now - self._begun)
         return None
 
