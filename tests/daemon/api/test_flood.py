@@ -85,7 +85,7 @@ def test_slowloris(box: Daemon) -> None:
         one.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
     begin, closed = time.monotonic(), 0
     while closed < len(slow):
-        assert time.monotonic() - begin < HEADERS_WITHIN * 3
+        assert time.monotonic() - begin < HANG
         assert asks_from_elsewhere(where) == 200
         for one in list(slow):
             try:
@@ -126,7 +126,7 @@ def test_a_body_without_end_is_refused(box: Daemon, tmp_path: Path) -> None:
     chunk = b"%x\r\n" % 1_000_000 + b"x" * 1_000_000 + b"\r\n"
     begin = time.monotonic()
     with pytest.raises(OSError):
-        while time.monotonic() - begin < HEADERS_WITHIN * 3:
+        while time.monotonic() - begin < HANG:
             connection.send(chunk)
     done.set()
     watching.join()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_one_photo_that_fails_stops_no_other(laptop: Daemon, daemon: Daemon, fas
     known = daemon.client.ask("GET", "/v1/jobs")["jobs"]
     Path(next(job["result"] for job in known if job["photo"].endswith("0.jpg"))).unlink()
     sending.send_signal(signal.SIGCONT)
-    output, _ = sending.communicate(timeout=60)
+    output, _ = sending.communicate(timeout=HANG)
     events = [json.loads(line) for line in output.splitlines()]
     reasons = {Path(e["job"]["photo"]).name: e["job"]["reason"] for e in events if e["event"] == "JobFailed"}
     assert sending.returncode == 1
