@@ -6,6 +6,7 @@ import mimetypes
 from pathlib import Path
 from typing import Annotated, Literal
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, HTTPException, Query
 from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
@@ -38,6 +39,7 @@ JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")
 
 def page_routes(context: Context) -> APIRouter:
     routes = APIRouter()
+    decoders = CapacityLimiter(2)  # a page may ask for hundreds of pictures: other routes' threads are not for that
 
     @routes.get("/", include_in_schema=False)
     def index() -> Response:
@@ -52,19 +54,20 @@ def page_routes(context: Context) -> APIRouter:
         response_class=Response,
         responses={200: {"description": "A JPEG.", "content": {"image/jpeg": BINARY}}, **NO_JOB},
     )
-    def picture(
+    async def picture(
         number: JobId,
         caller: Asks,
         of: Annotated[Literal["photo", "result"], Query(description="Which picture.")] = "photo",
         edge: Annotated[int, Query(ge=16, le=EDGE, description="Its long edge in pixels, at most.")] = EDGE,
     ) -> Response:
         """The photo or the Result in a format and at a size for looking at it."""
-        job = context.job(number, caller)
+        job = await to_thread.run_sync(context.job, number, caller)
         path = job.photo if of == "photo" else job.result
         if path is None or not path.exists():
             raise HTTPException(404, f"Job {number} has no {of} any more, or not yet.")
         try:
-            return Response(shown(path, edge), media_type="image/jpeg", headers=KEPT)
+            jpeg = await to_thread.run_sync(shown, path, edge, limiter=decoders)
+            return Response(jpeg, media_type="image/jpeg", headers=KEPT)
         except PhotoError as e:
             raise HTTPException(404, f"The {of} of Job {number} cannot be shown.") from e
 

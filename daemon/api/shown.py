@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from stylecore.errors import PhotoError, StylefolderError
@@ -16,17 +15,15 @@ from stylecore.errors import PhotoError, StylefolderError
 EDGE = 1600  # pixels, of a picture to look at
 QUALITY = 88
 WITHIN = 60.0  # seconds
-_one = threading.BoundedSemaphore(2)  # at a time: a page may ask for hundreds
 
 
 def shown(picture: Path, edge: int) -> bytes:
     """A JPEG within ``edge`` pixels. Raises PhotoError."""
     command = [sys.executable, "-m", "daemon.api.shown", str(edge), str(picture)]
-    with _one:
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=WITHIN)  # noqa: S603
-        except subprocess.TimeoutExpired as e:
-            raise PhotoError("The picture takes too long to read.") from e
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=WITHIN)  # noqa: S603
+    except subprocess.TimeoutExpired as e:
+        raise PhotoError("The picture takes too long to read.") from e
     if done.returncode != 0 or not done.stdout:
         raise PhotoError("The picture cannot be shown.")
     return done.stdout

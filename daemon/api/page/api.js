@@ -10,21 +10,27 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON that the daemon answers. Throws Refused, or TypeError if the daemon cannot be reached. */
-export async function ask(method, path, { query = {}, json, body, signal } = {}) {
+/** The daemon does not answer: it is away, or the network is. */
+export class Away extends Error {
+  constructor() {
+    super("The daemon does not answer. Trying again…");
+  }
+}
+
+/** The JSON that the daemon answers. Throws Refused or Away. */
+export async function ask(method, path, { query = {}, json, body } = {}) {
   const headers = { ...PROTOCOL };
   if (json !== undefined) headers["Content-Type"] = "application/json";
   if (body !== undefined) headers["Content-Type"] = "application/octet-stream";
   const search = new URLSearchParams(query).toString();
-  const answer = await fetch(path + (search && `?${search}`), {
-    method, headers, signal, body: json === undefined ? body : JSON.stringify(json),
-  });
-  const text = await answer.text();
-  let said = null;
+  const wish = { method, headers, body: json === undefined ? body : JSON.stringify(json) };
+  let answer, said;
   try {
-    said = text ? JSON.parse(text) : null;
+    answer = await fetch(path + (search && `?${search}`), wish);
+    const text = await answer.text();
+    said = text ? JSON.parse(text) : null; // a proxy whose daemon is away answers with a page of its own
   } catch {
-    throw new TypeError("The answer is not the daemon's.");
+    throw new Away();
   }
   if (!answer.ok) throw new Refused(answer.status, said?.error?.message ?? answer.statusText);
   return said;

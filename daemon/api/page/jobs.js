@@ -1,6 +1,6 @@
 // The list of Jobs: what the daemon said last about each, as an element of the list.
 
-import { ask } from "./api.js";
+import { ask, Away, Refused } from "./api.js";
 import { compare } from "./compare.js";
 
 const list = document.getElementById("jobs");
@@ -111,6 +111,7 @@ async function act(row, what) {
       forget(row.job.id);
     }
   } catch (error) {
+    if (!(error instanceof Refused || error instanceof Away)) throw error;
     row.item.querySelector(".state").textContent = error.message;
   }
 }

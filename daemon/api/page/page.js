@@ -1,6 +1,6 @@
 // The page: sign in, choose a style, send photos, and follow what the daemon says about them.
 
-import { ask, Refused } from "./api.js";
+import { ask, Away, Refused } from "./api.js";
 import { preview, show, showAll, time } from "./jobs.js";
 import { left, send } from "./send.js";
 
@@ -25,8 +25,10 @@ async function start() {
     await ask("GET", "/v1/me");
     work();
   } catch (error) {
-    if (error instanceof Refused) signIn();
-    else away(start);
+    if (error instanceof Refused) return signIn();
+    if (!(error instanceof Away)) throw error;
+    $("status").textContent = error.message;
+    setTimeout(start, 3000);
   }
 }
 
@@ -49,7 +51,8 @@ async function pair(line) {
     await ask("POST", "/v1/clients", { json: { code, name: browser(), cookie: true } });
     return true;
   } catch (error) {
-    signIn(error instanceof Refused ? error.message : "The daemon does not answer: try again in a moment.");
+    if (!(error instanceof Refused || error instanceof Away)) throw error;
+    signIn(error instanceof Away ? "The daemon does not answer: try again in a moment." : error.message);
     return false;
   }
 }
@@ -69,12 +72,6 @@ async function work() {
   if (!$("work").hidden) listen();
 }
 
-/** The daemon is away: try again soon. */
-function away(again) {
-  $("status").textContent = "The daemon does not answer. Trying again…";
-  setTimeout(again, 3000);
-}
-
 /** Everything as the daemon has it now. At most one at a time. */
 function refresh() {
   refreshing ??= look().finally(() => { refreshing = null; });
@@ -91,8 +88,9 @@ async function look() {
     for (const running of status.running) if (running.job.source === "upload") show(running.job, running);
     $("status").textContent = inWords(status);
   } catch (error) {
-    if (error instanceof Refused && error.status === 403) signIn("Sign in again: this browser is not paired any more.");
-    else $("status").textContent = "The daemon does not answer. Trying again…";
+    if (error instanceof Refused && error.status === 403) return signIn("Sign in again: this browser is not paired any more.");
+    if (!(error instanceof Refused || error instanceof Away)) throw error;
+    $("status").textContent = error.message;
   }
 }
 
@@ -151,7 +149,7 @@ function listen() {
     open = true;
   });
   events.addEventListener("error", () => {
-    $("status").textContent = "The daemon does not answer. Trying again…";
+    $("status").textContent = new Away().message;
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
   });
   for (const name of ABOUT_JOBS) events.addEventListener(name, ({ data }) => heard(name, JSON.parse(data)));

@@ -1,6 +1,6 @@
 // Photos on their way to the daemon: a few at a time, each until it has arrived or the daemon refuses it.
 
-import { ask, Refused } from "./api.js";
+import { ask, Away, Refused } from "./api.js";
 
 const AT_ONCE = 3;
 const AGAIN = 3000; // milliseconds between two tries
@@ -40,7 +40,7 @@ async function until({ file, preset, ticket }) {
     try {
       return await ask("POST", "/v1/jobs", { query: { preset, name: file.name || "photo", ticket }, body: file });
     } catch (error) {
-      if (error instanceof Refused && error.status !== 503) throw error;
+      if (!(error instanceof Away || (error instanceof Refused && error.status === 503))) throw error;
       try {
         await file.slice(0, 1).arrayBuffer();
       } catch {
