@@ -36,7 +36,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look
 from stylecore.images.atomic_write import write_part
 from stylecore.preset_file import load_preset
-from tests.bench.daemon import FAST, HARD, PHOTOS, a_daemon, photo
+from tests.bench.daemon import FAST, HARD, LARGE, PHOTOS, a_daemon, photo
 from tests.daemon.harness import STYLEFOLDER, Daemon
 from tests.harness import REPOSITORY, wait_for
 
@@ -157,24 +157,37 @@ def cluster(folder: Path, slots: int, seconds: float) -> Iterator[tuple[Daemon, 
 
 
 def real(folder: Path) -> None:
-    """Photos on this machine's CPU: by one Slot with all threads, by two that share them, and by two of a worker."""
-    print("| Slots on this CPU | photos | in all | a photo, median | slowest |\n" + "| --- " * 5 + "|")
-    for i, (name, device) in enumerate((("one", "cpu"), ("two", "cpu,cpu"), ("two, of a worker", None))):
+    """Photos on this machine's GPU, by one Slot and by two on it; or on its CPU, by one Slot with all threads, by two
+    that share them, and by two of a worker."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    device = "cuda:0" if gpu else "cpu"
+    rows = [("one", device), ("two", f"{device},{device}"), *([] if gpu else [("two, of a worker", None)])]
+    print(
+        f"| Slots on {device} | photos | in all | a photo, median | slowest | memory of the GPU |\n"
+        + "| --- " * 6
+        + "|"
+    )
+    for i, (name, asked) in enumerate(rows):
         daemon = a_daemon(folder / f"{i}")
-        inbox = daemon.preset("hard", HARD)
+        inbox = daemon.preset("hard", LARGE if gpu else HARD)
         for number in range(PHOTOS):
             photo(number, (1500, 1000)).save(inbox / f"{number}.jpg", quality=90)
-        workers = []
-        if device is None:
+        workers, memory = [], 0
+        if asked is None:
             daemon.settings("local: false\n")
             daemon.start("--cluster", address := free_address())
             own = daemon.home / "config" / "stylefolder" / "cluster.pem"
             command = [*STYLEFOLDER, "worker", address, "--certificate", str(own), "--device", "cpu,cpu"]
             workers.append(subprocess.Popen(command, env=daemon.environment, stdout=subprocess.DEVNULL))
         else:
-            daemon.start("--device", device)
+            daemon.start("--device", asked)
         while len(daemon.jobs("state = 'done'")) < PHOTOS:
             time.sleep(2)  # looking costs time, too
+            if gpu:
+                devices = [slot["device"] for slot in daemon.status()["slots"]]
+                memory = max(memory, sum(device["memory_ours"] or 0 for device in devices))
         jobs = daemon.jobs()
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
@@ -183,7 +196,7 @@ def real(folder: Path) -> None:
         spent = max(job["finished_at"] for job in jobs) - min(job["started_at"] for job in jobs)
         each = [job["finished_at"] - job["started_at"] for job in jobs]
         figures = " | ".join(f"{seconds:.1f} s" for seconds in (spent, statistics.median(each), max(each)))
-        print(f"| {name} | {PHOTOS} | {figures} |", flush=True)
+        print(f"| {name} | {PHOTOS} | {figures} | {f'{memory / 1e9:.1f} GB' if gpu else '-'} |", flush=True)
 
 
 def free_address() -> str:

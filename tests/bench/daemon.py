@@ -28,6 +28,7 @@ from tests.harness import REPOSITORY, wait_for
 
 FAST = f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsteps: 1\nsize: 64\n"
 HARD = FAST.replace("steps: 1", "steps: 10").replace("size: 64", "size: 256")
+LARGE = f"style: {REPOSITORY / 'presets' / 'styles' / 'oil.jpg'}\nsize: 1024\n"  # for a GPU
 FILES, PHOTOS = 10_000, 20
 BARE = """
 import sys, time

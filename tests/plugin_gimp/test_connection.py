@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from PIL import Image
 
 from daemon.api.client import read_address
+from tests.daemon.api.harness import line_of
+from tests.daemon.harness import Daemon
 from tests.harness import HANG, wait_for
 from tests.plugin_gimp.harness import FAST, Gimp
 
@@ -121,6 +124,45 @@ def test_no_daemon_runs_so_one_is_started(with_preset: Gimp) -> None:
     assert Path(address.root) == gimp.daemon.home / "Pictures" / "Stylefolder"
     os.kill(address.pid, signal.SIGKILL)  # and its leftover address file does not mislead the plug-in
     assert gimp.run(ONE) == {"status": ["success", ""], "layers": 2}
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Daemon]:
+    """Another machine's daemon, not started yet."""
+    (tmp_path / "box" / "Root").mkdir(parents=True)
+    made = Daemon(tmp_path / "box" / "Root", tmp_path / "box")
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.stop()
+
+
+@pytest.mark.slow
+def test_another_machines_daemon(lonely: Gimp, box: Daemon) -> None:
+    """Paired: the layer is painted there, and no daemon is started here. Away: one sentence."""
+    box.preset("one", FAST)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    box.start("--listen", address)
+    wait_for(lambda: "one" in {preset["name"] for preset in box.client.ask("GET", "/v1/presets")["presets"]})
+    lonely.daemon.extra = {"GIMP3_DIRECTORY": str(lonely.directory)}
+    done = lonely.daemon.run("connect", line_of(box))
+    assert done.returncode == 0, done.stderr
+    assert lonely.run(ONE) == {"status": ["success", ""], "layers": 2}
+    (job,) = box.jobs()
+    assert (job["state"], job["source"]) == ("done", "upload")
+    assert not (lonely.plug_in / "daemon.json").exists()
+    box.stop()
+    assert lonely.run(ONE) == {
+        "status": [
+            "execution-error",
+            "The other machine's daemon does not answer: check that it runs and that the network is up, or run "
+            "`stylefolder disconnect` in a terminal to use this machine.",
+        ],
+        "layers": 1,
+    }
+    assert lonely.daemon.run("disconnect").returncode == 0
+    assert not (lonely.plug_in / "connection.json").exists()
 
 
 @pytest.mark.slow
