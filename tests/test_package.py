@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -94,3 +96,11 @@ def test_the_wheel_paints_in_a_clean_environment(clean: Path, tmp_path: Path, sm
     photograph = run(stylefolder, "demo", cwd=work)
     assert photograph.returncode == 1
     assert "pip install 'stylefolder[demo]'" in photograph.stderr
+
+
+def test_the_container_has_every_package() -> None:
+    packages = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    wanted = {name.partition(".")[0] for name in packages}
+    copied = set(re.findall(r"^COPY (\w+) \1$", (REPOSITORY / "Dockerfile").read_text(), re.M))
+    sent = set(re.findall(r"^!(\w+)$", (REPOSITORY / ".dockerignore").read_text(), re.M))
+    assert wanted <= copied <= sent
