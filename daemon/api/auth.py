@@ -119,7 +119,10 @@ class Auth:
             if token and scope["method"] not in SAFE and not given(PROTOCOL_HEADER.lower().encode()):
                 return f"A request with a cookie needs the header {PROTOCOL_HEADER}."
         caller = await self.who(token) if token else None
-        return caller or "The bearer token is missing or wrong."
+        return caller or (
+            "The bearer token is missing or wrong. If this is another machine, it may have been removed there: run "
+            "`stylefolder pair` there and connect again."
+        )
 
 
 def _in_cookie(headers: list[str]) -> str:

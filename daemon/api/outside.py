@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import platform
 import re
@@ -95,7 +96,8 @@ def _listener(host: str, port: int, address: str) -> socket.socket:
             listener.close()
             raise
     except OSError as e:
-        raise UsageError(f"{address} cannot be listened to ({e.strerror}): give this machine's address.") from e
+        remedy = "choose another port" if e.errno == errno.EADDRINUSE else "give this machine's address"
+        raise UsageError(f"{address} cannot be listened to ({e.strerror}): {remedy}.") from e
     return listener
 
 

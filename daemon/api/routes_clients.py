@@ -104,7 +104,9 @@ def client_routes(context: Context) -> APIRouter:
             paired = ledger.clients.pair(wish.code, wish.name)
         if paired is None:
             raise HTTPException(
-                404, "The line was used already, or is older than ten minutes: run `stylefolder pair` again."
+                404,
+                "The line was used already, or is older than ten minutes, or was mistyped: run `stylefolder pair` "
+                "again.",
             )
         client, token = paired
         if not wish.cookie:

@@ -69,11 +69,17 @@ def send(
     """Style a folder of photos. You can stop this and run it again: nothing is done twice."""
     from daemon.api.client import connect, connected
     from daemon.commands.send import send as run_send
+    from daemon.errors import NoDaemon
     from daemon.folders.layout import Layout
     from daemon.folders.presets import get_preset
     from daemon.terminal.output import view
 
-    client = connected(paths.connection_file()) or connect(paths.address_file())
+    try:
+        client = connected(paths.connection_file()) or connect(paths.address_file())
+    except NoDaemon:
+        if not or_here:
+            raise
+        client = None
     chosen = get_preset(preset, Layout(paths.default_root()))
     with view(plain, as_json) as show:
         failed = run_send(client, folder, chosen, out, show, or_here=or_here)

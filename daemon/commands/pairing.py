@@ -37,7 +37,7 @@ def show_code(line: str) -> None:
 
 def join(line: str) -> Address:
     """Pair with the daemon that this line is from, and use it from now on. Raises UsageError, NoDaemon, Refused."""
-    found = LINE.fullmatch(line.strip())
+    found = LINE.search(line)  # also in the whole command, as `pair` prints it
     if found is None:
         raise UsageError("That is not a line from `stylefolder pair`: copy all of it, and put it between quotes.")
     url, pin, code = found.groups()

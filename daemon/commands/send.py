@@ -17,7 +17,7 @@ from daemon.commands.by_box import Errand, paint
 from daemon.errors import NoDaemon, Refused, UsageError
 from daemon.events import Event, JobCancelled, JobDone, JobFailed, Listener, Note
 from daemon.ledger.signature import sha256
-from daemon.paths import printable
+from daemon.paths import free_name, printable
 from daemon.sentences import photos as count_of
 from stylecore.images.formats import PICTURE_SUFFIXES
 from stylecore.preset import Preset
@@ -25,23 +25,21 @@ from stylecore.preset import Preset
 DONE = ".stylefolder-sent.jsonl"  # in the folder of Results: a line for each
 
 
-def send(client: Client, folder: Path, preset: Preset, out: Path, show: Listener, *, or_here: bool = False) -> int:
-    """Photos in ``folder`` and below, to Results in ``out``, in the same subfolders. Waits for the other machine while
-    it is away, unless the photos may be painted here (``or_here``). Returns how many failed. Raises UsageError,
-    PresetError, NoDaemon, Refused."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: name the folder with the photos.")
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{out} is in the folder of the photos: choose a folder outside with -o.")
+def send(
+    client: Client | None, folder: Path, preset: Preset, out: Path, show: Listener, *, or_here: bool = False
+) -> int:
+    """Photos in ``folder`` and below, to Results in ``out``, in the same subfolders; what is there already, and not
+    from an earlier ``send`` of the same photo and preset, stays. Waits for the other machine while it is away, unless
+    the photos may be painted here (``or_here``). ``client``: None if there is none. Returns how many failed. Raises
+    UsageError, PresetError, NoDaemon, Refused."""
+    folder, out = folder.resolve(), out.resolve()
+    _check(folder, out)
     out.mkdir(parents=True, exist_ok=True)
-    recipe, done, failed = portable(preset), _done(out), 0
-    tickets = dict[Path, str]()
-    for photo in _photos(folder):
-        try:
-            tickets[photo] = _ticket(recipe, photo, folder)
-        except OSError as e:
-            show(Note(f"{printable(photo)} cannot be read ({e.strerror}): check its permissions.", warning=True))
-            failed += 1
+    done = _done(out)
+    tickets, unread = _tickets(portable(preset), folder)
+    for why in unread:
+        show(Note(why, warning=True))
+    failed = len(unread)
     stems = Counter(photo.with_suffix("") for photo in tickets)
     before = {photo for photo, ticket in tickets.items() if ticket in done and (out / done[ticket]).exists()}
     left = {photo: ticket for photo, ticket in tickets.items() if photo not in before}
@@ -49,22 +47,27 @@ def send(client: Client, folder: Path, preset: Preset, out: Path, show: Listener
         show(Note(f"{count_of(len(before))} done before."))
 
     def result_path(photo: Path, _: str, extension: str) -> Path:
-        target = out / photo.relative_to(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if stems[photo.with_suffix("")] > 1:  # a camera's RAW file and its JPEG
-            return target.with_name(target.name + extension)
-        return target.with_suffix(extension)
+        ticket = tickets[photo]
+        if ticket not in done:
+            target = out / photo.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            twins = stems[photo.with_suffix("")] > 1  # a camera's RAW file and its JPEG
+            path = target.with_name(target.name + extension) if twins else target.with_suffix(extension)
+            path = free_name(path, os.path.lexists)
+            done[ticket] = str(path.relative_to(out))
+            _note(out, ticket, done[ticket])  # before it is written: what is there under this name is ours from now on
+        return out / done[ticket]
 
     def hear(event: Event) -> None:
         nonlocal failed
         if isinstance(event, (JobDone, JobFailed, JobCancelled)):
-            ticket = left.pop(event.job.photo)
-            if event.job.result is not None:
-                _note(out, ticket, event.job.result)
-            else:
-                failed += 1
+            del left[event.job.photo]
+            failed += event.job.result is None
         show(event)
 
+    if client is None:
+        apply_here(list(left), preset, result_path, "auto", hear)
+        return failed
     try:
         kept = bring(client, preset)
         errands = [Errand(photo, {"kept": kept, "ticket": ticket}) for photo, ticket in left.items()]
@@ -77,15 +80,35 @@ def send(client: Client, folder: Path, preset: Preset, out: Path, show: Listener
     return failed
 
 
+def _check(folder: Path, out: Path) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder: name the folder with the photos.")
+    if out.is_relative_to(folder):
+        raise UsageError(f"{out} is in the folder of the photos: choose a folder outside with -o.")
+    if folder.is_relative_to(out):
+        raise UsageError(f"The photos are in {out}: choose another folder with -o.")
+
+
+def _tickets(recipe: str, folder: Path) -> tuple[dict[Path, str], list[str]]:
+    """For each photo, and a sentence for each that cannot be read."""
+    tickets, unread = dict[Path, str](), list[str]()
+    for photo in _photos(folder):
+        try:
+            tickets[photo] = _ticket(recipe, photo, folder)
+        except OSError as e:
+            unread.append(f"{printable(photo)} cannot be read ({e.strerror}): check its permissions.")
+    return tickets, unread
+
+
 def _ticket(recipe: str, photo: Path, folder: Path) -> str:
     """Names one Result: that of this photo, with this recipe, at its place in the folder."""
     what = f"{recipe} {sha256(photo)} {photo.relative_to(folder)}"
     return hashlib.sha256(what.encode(errors="surrogateescape")).hexdigest()
 
 
-def _note(out: Path, ticket: str, result: Path) -> None:
+def _note(out: Path, ticket: str, result: str) -> None:
     with (out / DONE).open("a") as file:
-        file.write(json.dumps({"ticket": ticket, "result": str(result.relative_to(out))}) + "\n")
+        file.write(json.dumps({"ticket": ticket, "result": result}) + "\n")
         file.flush()
         os.fsync(file.fileno())
 

@@ -198,3 +198,38 @@ def test_one_photo_that_fails_stops_no_other(laptop: Daemon, daemon: Daemon, fas
     assert "was removed" in reasons["0.jpg"]
     assert "day 2" in reasons["1.jpg"]
     assert is_picture(out / "2.jpg")
+
+
+@pytest.mark.slow
+def test_what_is_there_already_stays(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
+    """Other files of the same name, and Results with another preset; also without a daemon and with relative paths."""
+    folder, out = folder_of(laptop, cat, 2), laptop.home / "out"
+    out.mkdir()
+    (out / "0.jpg").write_bytes(b"mine")
+    one, other = laptop.home / "one.yaml", laptop.home / "other.yaml"
+    one.write_text(fast)
+    other.write_text(f"{fast}seed: 3\n")
+    relative = ["photos", "--preset", str(one), "-o", "out"]
+
+    def send(*arguments: str) -> subprocess.CompletedProcess[str]:
+        words = [*STYLEFOLDER, "send", *arguments, "--plain"]
+        return subprocess.run(words, env=laptop.environment, cwd=laptop.home, capture_output=True, text=True)
+
+    assert send(*relative).returncode == 0
+    assert (out / "0.jpg").read_bytes() == b"mine"
+    first = (out / "0-2.jpg").read_bytes()
+    assert is_picture(out / "0-2.jpg") and is_picture(out / "day 2" / "1.jpg")
+    daemon.stop()
+    done = send("photos", "--preset", str(other), "-o", "out", "--or-here")
+    assert done.returncode == 0, done.stderr
+    assert is_picture(out / "0-3.jpg") and is_picture(out / "day 2" / "1-2.jpg")
+    assert (out / "0-2.jpg").read_bytes() == first
+    assert laptop.run("disconnect").returncode == 0
+    (out / "0-3.jpg").unlink()
+    done = send("photos", "--preset", str(other), "-o", "out", "--or-here")
+    assert done.returncode == 0, done.stderr
+    assert is_picture(out / "0-3.jpg"), "under the name that it had"
+    assert not (out / "0-4.jpg").exists()
+    done = send(str(out / "day 2"), "--preset", str(one), "-o", str(out), "--or-here")
+    assert (done.returncode, "choose another folder" in done.stderr) == (2, True)
+    assert folder.is_dir()
