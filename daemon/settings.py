@@ -81,7 +81,7 @@ class Settings(BaseModel):
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:
         if value is not None and not is_address(value):
-            raise ValueError("give HOST:PORT, such as 192.168.1.10:8786")
+            raise ValueError("give HOST:PORT, such as 192.168.1.10:8787")
         return value
 
     @field_validator("polling")

@@ -26,7 +26,8 @@ ENDED = "The daemon has stopped: run `stylefolder watch` to start it again."
 @dataclass(frozen=True)
 class Address:
     """Where a daemon listens, and the token that it requires. ``root``, ``pid``: of one on this machine. ``pin``: the
-    fingerprint of the certificate that another machine's must have. ``number``: this client's, there."""
+    fingerprint of the certificate that another machine's must have. ``number``: this client's, there. ``token``: empty
+    before the first connection."""
 
     url: str
     token: str
@@ -104,18 +105,31 @@ class Client:
             connection.request(method, target, body, headers)
             answer = connection.getresponse()
         except ssl.SSLCertVerificationError as e:
-            raise NoDaemon(
-                f"{self.address.host} has another certificate than when you connected ({e.verify_message}): if you "
-                "expect that, run `stylefolder pair` there and `stylefolder connect` here again."
-            ) from e
+            raise NoDaemon(self._mistrusted(e.verify_message)) from e
         except (OSError, http.client.HTTPException) as e:
             raise NoDaemon(self._silent) from e
         if answer.status >= 400:
             raise Refused(answer.status, _message(answer.read()))
         return answer
 
+    def _mistrusted(self, why: str) -> str:
+        host = self.address.host
+        if self.address.token:
+            return (
+                f"{host} has another certificate than when you connected ({why}): if you expect that, run "
+                "`stylefolder pair` there and `stylefolder connect` here again."
+            )
+        if self.address.pin is None:
+            return f"{host} has a certificate that this machine does not trust ({why}): install its authority's here."
+        return f"{host} does not have the certificate that the line names: copy all of the line again."
+
     @property
     def _silent(self) -> str:
+        if self.address.elsewhere and not self.address.token:
+            return (
+                f"No daemon answers at {self.address.host}: check that it runs with `--listen`, that its firewall "
+                "allows that port, and that the network is up."
+            )
         if self.address.elsewhere:
             return (
                 f"The daemon at {self.address.host} does not answer: check that it runs and that the network is up, or "

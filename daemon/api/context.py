@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from fastapi import HTTPException
+from fastapi import Path as InPath
 
 from daemon.api import uploads
 from daemon.api.auth import Caller
@@ -26,6 +27,10 @@ from daemon.ledger.job import FINISHED, Job
 from daemon.ledger.ledger import Ledger
 from daemon.settings import Settings
 from stylecore.preset import Preset
+
+JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+"""A picture, in the API's description."""
 
 
 class SlotNow(NamedTuple):

@@ -6,98 +6,30 @@ import mimetypes
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, BinaryIO
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, Field, StringConstraints
 
 from daemon.api import uploads
 from daemon.api.auth import Asks, Caller, controls
-from daemon.api.context import Context
+from daemon.api.context import BINARY, Context, JobId
 from daemon.api.errors import NO_JOB, NOT_YOURS, WRONG_STATE
+from daemon.api.job_query import JobQuery, Ticket
 from daemon.api.leases import Leases
 from daemon.api.schema import ErrorOut, JobOut, JobsOut, RetriedOut
 from daemon.errors import LedgerError
 from daemon.events import ENDS, JobQueued
 from daemon.ledger.job import FINISHED, Job, State
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look
-from stylecore.errors import PresetError
-from stylecore.limits import MAX_DPI, MAX_PRINT, MAX_SIZE, MAX_STEPS, MIN_DPI, MIN_SIZE
-from stylecore.limits import MAX_EDGE as RESULT_EDGE
-from stylecore.output import OutputFormat
-from stylecore.preset import Look, Preset, files_of, with_options, with_output
-from stylecore.recipe import Colour
+from stylecore.preset import Preset, files_of
 
 JOB_EVERY = 1.0  # seconds of silence
 RETRIED_SHOWN = 100
-MAX_EDGE = 100_000  # pixels of a picture that is sent as samples
-Ticket = Annotated[str, StringConstraints(min_length=8, max_length=100)]
-JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
-BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 PICTURES = ("application/octet-stream", "image/*")
-
-
-class JobQuery(BaseModel):
-    """The options for a picture that is sent. None keeps the preset's value."""
-
-    preset: str | None = Field(None, min_length=1, max_length=200, description="A preset's name.")
-    kept: str | None = Field(
-        None, min_length=64, max_length=64, description="In place of a name: a recipe that `POST /v1/recipes` keeps."
-    )
-    name: str = Field("picture", min_length=1, max_length=200, description="The picture's name, for people.")
-    strength: float | None = Field(None, ge=0, le=100)
-    size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)] | Literal["full"] | None = Field(
-        None, description="The long edge, in pixels, at which the optimiser works; full: the picture's own."
-    )
-    steps: int | None = Field(
-        None, ge=1, le=MAX_STEPS, description="Of the scales with all layers; the finish follows in proportion."
-    )
-    seed: int | None = Field(None, ge=0, lt=2**32, description="Each number gives a different painting.")
-    colour: Colour | None = Field(None, description="Whose colours the Result gets.")
-    format: OutputFormat | None = Field(None, description="The Result's format.")
-    quality: int | None = Field(None, ge=1, le=100)
-    long_edge: int | None = Field(None, ge=MIN_SIZE, le=RESULT_EDGE, description="The Result's long edge, in pixels.")
-    print: float | None = Field(
-        None, ge=1, le=MAX_PRINT, description="The Result's long edge on paper, in centimetres."
-    )
-    dpi: int | None = Field(None, ge=MIN_DPI, le=MAX_DPI, description="Dots per inch of the Result.")
-    width: int | None = Field(None, ge=1, le=MAX_EDGE, description="For bare samples, with height, channels and bits.")
-    height: int | None = Field(None, ge=1, le=MAX_EDGE)
-    channels: Literal["1", "2", "3", "4"] | None = Field(None, description="Grey, grey + alpha, RGB, RGB + alpha.")
-    bits: Literal["8", "16"] | None = Field(None, description="Bits per sample; 16 means little-endian.")
-    ticket: Ticket | None = Field(
-        None,
-        description="A client's own name for the Job. A picture that is sent again under this name is no second Job:"
-        " the answer is the first one.",
-    )
-    lease: float | None = Field(
-        None, gt=0, le=3600, description="Seconds after which the Job is cancelled, unless its events are being read."
-    )
-
-    def recipe(self, preset: Preset) -> Preset:
-        """Raises HTTPException (409) for options that the preset's transfer does not have."""
-        output = self.model_dump(include={"format", "quality", "long_edge", "print", "dpi"})
-        if isinstance(preset, Look):
-            output["lut"] = "none"  # nobody could fetch it
-        elif self.width is not None:  # bare samples come back in the size in which they were sent
-            preset = preset.model_copy(update={"output": type(preset.output)()})
-        options = self.model_dump(include={"strength", "size", "steps", "seed", "colour"})
-        try:
-            return with_options(with_output(preset, **output), **options)
-        except PresetError as e:
-            raise HTTPException(409, str(e)) from e
-
-    def pixels(self) -> uploads.Pixels | None:
-        """None if an image file is sent. Raises HTTPException (409)."""
-        if self.width and self.height and self.channels and self.bits:
-            return uploads.Pixels(self.width, self.height, int(self.channels), int(self.bits))
-        if any((self.width, self.height, self.channels, self.bits)):
-            raise HTTPException(409, "Bare samples need all four of width, height, channels and bits.")
-        return None
 
 
 def job_routes(context: Context, leases: Leases) -> APIRouter:
@@ -169,10 +101,11 @@ def _ask(context: Context, photo: Path, recipe: Preset, digest: str, query: JobQ
     client, ticket = caller.client, query.ticket
     try:
         with context.ledger() as ledger, ledger.transaction():
-            known = ledger.clients.with_ticket(client, ticket) if client is not None and ticket is not None else None
-            if known is not None and (before := ledger.history.job(known)) is not None:
-                uploads.forget(photo)
-                return before
+            if (before := _with_ticket(ledger, caller, ticket)) is not None:
+                if uploads.is_here(before):
+                    uploads.forget(photo)
+                    return before
+                ledger.clients.forget(before.id)
             job = ledger.queue.ask("upload", photo, recipe, digest, look(photo), leased=query.lease is not None)
             if client is not None:
                 ledger.clients.own(client, job.id, ticket)
@@ -183,6 +116,13 @@ def _ask(context: Context, photo: Path, recipe: Preset, digest: str, query: JobQ
         raise
 
 
+def _with_ticket(ledger: Ledger, caller: Caller, ticket: str | None) -> Job | None:
+    if caller.client is None or ticket is None:
+        return None
+    number = ledger.clients.with_ticket(caller.client, ticket)
+    return None if number is None else ledger.history.job(number)
+
+
 def _reading_routes(routes: APIRouter, context: Context) -> None:
     @routes.get("/v1/jobs")
     def jobs(
@@ -191,13 +131,14 @@ def _reading_routes(routes: APIRouter, context: Context) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         ticket: Annotated[Ticket | None, Query(description="Only the Job that this client calls so.")] = None,
     ) -> JobsOut:
-        """The newest first."""
+        """The newest first. For a client, without those whose pictures were removed."""
         with context.reading() as ledger:
             if ticket is not None:
-                number = None if caller.client is None else ledger.clients.with_ticket(caller.client, ticket)
-                job = None if number is None else ledger.history.job(number)
-                return JobsOut(jobs=[] if job is None else [caller.shown(job)])
-            return JobsOut(jobs=[caller.shown(job) for job in ledger.history.jobs(state, limit, caller.only)])
+                job = _with_ticket(ledger, caller, ticket)
+                found = [] if job is None else [job]
+            else:
+                found = list(ledger.history.jobs(state, limit, caller.only))
+        return JobsOut(jobs=[caller.shown(job) for job in found if caller.client is None or uploads.is_here(job)])
 
     @routes.get("/v1/jobs/{number}", responses=NO_JOB)
     def get_job(number: JobId, caller: Asks) -> JobOut:

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, HTTPException, Query
-from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
 
 from daemon.api.archive import distinct, zipped
 from daemon.api.auth import Asks
-from daemon.api.context import Context
+from daemon.api.context import BINARY, Context, JobId
 from daemon.api.errors import NO_JOB
 from daemon.api.schema import ErrorOut
 from daemon.api.shown import EDGE, shown
@@ -33,8 +32,6 @@ HEADERS = {
 }
 KEPT = {**HEADERS, "Cache-Control": "private, max-age=86400"}
 MOST = 1000  # Results in one file
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-JobId = Annotated[int, InPath(ge=1, le=2**63 - 1, description="A Job's number.")]
 
 
 def page_routes(context: Context) -> APIRouter:

@@ -11,15 +11,13 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from daemon.api.auth import Asks, controls
-from daemon.api.context import Context
+from daemon.api.context import BINARY, Context
 from daemon.api.errors import NOT_YOURS
 from daemon.api.schema import ErrorOut, PresetOut, PresetsOut, StatusOut, utf8
 from daemon.api.status import status
 from daemon.api.thumbnails import thumbnail_of
 from stylecore.errors import PhotoError
 from stylecore.preset import Painting, Preset
-
-JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
 
 
 def status_routes(context: Context) -> APIRouter:
@@ -72,7 +70,7 @@ def _preset_routes(routes: APIRouter, context: Context) -> None:
         "/v1/presets/{name}/thumbnail",
         response_class=Response,
         responses={
-            200: {"description": "A small JPEG of its first style picture.", "content": JPEG},
+            200: {"description": "A small JPEG of its first style picture.", "content": {"image/jpeg": BINARY}},
             404: {"model": ErrorOut, "description": "There is no such preset, or no thumbnail of its picture."},
         },
     )

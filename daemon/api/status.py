@@ -13,6 +13,7 @@ from daemon.api.auth import Caller
 from daemon.api.context import Context, SlotNow
 from daemon.api.gauges import gauges
 from daemon.api.schema import DeviceOut, RunningOut, SlotOut, StatusOut, ThroughputOut, utf8
+from daemon.api.uploads import is_here
 from daemon.api.without_paths import without_paths
 
 RECENT, FAILURES = 12, 12
@@ -53,7 +54,7 @@ def status(context: Context, caller: Caller) -> StatusOut:
             drain={utf8(name): seconds for name, seconds in drain.items()},
             throughput=ThroughputOut(done=throughput.done, median=throughput.median, p95=throughput.p95),
             recent=[caller.shown(job) for job in history.ended_last("done", RECENT, caller.only)],
-            failures=[caller.shown(job) for job in history.ended_last("failed", FAILURES, caller.only)],
+            failures=[caller.shown(job) for job in history.ended_last("failed", FAILURES, caller.only) if is_here(job)],
             slots=slots,
             cluster=snapshot.cluster,
             device=slots[0].device if slots else gauges("cpu", None, None, use),

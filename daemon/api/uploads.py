@@ -17,7 +17,7 @@ from typing import BinaryIO
 from anyio import to_thread
 
 from daemon.errors import UploadLength, UploadTooLarge
-from daemon.ledger.job import FINISHED
+from daemon.ledger.job import FINISHED, Job
 from daemon.ledger.ledger import Ledger
 from stylecore.errors import NoRoom, PhotoError, ResultError
 from stylecore.images.atomic_write import DISK_FULL
@@ -153,6 +153,11 @@ def _inside(folder: Path) -> list[Path]:
     with contextlib.suppress(OSError):  # not there yet, or just removed
         return list(folder.iterdir())
     return []
+
+
+def is_here(job: Job) -> bool:
+    """Not an upload that was removed, because someone asked for it or nobody fetched its Result."""
+    return job.source != "upload" or job.photo.parent.exists()
 
 
 def forget(photo: Path) -> None:

@@ -115,7 +115,7 @@ def status(
         typer.echo(json.dumps(found))
         return
     if not as_json:
-        typer.echo(summary(StatusOut.model_validate(found)))
+        typer.echo(summary(StatusOut.model_validate(found), client.address.host if client.address.elsewhere else None))
     if not once:
         with view(plain, as_json) as show:
             for fields in client.events():

@@ -20,7 +20,8 @@ def checked_address(value: str | None) -> str | None:
     from daemon.settings import is_address
 
     if value is not None and not is_address(value):
-        raise typer.BadParameter(f"{value!r} is not an address: give HOST:PORT, such as 192.168.1.10:8786.")
+        port = value if value.isdigit() else "8787"
+        raise typer.BadParameter(f"{value!r} is not an address: give HOST:PORT, such as 192.168.1.10:{port}.")
     return value
 
 

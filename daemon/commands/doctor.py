@@ -140,7 +140,8 @@ def _daemon() -> Iterator[Finding]:
     yield from _elsewhere()
     client = running_daemon(paths.address_file())
     if client is None:
-        yield Finding("daemon", True, "not running; to start it, run `stylefolder watch`")
+        needed = "none is needed" if connected(paths.connection_file()) else "to start one, run `stylefolder watch`"
+        yield Finding("daemon", True, f"none is running on this machine; {needed}")
         return
     status = client.ask("GET", "/v1/status")
     yield Finding("daemon", True, f"process {status['pid']} watches {status['root']}, {status['state']}")

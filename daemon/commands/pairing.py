@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from daemon import paths
-from daemon.api.client import Address, Client, connect, read_address
+from daemon.api.client import Address, Client, connect, connected, read_address
 from daemon.commands.install_gimp import connection_files
 from daemon.errors import NoDaemon, Refused, UsageError
 from stylecore.errors import StylefolderError
@@ -86,8 +86,13 @@ def remove(number: int) -> str:
 
 
 def _here() -> Client:
-    """The daemon of this machine."""
-    return connect(paths.address_file())
+    """The daemon of this machine. Raises NoDaemon."""
+    try:
+        return connect(paths.address_file())
+    except NoDaemon as e:
+        if (used := connected(paths.connection_file())) is None:
+            raise
+        raise NoDaemon(f"This machine uses the daemon at {used.address.host}: run this command there.") from e
 
 
 def _keep(address: Address) -> None:

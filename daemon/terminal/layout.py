@@ -15,6 +15,7 @@ from daemon.sentences import clock
 from daemon.terminal.lists import ASCII, UNICODE, Glyphs, lists, name_of, wrapped
 
 KEYS = (("p", "pause"), ("c", "cancel"), ("r", "retry failed"), ("o", "open the result"), ("q", "quit"))
+AT_HOME = "o"  # the Results of another machine's daemon are there
 STATES = {"healthy": "green", "degraded": "yellow", "paused": "cyan"}
 PICTURE_FROM = 100  # columns
 IN_FULL, BRIEFLY = 2, 2  # Jobs that are shown in full; the lines of each if there are more
@@ -25,13 +26,14 @@ SHOWN = 8  # Jobs, and devices
 class Scene:
     """``status``: the API's answer, None before the first. ``curves``: each running Job's (scale, loss) so far.
     ``picture``: the running Job's preview, or the last Result, as lines of half blocks. ``said``: what the last key
-    did. ``now``: Unix seconds."""
+    did. ``now``: Unix seconds. ``host``: where the daemon is, if it is on another machine."""
 
     status: StatusOut | None
     curves: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     picture: Sequence[Text] = ()
     said: str = ""
     now: float = 0.0
+    host: str | None = None
 
 
 def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:
@@ -42,11 +44,11 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
     beside = scene.picture if width >= PICTURE_FROM else ()
     picture_width = max((line.cell_len for line in beside), default=0)
     column = width - picture_width - 2 if beside else width
-    top = _fit_all([*_heading(status, scene.now, width, glyphs), Text()], width, glyphs)
+    top = _fit_all([*_heading(scene, status, width, glyphs), Text()], width, glyphs)
     work = [*_running(scene, column, glyphs), Text(), *_devices(status, column, glyphs)]
     work = _fit_all(_at_least(work, len(beside)), column, glyphs)
     body = [_joined(line, beside[i] if i < len(beside) else None, column) for i, line in enumerate(work)]
-    foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(status, width)]
+    foot = [Text(scene.said, "bold") if scene.said else Text(), _keys(scene, status, width)]
     left = height - len(top) - len(body) - len(foot)
     below = lists(status, width, left - 1, glyphs)
     return _fit([*top, *body, *_at_least(below, left)[: max(left, 0)], *foot], width, height, glyphs)
@@ -54,14 +56,15 @@ def lines(scene: Scene, width: int, height: int, glyphs: Glyphs = UNICODE) -> li
 
 def picture_corner(scene: Scene, width: int) -> tuple[int, int]:
     """(line, column), from 0, of the picture's upper left corner in ``lines``."""
-    heading = 0 if scene.status is None else len(_heading(scene.status, scene.now, width, ASCII)) + 1
+    heading = 0 if scene.status is None else len(_heading(scene, scene.status, width, ASCII)) + 1
     return heading, width - max((line.cell_len for line in scene.picture), default=0)
 
 
-def _heading(status: StatusOut, now: float, width: int, glyphs: Glyphs) -> list[Text]:
-    now_text = time.strftime("%H:%M", time.localtime(now))
+def _heading(scene: Scene, status: StatusOut, width: int, glyphs: Glyphs) -> list[Text]:
+    now_text = time.strftime("%H:%M", time.localtime(scene.now))
     line = Text.assemble(
-        (f"{glyphs.dot} {status.state}", f"bold {STATES[status.state]}"), f"  Stylefolder  {printable(status.root)}"
+        (f"{glyphs.dot} {status.state}", f"bold {STATES[status.state]}"),
+        f"  Stylefolder  {scene.host or printable(status.root)}",
     )
     line.truncate(max(1, width - len(now_text) - 2), overflow="ellipsis" if glyphs is UNICODE else "crop")
     line.append(" " * max(1, width - line.cell_len - len(now_text)) + now_text, "dim")
@@ -73,9 +76,10 @@ def _running(scene: Scene, width: int, glyphs: Glyphs) -> list[Text]:
     assert status is not None
     if not status.running:
         queued = sum(counts.get("queued", 0) for counts in status.inboxes.values())
-        words = (
-            f"{queued} queued." if queued else f"Nothing to do: drop a photo into a folder in {printable(status.root)}."
-        )
+        words = f"{queued} queued."
+        if not queued:
+            remedy = f"drop a photo into a folder in {printable(status.root)}"
+            words = f"Nothing to do: {'run `stylefolder send`' if scene.host else remedy}."
         return [
             Text(row.plain.strip(), "dim")
             for row in wrapped(words if status.state != "paused" else f"Paused; {queued} queued.", width, "", 2)
@@ -156,9 +160,11 @@ def _slot(slot: SlotOut, several: bool, width: int, glyphs: Glyphs) -> Text:
     return name.append(row)
 
 
-def _keys(status: StatusOut, width: int) -> Text:
+def _keys(scene: Scene, status: StatusOut, width: int) -> Text:
     line = Text()
     for key, words in KEYS:
+        if key in AT_HOME and scene.host:
+            continue
         if key == "p" and status.state == "paused":
             words = "resume"  # noqa: PLW2901
         if line.cell_len + len(words) + 4 > width:

@@ -20,7 +20,7 @@ from daemon.api.client import Client
 from daemon.api.schema import StatusOut
 from daemon.errors import NoDaemon, Refused
 from daemon.paths import printable
-from daemon.terminal.layout import PICTURE_FROM, Scene, lines, picture_corner
+from daemon.terminal.layout import AT_HOME, PICTURE_FROM, Scene, lines, picture_corner
 from daemon.terminal.lists import name_of
 from daemon.terminal.pictures import half_blocks, kitty_picture, open_picture, speaks_kitty
 from daemon.terminal.screen import Screen, keyboard, opened
@@ -75,6 +75,12 @@ class Follower:
         self._asked = 0.0
         self.stale = True  # something happened that only the status shows
 
+    @property
+    def host(self) -> str | None:
+        """Where the daemon is, if it is on another machine. Its files are there, too."""
+        client = self.reader.client
+        return client.address.host if client is not None and client.address.elsewhere else None
+
     def refresh(self) -> None:
         """Take in what has happened, and ask for the status if it is stale or old."""
         reader = self.reader
@@ -97,7 +103,7 @@ class Follower:
     def _take(self, status: StatusOut) -> None:
         self.status = status
         self.curves = {running.job.id: self.curves.get(running.job.id, []) for running in status.running}
-        if not status.running and status.recent and status.recent[0].result:
+        if self.host is None and not status.running and status.recent and status.recent[0].result:
             self.preview = Path(status.recent[0].result)
 
     def _hear(self, fields: dict[str, Any]) -> None:
@@ -164,7 +170,7 @@ class _View:
             self.left = True
             self.leave()
         actions = {"p": self._pause, "c": self._cancel, "r": self._retry, "o": self._open}
-        if client is None or status is None or key not in actions:
+        if client is None or status is None or key not in actions or (key in AT_HOME and follower.host):
             return
         try:
             self._said = actions[key](client, status)
@@ -204,7 +210,7 @@ class _View:
         if follower.note:
             self._said, self._said_at, follower.note = printable(follower.note), now, ""
         said = self._said if now - self._said_at < SAID_FOR else ""
-        return Scene(follower.status, follower.curves, self._shown(width, height), said, time.time())
+        return Scene(follower.status, follower.curves, self._shown(width, height), said, time.time(), follower.host)
 
     def _shown(self, width: int, height: int) -> Sequence[Text]:
         preview = self.follower.preview

@@ -7,8 +7,10 @@ from daemon.paths import printable
 from daemon.sentences import clock, skipped_sentence
 
 
-def summary(status: StatusOut) -> str:
-    lines = [f"{status.state}: {printable(status.root)}, process {status.pid}"]
+def summary(status: StatusOut, host: str | None = None) -> str:
+    """``host``: where the daemon is, if it is on another machine."""
+    where = f"{printable(status.root)}, process {status.pid}" if host is None else f"the daemon at {host}"
+    lines = [f"{status.state}: {where}"]
     lines += [f"  {printable(problem)}" for problem in status.problems]
     lines += [f"  {printable(remark)}" for remark in status.remarks]
     if status.skipped:

@@ -239,6 +239,60 @@ def test_a_picture_that_is_sent_again_is_one_job(box: Daemon, tmp_path: Path, sm
     assert other.ask("GET", "/v1/jobs", ticket="picture-2") == {"jobs": []}
 
 
+def test_what_was_removed_is_no_longer_listed(box: Daemon, tmp_path: Path, fast: str, small: Image.Image) -> None:
+    """Whether the client removed it, or the daemon because nobody fetched it: then its ticket is free again."""
+    box.preset("mine", fast)
+    wait_for(lambda: "mine" in {p["name"] for p in box.client.ask("GET", "/v1/presets")["presets"]})
+    _, client = paired(box, tmp_path / "laptop")
+    jobs = [
+        client.ask("POST", "/v1/jobs", data, preset="mine", ticket=f"picture-{i}")["id"]
+        for i, data in enumerate((b"no picture", b"no picture", png(small), png(small.rotate(90))))
+    ]
+    wait_for(
+        lambda: [j["state"] for j in client.ask("GET", "/v1/jobs")["jobs"]] == ["done", "done", "failed", "failed"]
+    )
+    assert [j["id"] for j in client.ask("GET", "/v1/status")["failures"]] == [jobs[1], jobs[0]]
+    for number in (jobs[0], jobs[2]):
+        client.ask("DELETE", f"/v1/jobs/{number}")
+    assert [j["id"] for j in client.ask("GET", "/v1/jobs")["jobs"]] == [jobs[3], jobs[1]]
+    assert [j["id"] for j in client.ask("GET", "/v1/status")["failures"]] == [jobs[1]]
+    shutil.rmtree(box.root / ".stylefolder" / "spool")
+    assert client.ask("GET", "/v1/jobs", ticket="picture-3") == {"jobs": []}
+    again = client.ask("POST", "/v1/jobs", png(small.rotate(90)), preset="mine", ticket="picture-3")
+    assert again["id"] > jobs[3]
+    wait_for(lambda: client.ask("GET", f"/v1/jobs/{again['id']}")["state"] == "done")
+
+
+def test_commands_on_a_connected_machine_name_the_other(box: Daemon, tmp_path: Path) -> None:
+    home, client = paired(box, tmp_path / "laptop")
+    host = client.address.host
+    assert home.run("status", "--once").stdout.splitlines()[0] == f"healthy: the daemon at {host}"
+    for words in (["pair"], ["clients"], ["clients", "remove", 1]):
+        done = home.run(*words)
+        assert done.returncode == 3
+        assert done.stderr == f"stylefolder: This machine uses the daemon at {host}: run this command there.\n"
+    checked = home.run("doctor").stdout
+    assert f"connection: the commands use the daemon at {host}" in checked
+    assert "daemon: none is running on this machine; none is needed" in checked
+
+
+def test_a_first_connection_that_fails_says_why(box: Daemon, tmp_path: Path) -> None:
+    line = line_of(box)
+    home = laptop(box, tmp_path / "laptop")
+    pin = line.partition("#")[2].partition(".")[0]
+    wrong = home.run("connect", line.replace(pin, "A" * 43))
+    assert wrong.returncode == 3
+    assert "does not have the certificate that the line names: copy all of the line again" in wrong.stderr
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        silent = home.run("connect", re.sub(r":\d+/", f":{closed.getsockname()[1]}/", line))
+    assert silent.returncode == 3
+    assert "No daemon answers at 127.0.0.1" in silent.stderr
+    assert "disconnect" not in silent.stderr
+    assert home.run("connect", line).returncode == 0, "the line was not used up"
+    assert "192.168.1.10:8787" in home.run("connect", "--address", "8787").stderr
+
+
 def test_another_protocol_is_refused(box: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the API, for each client that says which it speaks; GIMP's plug-in speaks the same."""
     _, client = paired(box, tmp_path / "laptop")

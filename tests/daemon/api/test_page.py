@@ -132,6 +132,10 @@ def test_the_whole_flow(
 
     page.get_by_role("button", name="Remove dune.jpg").click()
     wait_for(lambda: state(page) == [])
+    page.reload()
+    page.get_by_role("heading", name="Style").wait_for()
+    wait_for(lambda: "Ready" in page.locator("#status").inner_text())
+    assert state(page) == [], "what was removed stays away"
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="Sign in").wait_for()
     assert box.run("clients").stdout.count("last seen") == 0

@@ -8,11 +8,12 @@ import socket
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
-from tests.harness import HANG, wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 
 
 @pytest.fixture
@@ -233,3 +234,22 @@ def test_what_is_there_already_stays(laptop: Daemon, daemon: Daemon, fast: str, 
     done = send(str(out / "day 2"), "--preset", str(one), "-o", str(out), "--or-here")
     assert (done.returncode, "choose another folder" in done.stderr) == (2, True)
     assert folder.is_dir()
+
+
+@pytest.mark.slow
+def test_a_series_is_fitted_once(laptop: Daemon, daemon: Daemon, small: Image.Image) -> None:
+    """Fitted to the photos that have arrived when the first is taken, and kept for those that come later."""
+    folder, out = laptop.home / "wedding", laptop.home / "out"
+    folder.mkdir()
+    for turned in (0, 90, 180, 270):
+        small.rotate(turned).save(folder / f"{turned}.png")
+    file = laptop.home / "wedding.yaml"
+    file.write_text(f"transfer: look\nstyle: {REPOSITORY / 'presets' / 'styles' / 'overcast.jpg'}\nfit: series\n")
+    done = laptop.run("send", folder, "--preset", file, "-o", out)
+    assert done.returncode == 0, done.stderr
+    small.rotate(45).save(folder / "later.png")
+    assert laptop.run("send", folder, "--preset", file, "-o", out).returncode == 0
+    assert all(is_picture(out / f"{name}.png") for name in (0, 90, 180, 270, "later"))
+    assert len(daemon._rows("SELECT digest FROM series")) == 1
+    upright, upside_down = (np.asarray(Image.open(out / f"{name}.png")).astype(int) for name in (0, 180))
+    assert np.abs(upright - np.rot90(upside_down, 2)).max() <= 2, "but for the dither, a colour becomes the same one in all"

@@ -151,6 +151,16 @@ def test_only_the_last_early_warnings_are_kept(
     assert capsys.readouterr().err.split() == [f"{i}" for i in range(1000 - EARLY_WARNINGS, 1000)]
 
 
+def test_the_view_of_another_machine_names_it() -> None:
+    """It does not suggest folders and pictures that are there."""
+    idle = StatusOut.model_validate(STATUS | {"root": "", "pid": 0, "running": []})
+    shown = [line.plain for line in lines(Scene(idle, host="192.168.1.10:8787"), 80, 30)]
+    assert "Stylefolder  192.168.1.10:8787" in shown[0]
+    assert "Nothing to do: run `stylefolder send`." in shown
+    assert not any("open" in line or "folder in" in line for line in shown)
+    assert "open the result" in lines(Scene(StatusOut.model_validate(STATUS)), 80, 30)[-1].plain
+
+
 def test_each_slot_shows_its_job() -> None:
     away = (
         DEVICE | {"name": "studio: RTX 4090"} | dict.fromkeys(["memory_ours", "memory_others", "memory_total", "use"])
