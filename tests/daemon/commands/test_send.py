@@ -252,4 +252,4 @@ def test_a_series_is_fitted_once(laptop: Daemon, daemon: Daemon, small: Image.Im
     assert all(is_picture(out / f"{name}.png") for name in (0, 90, 180, 270, "later"))
     assert len(daemon._rows("SELECT digest FROM series")) == 1
     upright, upside_down = (np.asarray(Image.open(out / f"{name}.png")).astype(int) for name in (0, 180))
-    assert np.abs(upright - np.rot90(upside_down, 2)).max() <= 2, "but for the dither, a colour becomes the same one in all"
+    assert np.abs(upright - np.rot90(upside_down, 2)).max() <= 2, "one table; the dither differs"
