@@ -63,6 +63,15 @@ def signed_in(box: Daemon, browser: BrowserContext) -> Page:
     return page
 
 
+@pytest.fixture
+def quick(box: Daemon, browser: BrowserContext, wrong: list[str], fast: str) -> Page:
+    """A browser that has signed in and chosen a style that takes no time. Nothing goes wrong in it."""
+    box.preset("quick", fast)
+    page = signed_in(box, browser)
+    choose(page, "quick")
+    return page
+
+
 def choose(page: Page, preset: str) -> None:
     radio = page.get_by_role("radio", name=preset, exact=True)
     wait_for(lambda: pumped(page) and radio.count())
@@ -173,66 +182,40 @@ def test_previews_cancel_and_again(
 
 
 @pytest.mark.slow
-def test_the_daemon_is_restarted(
-    box: Daemon,
-    browser: BrowserContext,
-    fast: str,
-    small: Image.Image,
-) -> None:
+def test_the_daemon_is_restarted(box: Daemon, quick: Page, small: Image.Image) -> None:
     """The browser is still signed in, and what was sent is done."""
-    box.preset("quick", fast)
-    page = signed_in(box, browser)
-    choose(page, "quick")
     assert box.process is not None
     address = box.process.args[-1]  # type: ignore[index]
     box.process.send_signal(signal.SIGKILL)
     box.process.wait()
-    page.set_input_files("#files", picture(small))
-    wait_for(lambda: pumped(page) and "does not answer" in page.locator("#status").inner_text())
+    quick.set_input_files("#files", picture(small))
+    wait_for(lambda: pumped(quick) and "does not answer" in quick.locator("#status").inner_text())
     box.start("--listen", str(address))
-    wait_for(lambda: state(page) == ["done"])
+    wait_for(lambda: state(quick) == ["done"])
     assert len(box.jobs()) == 1
 
 
 @pytest.mark.slow
-def test_two_hundred_photos_and_what_is_no_picture(
-    box: Daemon,
-    browser: BrowserContext,
-    wrong: list[str],
-    fast: str,
-    small: Image.Image,
-) -> None:
-    box.preset("quick", fast)
-    page = signed_in(box, browser)
-    choose(page, "quick")
+def test_two_hundred_photos_and_what_is_no_picture(box: Daemon, quick: Page, small: Image.Image) -> None:
     box.run("pause")
     files = [picture(small, f"{i}.png") for i in range(199)]
     files.append({"name": "letter.txt", "mimeType": "text/plain", "buffer": b"Dear all"})
-    page.set_input_files("#files", files)
-    wait_for(lambda: len(state(page)) == 200)
+    quick.set_input_files("#files", files)
+    wait_for(lambda: len(state(quick)) == 200)
     assert len(box.jobs()) == 200
-    wait_for(lambda: pumped(page) and "200 waiting" in page.locator("#status").inner_text())
+    wait_for(lambda: pumped(quick) and "200 waiting" in quick.locator("#status").inner_text())
     known = box.client.ask("GET", "/v1/jobs", limit=1000)["jobs"]
     others = [job["id"] for job in known if not job["photo"].endswith("letter.txt")]
     for number in others[1:]:
         box.client.ask("DELETE", f"/v1/jobs/{number}")
     box.run("resume")
-    wait_for(lambda: state(page).count("failed") == 1 and state(page).count("done") == 1)
-    assert "not a picture" in page.locator("li.failed .state").inner_text()
+    wait_for(lambda: state(quick).count("failed") == 1 and state(quick).count("done") == 1)
+    assert "not a picture" in quick.locator("li.failed .state").inner_text()
 
 
 @pytest.mark.slow
-def test_a_connection_that_is_cut_off(
-    box: Daemon,
-    browser: BrowserContext,
-    wrong: list[str],
-    fast: str,
-    small: Image.Image,
-) -> None:
+def test_a_connection_that_is_cut_off(box: Daemon, quick: Page, small: Image.Image) -> None:
     """The photo is sent again, and painted once."""
-    box.preset("quick", fast)
-    page = signed_in(box, browser)
-    choose(page, "quick")
     cut: list[str] = []
 
     def cut_off(route: Any) -> None:
@@ -246,9 +229,9 @@ def test_a_connection_that_is_cut_off(
         else:
             route.continue_()
 
-    page.route("**/v1/jobs?*", lambda route: cut_off(route) if route.request.method == "POST" else route.continue_())
-    page.set_input_files("#files", picture(small))
-    wait_for(lambda: state(page) == ["done"])
+    quick.route("**/v1/jobs?*", lambda route: cut_off(route) if route.request.method == "POST" else route.continue_())
+    quick.set_input_files("#files", picture(small))
+    wait_for(lambda: state(quick) == ["done"])
     assert len(cut) == 2
     assert len(box.jobs()) == 1
 
