@@ -37,10 +37,12 @@ class Listen:
 
 @dataclass(frozen=True)
 class Outside:
-    """``url``: where clients find it. ``pin``: the fingerprint of our own certificate, which they check; None for one
-    that they can check as usual. ``names``: what may stand in a request's Host, besides addresses."""
+    """``address``: HOST:PORT, as the user asked. ``url``: where clients find it. ``pin``: the fingerprint of our own
+    certificate, which they check; None for one that they can check as usual. ``names``: what may stand in a request's
+    Host, besides addresses."""
 
     socket: socket.socket
+    address: str
     tls: ssl.SSLContext | None
     url: str
     pin: str | None
@@ -55,7 +57,9 @@ def opened(listen: Listen) -> Iterator[Outside]:
     host, port = found[1].strip("[]"), int(found[2])
     with contextlib.closing(_listener(host, port, listen.address)) as listener:
         if listen.proxy is not None:
-            yield Outside(listener, None, f"https://{listen.proxy}", None, frozenset({listen.proxy.lower()}))
+            yield Outside(
+                listener, listen.address, None, f"https://{listen.proxy}", None, frozenset({listen.proxy.lower()})
+            )
             return
         names = _names(host)
         shown = _own_address() if host in EVERYWHERE else host
@@ -68,7 +72,7 @@ def opened(listen: Listen) -> Iterator[Outside]:
             pin = fingerprint(certificates.der(file.read_text()))
             tls = _context(file, None)
         url = f"https://{f'[{shown}]' if ':' in shown else shown}:{port}"
-        yield Outside(listener, tls, url, pin, frozenset(names))
+        yield Outside(listener, listen.address, tls, url, pin, frozenset(names))
 
 
 def own_certificate(hosts: list[str]) -> Path:

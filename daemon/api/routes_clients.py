@@ -59,8 +59,9 @@ class MeOut(BaseModel):
 
 
 class ClientsOut(BaseModel):
-    """``url``: where they find this daemon, if they can."""
+    """``listens``, ``url``: the address at which this daemon listens for them, and where they find it, if they can."""
 
+    listens: str | None
     url: str | None
     clients: list[ClientOut]
 
@@ -124,8 +125,9 @@ def client_routes(context: Context) -> APIRouter:
         """Who has paired."""
         with context.reading() as ledger:
             known = ledger.clients.all()
-        url = None if context.outside is None else context.outside.url
-        return ClientsOut(url=url, clients=[_out(client) for client in known])
+        outside = context.outside
+        listens, url = (None, None) if outside is None else (outside.address, outside.url)
+        return ClientsOut(listens=listens, url=url, clients=[_out(client) for client in known])
 
     @routes.delete(
         "/v1/clients/{number}",

@@ -133,7 +133,8 @@ def _clients(client: Client) -> Iterator[Finding]:
     found = client.ask("GET", "/v1/clients")
     if found["url"]:
         names = ", ".join(paths.printable(c["name"]) for c in found["clients"]) or "none"
-        yield Finding("clients", True, f"find the daemon at {found['url']}; have paired: {names}")
+        yield Finding("listen", True, f"{found['listens']}; clients find the daemon at {found['url']}")
+        yield Finding("clients", True, f"have paired: {names}")
 
 
 def _daemon() -> Iterator[Finding]:
@@ -145,6 +146,7 @@ def _daemon() -> Iterator[Finding]:
         return
     status = client.ask("GET", "/v1/status")
     yield Finding("daemon", True, f"process {status['pid']} watches {status['root']}, {status['state']}")
+    yield Finding("api", True, f"listens at {client.address.host}, for your programs on this machine only")
     for problem in status["problems"]:
         yield Finding("daemon", False, problem)
     for remark in status.get("remarks", ()):
@@ -153,7 +155,7 @@ def _daemon() -> Iterator[Finding]:
     if address := status.get("cluster"):
         joined = collections.Counter(slot["host"] for slot in status["slots"] if slot["host"] is not None)
         machines = ", ".join(f"{host} ({count} at a time)" for host, count in joined.items()) or "none"
-        yield Finding("cluster", True, f"other machines can join at {address}; have joined: {machines}")
+        yield Finding("cluster", True, f"listens at {address} for machines that join; have joined: {machines}")
         yield Finding("cluster", True, f"{paths.cluster_file()}: {TRUST[0].lower()}{TRUST[1:]}")
 
 

@@ -274,6 +274,10 @@ def test_commands_on_a_connected_machine_name_the_other(box: Daemon, tmp_path: P
     checked = home.run("doctor").stdout
     assert f"connection: the commands use the daemon at {host}" in checked
     assert "daemon: none is running on this machine; none is needed" in checked
+    checked = box.run("doctor").stdout
+    assert f"listen: {host}; clients find the daemon at https://{host}" in checked
+    assert f"api: listens at {box.client.address.host}, for your programs on this machine only" in checked
+    assert "clients: have paired: " in checked
 
 
 def test_a_first_connection_that_fails_says_why(box: Daemon, tmp_path: Path) -> None:
