@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from daemon.events import Event, Heartbeat, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, Note
 from daemon.paths import printable
 
 LONG = 60.0  # seconds: say about how long a longer Job takes
 
 
-def sentence(event: Event) -> str | None:
-    """An event in a line, or None if it is only progress."""
+def called(photo: Path, folder: Path | None = None) -> str:
+    """The photo's name, with its place in the ``folder`` that someone has named."""
+    inside = folder is not None and photo.is_relative_to(folder)
+    return printable(photo.relative_to(folder) if folder is not None and inside else photo.name)
+
+
+def sentence(event: Event, folder: Path | None = None) -> str | None:
+    """An event in a line, or None if it is only progress. ``folder``: as of ``called``."""
     match event:
         case Note(text):
             return printable(text)
         case Heartbeat(queued, done, failed):
             return f"Watching: {queued} queued, {done} done, {failed} failed."
         case JobStarted(job):
-            return f"{printable(job.photo.name)}: started with {printable(job.preset)}"
+            return f"{called(job.photo, folder)}: started with {printable(job.preset)}"
         case JobDone(job, copied=True):
             return (
-                f"{printable(job.photo.name)}: done, {printable(job.result)}, copied from the Result of the same photo"
+                f"{called(job.photo, folder)}: done, {printable(job.result)}, copied from the Result of the same photo"
             )
         case JobDone(job, notes):
             said = "".join(f" {note}" for note in notes)
             # Whoever sent an upload fetches its Result.
             place = "" if job.result is None or job.source == "upload" else f", {printable(job.result)}"
-            return f"{printable(job.photo.name)}: done in {job.seconds:.1f} s{place}{said}"
+            return f"{called(job.photo, folder)}: done in {job.seconds:.1f} s{place}{said}"
         case JobFailed(job):
-            return f"{printable(job.photo.name)}: failed. {printable(job.reason)}"
+            return f"{called(job.photo, folder)}: failed. {printable(job.reason)}"
         case JobCancelled(job):
-            return f"{printable(job.photo.name)}: cancelled." + (f" {printable(job.reason)}" if job.reason else "")
+            return f"{called(job.photo, folder)}: cancelled." + (f" {printable(job.reason)}" if job.reason else "")
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
@@ -41,8 +41,10 @@ class Caller:
         """The client whose Jobs it may see, and no others. None for all."""
         return None if self.client is None or self.client.full else self.client.id
 
-    def shown(self, job: Job) -> JobOut:
-        return job_out(job) if self.client is None else without_paths(job_out(job))
+    def shown(self, job: Job, ahead: int | None = None, notes: Sequence[str] = ()) -> JobOut:
+        """``ahead``, ``notes``: of a JobOut."""
+        out = job_out(job, ahead, notes)
+        return out if self.client is None else without_paths(out)
 
 
 def controls(request: Request) -> None:
@@ -120,8 +122,8 @@ class Auth:
                 return f"A request with a cookie needs the header {PROTOCOL_HEADER}."
         caller = await self.who(token) if token else None
         return caller or (
-            "The bearer token is missing or wrong. If this is another machine, it may have been removed there: run "
-            "`stylefolder pair` there and connect again."
+            "The bearer token is missing or wrong. A client that was removed can connect again with a new line: run "
+            "`stylefolder pair` on the daemon's machine."
         )
 
 

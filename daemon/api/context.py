@@ -18,8 +18,7 @@ from daemon.api import uploads
 from daemon.api.auth import Caller
 from daemon.api.event_stream import EventStream, Reader
 from daemon.api.outside import Outside
-from daemon.api.schema import JobOut, PendingOut, RunningOut, job_out
-from daemon.api.without_paths import without_paths
+from daemon.api.schema import JobOut, PendingOut, RunningOut
 from daemon.events import Event, JobCancelled, JobDone, JobFailed
 from daemon.folders.layout import Layout
 from daemon.ledger.clients import SEEN_EVERY
@@ -154,12 +153,10 @@ class Context:
         return job
 
     def out(self, job: Job, caller: Caller) -> JobOut:
-        ahead = None
-        if job.state == "queued":
-            with self.reading() as ledger:
-                ahead = ledger.history.ahead(job)
-        out = job_out(job, ahead)
-        return out if caller.client is None else without_paths(out)
+        with self.reading() as ledger:
+            ahead = ledger.history.ahead(job) if job.state == "queued" else None
+            notes = ledger.history.notes([job.id]).get(job.id, ())
+        return caller.shown(job, ahead, notes)
 
     def paused(self) -> bool:
         with self.reading() as ledger:

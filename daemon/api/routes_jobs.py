@@ -138,7 +138,9 @@ def _reading_routes(routes: APIRouter, context: Context) -> None:
                 found = [] if job is None else [job]
             else:
                 found = list(ledger.history.jobs(state, limit, caller.only))
-        return JobsOut(jobs=[caller.shown(job) for job in found if caller.client is None or uploads.is_here(job)])
+            notes = ledger.history.notes([job.id for job in found])
+        here = [job for job in found if caller.client is None or uploads.is_here(job)]
+        return JobsOut(jobs=[caller.shown(job, notes=notes.get(job.id, ())) for job in here])
 
     @routes.get("/v1/jobs/{number}", responses=NO_JOB)
     def get_job(number: JobId, caller: Asks) -> JobOut:

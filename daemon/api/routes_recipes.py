@@ -106,9 +106,13 @@ def _checked(text: str) -> Preset:
     if preset.weights not in PACKAGED:
         raise HTTPException(
             409,
-            f"The preset {preset.name!r} has weights of its own ({preset.weights}), which do not travel: leave out "
-            "`weights`, or style the photo on this machine with --or-here.",
+            f"The preset {preset.name!r} has weights of its own, which do not travel: leave out `weights`, or add "
+            "--or-here to use the machine that has them.",
         )
-    if isinstance(preset, Look) and (preset.photos or preset.tables):
-        raise HTTPException(409, "A look that is fitted to a series, or that writes a table, does not travel.")
+    if isinstance(preset, Look) and (preset.fit == "series" or preset.tables):
+        raise HTTPException(
+            409,
+            f"The look {preset.name!r} is fitted to a series or writes a table, and does not travel: use it on the "
+            "machine with the photos.",
+        )
     return preset.model_copy(update={"name": uploads.plain_name(shortened(preset.name, 100))})

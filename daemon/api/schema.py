@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,8 @@ SCHEMA_VERSION = 2
 
 
 class JobOut(BaseModel):
-    """One Photo under one Preset. Times are Unix seconds. ``ahead``: how many Jobs are taken before it."""
+    """One Photo under one Preset. Times are Unix seconds. ``ahead``: how many Jobs are taken before it. ``notes``: what
+    its Result could not keep. Only the answers about Jobs have these two."""
 
     id: int
     source: Source
@@ -34,6 +36,7 @@ class JobOut(BaseModel):
     finished_at: float | None
     seconds: float | None
     ahead: int | None = None
+    notes: list[str] = []
 
 
 class JobsOut(BaseModel):
@@ -164,7 +167,7 @@ def error_out(status: int, message: str) -> dict[str, Any]:
     return ErrorOut(error=ErrorDetail(status=status, message=utf8(message))).model_dump()
 
 
-def job_out(job: Job, ahead: int | None = None) -> JobOut:
+def job_out(job: Job, ahead: int | None = None, notes: Sequence[str] = ()) -> JobOut:
     return JobOut(
         id=job.id,
         source=job.source,
@@ -179,6 +182,7 @@ def job_out(job: Job, ahead: int | None = None) -> JobOut:
         finished_at=job.finished_at,
         seconds=job.seconds,
         ahead=ahead,
+        notes=[*notes],
     )
 
 
@@ -193,7 +197,7 @@ def event_out(event: Event) -> dict[str, Any]:
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
         if isinstance(value, Job):
-            value = job_out(value).model_dump()
+            value = job_out(value, notes=getattr(event, "notes", ())).model_dump()
         elif isinstance(value, bytes):
             value = base64.b64encode(value).decode()
         elif isinstance(value, str):

@@ -30,10 +30,13 @@ def status(context: Context, caller: Caller) -> StatusOut:
 
     midnight = datetime.datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     use = psutil.cpu_percent() / 100
-    slots = [SlotOut(job=s.job, host=s.host, device=_device(s, use)) for s in snapshot.slots]
+    slots = [
+        SlotOut(job=s.job if s.job and context.sees(caller, s.job) else None, host=s.host, device=_device(s, use))
+        for s in snapshot.slots
+    ]
     with context.reading() as ledger:
         history = ledger.history
-        counts, throughput = history.counts(), history.throughput(now)
+        counts, throughput = history.counts(caller.only), history.throughput(now)
         queued = {name: states["queued"] for name, states in counts.items() if "queued" in states}
         means = {name: history.mean_seconds(name) for name in queued}
         drain = {name: seconds * queued[name] for name, seconds in means.items() if seconds is not None}
@@ -50,7 +53,7 @@ def status(context: Context, caller: Caller) -> StatusOut:
             pending_count=snapshot.pending_count,
             skipped=snapshot.skipped,
             inboxes={utf8(name): states for name, states in counts.items()},
-            done_today={utf8(name): count for name, count in history.done_since(midnight).items()},
+            done_today={utf8(name): count for name, count in history.done_since(midnight, caller.only).items()},
             drain={utf8(name): seconds for name, seconds in drain.items()},
             throughput=ThroughputOut(done=throughput.done, median=throughput.median, p95=throughput.p95),
             recent=[caller.shown(job) for job in history.ended_last("done", RECENT, caller.only)],

@@ -82,7 +82,7 @@ async def receive(
         if pixels and total != pixels.size:
             raise UploadLength(f"The body has {total} bytes, but {pixels} has {pixels.size}.")
         if not total:
-            raise PhotoError("The body is empty: send a picture.")
+            raise PhotoError("The picture is empty: copy it again.")
     except BaseException as e:
         shutil.rmtree(own, ignore_errors=True)
         if isinstance(e, OSError) and e.errno is not None:

@@ -14,7 +14,10 @@ ABSOLUTE = re.compile(r"(?<![\w.:/\\])(?:/|[A-Za-z]:[\\/]|\\\\)(?:[^\s'\":;,()]+
 
 def without_paths(job: JobOut) -> JobOut:
     shown = {"photo": _name(job.photo), "result": job.result and _name(job.result)}
-    return job.model_copy(update={**shown, "reason": job.reason and words_without_paths(job.reason, Path(job.photo))})
+    inside = Path(job.photo)
+    reason = job.reason and words_without_paths(job.reason, inside)
+    notes = [words_without_paths(note, inside) for note in job.notes]
+    return job.model_copy(update={**shown, "reason": reason, "notes": notes})
 
 
 def event_without_paths(fields: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Literal
 from daemon import paths
 from daemon.api.client import Client
 from daemon.commands.apply_by_daemon import ResultPath, send
-from daemon.commands.bring_preset import bring
+from daemon.commands.bring_preset import bring, travels
 from daemon.commands.by_box import Errand, paint
 from daemon.commands.loss_plot import PLOTS, can_plot, plot_losses
 from daemon.commands.private_engine import run_jobs
@@ -116,7 +116,7 @@ def apply(
             plot_losses(event.curve, f"{event.job.photo.name}, {event.job.preset}", curve)
 
     if client is not None and client.address.elsewhere:
-        if device == "auto" and curve is None and not wants_table(preset := request.load(paths.default_root())):
+        if device == "auto" and curve is None and travels(preset := request.load(paths.default_root())):
             left = _elsewhere(client, left, preset, place, hear, or_here)
         client = None
     root = Path(client.address.root) if client is not None else paths.default_root()
@@ -185,12 +185,7 @@ def place_for(photos: Sequence[Path], out: Path | None) -> Out:
     """Raises UsageError if ``out`` cannot be the Results' file or folder."""
     if out is None:
         return Out(None, None)
-    try:
-        out.lstat()
-    except FileNotFoundError:
-        pass
-    except OSError as e:  # the name is too long, a folder on the way is closed to us, ...
-        raise UsageError(f"{printable(out)} cannot be used ({e.strerror}): give another name with -o.") from e
+    check_usable(out)
     is_folder = os.path.isdir(out) or len(photos) > 1
     there = os.path.exists(out)
     if is_folder and there and not os.path.isdir(out):
@@ -203,12 +198,27 @@ def place_for(photos: Sequence[Path], out: Path | None) -> Out:
         raise UsageError(
             f"{out.name}: {out.suffix!r} is not a known format: use one of {EXTENSION_LIST}, or name a folder."
         )
-    folder = next(path for path in (out, *out.absolute().parents) if os.path.isdir(path))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"The folder {folder} is not writable: check its permissions, or name another with -o.")
+    check_writable(out)
     if there and not is_folder and any(os.path.exists(photo) and out.samefile(photo) for photo in photos):
         raise UsageError(f"{out} is the photo itself, which is never changed: give another name with -o.")
     return Out(None, out.absolute()) if is_folder else Out(out.absolute(), None)
+
+
+def check_usable(out: Path) -> None:
+    """Raises UsageError if there can be no such file or folder."""
+    try:
+        out.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as e:  # the name is too long, a folder on the way is closed to us, or is a file, ...
+        raise UsageError(f"{printable(out)} cannot be used ({e.strerror}): give another name with -o.") from e
+
+
+def check_writable(out: Path) -> None:
+    """Raises UsageError if nothing can be written there, or into the folder in which it would be."""
+    folder = next(path for path in (out, *out.absolute().parents) if os.path.isdir(path))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"The folder {folder} is not writable: check its permissions, or name another with -o.")
 
 
 def _check_curve(photos: Sequence[Path], curve: Path) -> None:

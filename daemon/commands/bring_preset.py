@@ -6,8 +6,14 @@ import hashlib
 from pathlib import Path
 
 from daemon.api.client import Client
+from daemon.engine.tables import wants_table
 from stylecore.errors import PresetError
-from stylecore.preset import Preset, files_of, with_files
+from stylecore.preset import Look, Preset, files_of, with_files
+
+
+def travels(preset: Preset) -> bool:
+    """Whether another machine can do all of it. A Look's table is a file, or is fitted to photos, on this one."""
+    return not isinstance(preset, Look) or (preset.fit != "series" and not wants_table(preset))
 
 
 def bring(client: Client, preset: Preset) -> str:

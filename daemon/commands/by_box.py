@@ -117,7 +117,11 @@ def _send(client: Client, waiting: deque[Errand], sent: list[Errand]) -> Iterato
             with errand.photo.open("rb") as file:
                 job = client.ask("POST", "/v1/jobs", file, name=errand.photo.name, **errand.query)
     except (OSError, UnicodeError) as e:
-        yield JobFailed(_unsent(errand, f"It cannot be read ({e})."))
+        yield JobFailed(
+            _unsent(
+                errand, f"It cannot be read ({getattr(e, 'strerror', None) or e}): check its name and its permissions."
+            )
+        )
     except Refused as e:
         yield JobFailed(_unsent(errand, str(e)))
     else:
@@ -136,9 +140,8 @@ def _news(
     if (now := running.get(errand.job)) is not None:
         yield from _steps(errand, now)
         return
-    job = dataclasses.replace(
-        job_in(JobOut.model_validate(client.ask("GET", f"/v1/jobs/{errand.job}"))), photo=errand.photo, source="command"
-    )
+    out = JobOut.model_validate(client.ask("GET", f"/v1/jobs/{errand.job}"))
+    job = dataclasses.replace(job_in(out), photo=errand.photo, source="command")
     if job.state == "queued" and "queued" not in errand.seen:
         errand.seen.add("queued")
         yield JobQueued(job)
@@ -155,7 +158,7 @@ def _news(
         except (StylefolderError, OSError) as e:
             yield JobFailed(dataclasses.replace(job, state="failed", result=None, reason=str(e)))
             return
-        yield JobDone(dataclasses.replace(job, result=path), (), (), {})
+        yield JobDone(dataclasses.replace(job, result=path), tuple(out.notes), (), {})
 
 
 def _steps(errand: Errand, now: RunningOut) -> Iterator[Event]:

@@ -35,7 +35,9 @@ def connect(
     address: Annotated[
         str | None,
         typer.Option(
-            help="Where the daemon of the last connection is now.", metavar="ADDRESS:PORT", callback=checked_address
+            help="The new address of the daemon that you are connected to.",
+            metavar="ADDRESS:PORT",
+            callback=checked_address,
         ),
     ] = None,
 ) -> None:
@@ -53,8 +55,8 @@ def disconnect() -> None:
     """Use this machine again."""
     from daemon.commands import pairing
 
-    left = pairing.leave()
-    typer.echo("This machine was not connected." if left is None else f"No longer connected to {left.host}.")
+    for line in pairing.leave():
+        typer.echo(line)
 
 
 @pairing_app.command()
@@ -81,7 +83,7 @@ def send(
             raise
         client = None
     chosen = get_preset(preset, Layout(paths.default_root()))
-    with view(plain, as_json) as show:
+    with view(plain, as_json, folder.resolve()) as show:
         failed = run_send(client, folder, chosen, out, show, or_here=or_here)
     raise typer.Exit(1 if failed else 0)
 

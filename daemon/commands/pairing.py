@@ -3,7 +3,6 @@ use this one."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import platform
@@ -18,7 +17,7 @@ from daemon.errors import NoDaemon, Refused, UsageError
 from stylecore.errors import StylefolderError
 from stylecore.images.atomic_write import write_whole
 
-LINE = re.compile(r"(https://[^/#\s]+)/#(?:([\w-]{43})\.)?([\w-]+)")
+LINE = re.compile(r"(https://[^/#\s]+)/#(?:([\w-]{43})\.)?([\w-]{16})(?![\w.-])")
 
 
 def invite(*, full: bool) -> str:
@@ -59,15 +58,21 @@ def move(host: str) -> Address:
     return address
 
 
-def leave() -> Address | None:
-    """Use this machine again. The other one forgets this client, if it can be reached. None if there was none."""
+def leave() -> Iterator[str]:
+    """Use this machine again; the other one forgets this client. Says what was done."""
     address = read_address(paths.connection_file())
-    if address is not None:
-        with contextlib.suppress(NoDaemon, Refused):  # it may be gone for ever
-            Client(address).ask("DELETE", f"/v1/clients/{address.number}")
     for file in (paths.connection_file(), *connection_files()):
         file.unlink(missing_ok=True)
-    return address
+    if address is None:
+        yield "This machine was not connected."
+        return
+    yield f"No longer connected to {address.host}."
+    try:
+        Client(address).ask("DELETE", f"/v1/clients/{address.number}")
+    except NoDaemon:  # it may be gone for ever
+        yield f"It did not answer: run `stylefolder clients remove {address.number}` there to refuse this machine."
+    except Refused:
+        pass  # it had forgotten this client already
 
 
 def listed() -> Iterator[str]:

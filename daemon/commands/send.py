@@ -4,23 +4,28 @@ again: what has its Result is not sent again."""
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from daemon.api.client import Client
-from daemon.commands.apply import apply_here
-from daemon.commands.bring_preset import bring, portable
+from daemon.commands.apply import apply_here, check_usable, check_writable
+from daemon.commands.apply_by_daemon import ResultPath
+from daemon.commands.bring_preset import bring, portable, travels
 from daemon.commands.by_box import Errand, paint
 from daemon.errors import NoDaemon, Refused, UsageError
 from daemon.events import Event, JobCancelled, JobDone, JobFailed, Listener, Note
 from daemon.ledger.signature import sha256
 from daemon.paths import free_name, printable
 from daemon.sentences import photos as count_of
+from stylecore.errors import PhotoError
+from stylecore.images.decode import load_photo
 from stylecore.images.formats import PICTURE_SUFFIXES
-from stylecore.preset import Preset
+from stylecore.preset import Look, Preset
+from stylecore.recipe import MAX_SERIES
 
 DONE = ".stylefolder-sent.jsonl"  # in the folder of Results: a line for each
 
@@ -32,11 +37,14 @@ def send(
     from an earlier ``send`` of the same photo and preset, stays. Waits for the other machine while it is away, unless
     the photos may be painted here (``or_here``). ``client``: None if there is none. Returns how many failed. Raises
     UsageError, PresetError, NoDaemon, Refused."""
+    check_usable(out)
     folder, out = folder.resolve(), out.resolve()
     _check(folder, out)
     out.mkdir(parents=True, exist_ok=True)
     done = _done(out)
     tickets, unread = _tickets(portable(preset), folder)
+    if not tickets and not unread:
+        show(Note(f"There are no photos in {printable(folder)}.", warning=True))
     for why in unread:
         show(Note(why, warning=True))
     failed = len(unread)
@@ -47,10 +55,11 @@ def send(
         show(Note(f"{count_of(len(before))} done before."))
 
     def result_path(photo: Path, _: str, extension: str) -> Path:
-        ticket = tickets[photo]
+        ticket, target = tickets[photo], out / photo.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not extension:
+            return target
         if ticket not in done:
-            target = out / photo.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
             twins = stems[photo.with_suffix("")] > 1  # a camera's RAW file and its JPEG
             path = target.with_name(target.name + extension) if twins else target.with_suffix(extension)
             path = free_name(path, os.path.lexists)
@@ -65,19 +74,50 @@ def send(
             failed += event.job.result is None
         show(event)
 
-    if client is None:
-        apply_here(list(left), preset, result_path, "auto", hear)
-        return failed
-    try:
-        kept = bring(client, preset)
-        errands = [Errand(photo, {"kept": kept, "ticket": ticket}) for photo, ticket in left.items()]
-        paint(client, errands, result_path, hear, patient=not or_here, cancels=False)
-    except (NoDaemon, Refused) as e:
-        if not or_here:
-            raise
-        show(Note(f"{e} Continuing here.", warning=True))
-        apply_here(list(left), preset, result_path, "auto", hear)
+    if left:
+        _paint(client, left, _with_series(preset, tickets), result_path, hear, or_here)
     return failed
+
+
+def _with_series(preset: Preset, photos: Iterable[Path]) -> Preset:
+    """A Look for a series names its photos, so that another ``send`` of the same folder fits the same table."""
+    if not isinstance(preset, Look) or preset.fit != "series" or preset.photos:
+        return preset
+    first = itertools.islice((photo for photo in photos if _opens(photo)), MAX_SERIES)
+    return preset.model_copy(update={"photos": tuple(first)})
+
+
+def _opens(photo: Path) -> bool:
+    try:
+        load_photo(photo)
+    except PhotoError:
+        return False  # its own Job will say why
+    return True
+
+
+def _paint(
+    client: Client | None,
+    left: Mapping[Path, str],
+    preset: Preset,
+    result_path: ResultPath,
+    hear: Listener,
+    or_here: bool,
+) -> None:
+    """``left``: the photos' tickets. ``hear`` removes what has ended."""
+    if client is not None and not travels(preset):
+        hear(Note(f"The look {preset.name!r} is fitted to a series or writes a table: applying it on this machine."))
+        client = None
+    if client is not None:
+        try:
+            kept = bring(client, preset)
+            errands = [Errand(photo, {"kept": kept, "ticket": ticket}) for photo, ticket in left.items()]
+            paint(client, errands, result_path, hear, patient=not or_here, cancels=False)
+            return
+        except (NoDaemon, Refused) as e:
+            if not or_here:
+                raise
+            hear(Note(f"{e} Continuing here.", warning=True))
+    apply_here(list(left), preset, result_path, "auto", hear)
 
 
 def _check(folder: Path, out: Path) -> None:
@@ -87,6 +127,9 @@ def _check(folder: Path, out: Path) -> None:
         raise UsageError(f"{out} is in the folder of the photos: choose a folder outside with -o.")
     if folder.is_relative_to(out):
         raise UsageError(f"The photos are in {out}: choose another folder with -o.")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: name a folder with -o.")
+    check_writable(out)
 
 
 def _tickets(recipe: str, folder: Path) -> tuple[dict[Path, str], list[str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from daemon.api.client import Client
-from daemon.commands.bring_preset import bring
+from daemon.commands.bring_preset import bring, travels
 from daemon.commands.by_box import Errand, paint
 from daemon.commands.private_engine import run_jobs
 from daemon.errors import NoDaemon, Refused, UsageError
@@ -25,7 +25,7 @@ from daemon.ledger.signature import look, sha256
 from daemon.paths import printable
 from stylecore.images.atomic_write import write_whole
 from stylecore.images.decode import load_photo
-from stylecore.preset import Painting, Preset, with_options
+from stylecore.preset import Look, Painting, Preset, with_options
 
 EDGE, STEPS = 288, 60  # pixels, and steps at most: enough to judge, quick to paint
 GAP, LABEL = 12, 30
@@ -70,7 +70,10 @@ def make_sheet(
             if client is None:
                 paintings = _paint(photo, copy, presets, device, show)
             else:
-                paintings = _paint_elsewhere(client, photo, copy, presets, show)
+                there = [preset for preset in presets if travels(quick(preset))]
+                here = [preset for preset in presets if preset not in there]
+                paintings = _paint_elsewhere(client, photo, copy, there, show)
+                paintings += _paint(photo, copy, here, device, show) if here else []
         except (NoDaemon, Refused) as e:
             if not or_here:
                 raise
@@ -91,7 +94,8 @@ def quick(preset: Preset) -> Preset:
     """As it is painted on the sheet: small, and in fewer steps if it has many."""
     output = type(preset.output)(format="png")
     if not isinstance(preset, Painting):
-        return with_options(preset, output=output)
+        fit = "series" if isinstance(preset, Look) and preset.photos else "photo"  # there is only one
+        return with_options(preset, output=output, fit=fit)
     steps = STEPS if sum(preset.steps) > STEPS else None
     return with_options(preset, size=EDGE, steps=steps, output=output)
 

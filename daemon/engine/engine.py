@@ -26,8 +26,9 @@ from stylecore.preset import Painting
 
 class Engine:
     """``device``: one, or several with commas between them; there is a Slot on each. "" for no Slot on this machine.
-    ``result_path(job, extension)`` is where a Job's Result should go if nothing else is there. If it is replaced,
-    running Jobs keep the one that they started with. ``announce`` receives the events.
+    ``result_path(job, extension)`` is where a Job's Result should go if nothing else is there; with an empty extension,
+    which is not known yet, only the folder counts. If it is replaced, running Jobs keep the one that they started with.
+    ``announce`` receives the events.
 
     How a Job ended is kept until the Ledger has recorded it, so a turn that raises LedgerUnavailable can be repeated.
     """
@@ -268,7 +269,7 @@ class Engine:
             failed = queue.failed(job, Failure("system", str(e)))
             return JobFailed(failed) if failed is not None else self._queued_again(job)
         keeps = job.source != "folder" or BLACK_END in finished.notes  # what may be half a photo is never thrown away
-        done = queue.done(job, "keep" if keeps else self._settings.originals)
+        done = queue.done(job, "keep" if keeps else self._settings.originals, notes)
         return JobDone(done, tuple(notes), finished.curve, finished.timings, finished.copied)
 
 

@@ -44,7 +44,7 @@ class Work:
     @property
     def folder(self) -> Path:
         """Where the Result's temporary file goes: beside its final name, whatever format it has."""
-        return (self.order.target or self.result_path(self.job, ".jpg")).parent
+        return (self.order.target or self.result_path(self.job, "")).parent
 
     def clear_parts(self) -> None:
         """Remove the temporary file of a worker that is gone."""

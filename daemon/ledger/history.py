@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -53,6 +54,13 @@ class History:
             (state, limit, client),
         )
         return (job_of(row, self._paths) for row in rows)
+
+    def notes(self, jobs: Collection[int]) -> dict[int, list[str]]:
+        """What the Results of these Jobs could not keep, for those of which anything is known."""
+        rows = self._sql(
+            "SELECT job, sentences FROM notes WHERE job IN (SELECT value FROM json_each(?))", (json.dumps([*jobs]),)
+        )
+        return {row["job"]: json.loads(row["sentences"]) for row in rows}
 
     def ended_last(self, state: State, limit: int, client: int | None = None) -> list[Job]:
         """The newest first. Failures are those of the folders only: whoever sent a photo already knows. ``client``: as
@@ -134,22 +142,24 @@ class History:
         marks = ", ".join("?" * len(states))
         return int(self._sql(f"SELECT count(*) FROM jobs WHERE state IN ({marks})", states)[0][0])
 
-    def counts(self) -> dict[str, dict[State, int]]:
-        """How many Jobs of each Preset are in each state: all from folders, and others only while they wait or run."""
+    def counts(self, client: int | None = None) -> dict[str, dict[State, int]]:
+        """How many Jobs of each Preset are in each state: all from folders, and others only while they wait or run.
+        ``client``: as in ``jobs``."""
         found: dict[str, dict[State, int]] = {}
         for preset, state, n in self._sql(
-            "SELECT preset, state, count(*) FROM jobs WHERE source = 'folder'"
-            " OR state IN ('queued', 'running', 'cancelling') GROUP BY preset, state"
+            "SELECT preset, state, count(*) FROM jobs WHERE (source = 'folder'"
+            f" OR state IN ('queued', 'running', 'cancelling')){THEIRS.format(1)} GROUP BY preset, state",
+            (client,),
         ):
             found.setdefault(os.fsdecode(preset), {})[state] = n
         return found
 
-    def done_since(self, midnight: float) -> dict[str, int]:
-        """How many photos are done with each Preset."""
+    def done_since(self, midnight: float, client: int | None = None) -> dict[str, int]:
+        """How many photos are done with each Preset. ``client``: as in ``jobs``."""
         rows = self._sql(
-            "SELECT preset, count(*) FROM jobs INDEXED BY by_finish WHERE finished_at > ? AND state = 'done'"
-            " GROUP BY preset",
-            (midnight,),
+            "SELECT preset, count(*) FROM jobs INDEXED BY by_finish WHERE finished_at > ?1 AND state = 'done'"
+            f"{THEIRS.format(2)} GROUP BY preset",
+            (midnight, client),
         )
         return {os.fsdecode(preset): n for preset, n in rows}
 

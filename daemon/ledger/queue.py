@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -209,14 +209,19 @@ class Queue:
             (self._paths.key(part), self._paths.key(result), digest, job.id),
         )
 
-    def done(self, job: Job, original: Original = "keep") -> Job:
+    def done(self, job: Job, original: Original = "keep", notes: Sequence[str] = ()) -> Job:
         """Record that the Job's Result is in place, as ``finishing`` announced, even if the Job was cancelled, or
-        cancelled and queued again, in the meantime. ``original``: what is still to be done with the photo."""
-        rows = self._sql(
-            "UPDATE jobs SET state = 'done', part = NULL, blame = NULL, reason = NULL, original = ?, finished_at = ?,"
-            " started_at = coalesce(started_at, ?) WHERE id = ? RETURNING *",
-            (None if original == "keep" else original, time.time(), job.started_at, job.id),
-        )
+        cancelled and queued again, in the meantime. ``original``: what is still to be done with the photo. ``notes``:
+        what the Result could not keep."""
+        with self._database.transaction():
+            rows = self._sql(
+                "UPDATE jobs SET state = 'done', part = NULL, blame = NULL, reason = NULL, original = ?, finished_at ="
+                " ?, started_at = coalesce(started_at, ?) WHERE id = ? RETURNING *",
+                (None if original == "keep" else original, time.time(), job.started_at, job.id),
+            )
+            if notes:
+                sentences = json.dumps([as_text(note) for note in notes])
+                self._sql("INSERT OR REPLACE INTO notes VALUES (?, ?)", (job.id, sentences))
         return self._job(rows[0])
 
     def failed(self, job: Job, failure: Failure) -> Job | None:

@@ -10,7 +10,7 @@ from typing import get_args
 
 from daemon.ledger.job import Blame, Source, State
 
-VERSION = 8
+VERSION = 9
 FIRST_VERSION = 5  # of 0.1.0, the oldest that can be converted
 
 PHOTOS = """
@@ -82,6 +82,12 @@ CREATE TABLE owners (                    -- the Jobs whose photos clients have s
 CREATE INDEX by_client ON owners (client);
 CREATE UNIQUE INDEX one_ticket ON owners (client, ticket) WHERE ticket IS NOT NULL"""
 
+NOTES = """
+CREATE TABLE notes (                     -- what Results could not keep
+    job INTEGER PRIMARY KEY,
+    sentences TEXT NOT NULL              -- a JSON array
+)"""
+
 SCHEMA = f"""
 CREATE TABLE pinned_presets (            -- the Presets that Jobs were queued with, each once
     digest TEXT PRIMARY KEY,             -- sha256 of the JSON
@@ -91,7 +97,8 @@ CREATE TABLE switches (name TEXT PRIMARY KEY);
 {PHOTOS};
 {JOBS};
 {SERIES};
-{CLIENTS}"""
+{CLIENTS};
+{NOTES}"""
 
 # Version 5 kept photos and Jobs in one table: inode -1 meant gone, -2 changed; digests of files that cannot be read
 # began with a prefix; a cancelled Job without finished_at was one that the worker had not left yet.
@@ -122,5 +129,5 @@ INSERT INTO jobs (id, source, photo, preset, recipe, digest, size, mtime_ns, cti
 UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = 'old_jobs') WHERE name = 'jobs';
 DROP TABLE old_jobs"""
 
-MIGRATIONS = {6: TO_6, 7: SERIES, 8: CLIENTS}
+MIGRATIONS = {6: TO_6, 7: SERIES, 8: CLIENTS, 9: NOTES}
 """By the version that each one leads to."""

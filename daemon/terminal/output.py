@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.api.schema import event_out
@@ -28,7 +29,7 @@ from daemon.events import (
 )
 from daemon.lifetime import stoppable
 from daemon.paths import address_file, printable
-from daemon.sentences import clock, device_sentence, estimate_sentence, is_warning, sentence
+from daemon.sentences import called, clock, device_sentence, estimate_sentence, is_warning, sentence
 
 if TYPE_CHECKING:
     from daemon.api.client import Client
@@ -38,14 +39,15 @@ VIEW_ENDS_WITHIN = 5.0  # seconds
 
 
 @contextlib.contextmanager
-def view(plain: bool, as_json: bool) -> Iterator[Listener]:
-    """The right one for this output. On a terminal, the bars disappear when the context ends."""
+def view(plain: bool, as_json: bool, folder: Path | None = None) -> Iterator[Listener]:
+    """The right one for this output. On a terminal, the bars disappear when the context ends. ``folder``: photos are
+    named by their place in it."""
     if as_json:
         yield _show_json
     elif plain or not sys.stdout.isatty():
-        yield _Plain().show
+        yield _Plain(folder).show
     else:
-        with _bars() as show:
+        with _bars(folder) as show:
             yield show
 
 
@@ -101,7 +103,8 @@ def attached_view(client: Client) -> bool:
 class _Plain:
     """A line per event; failures and warnings go to standard error. A finished Job shows how its total loss fell."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
         self.devices: set[str] = set()
 
     def show(self, event: Event) -> None:
@@ -112,8 +115,8 @@ class _Plain:
         if isinstance(event, JobChosen):
             return self.chosen(event)
         if isinstance(event, JobDone) and event.curve:
-            return f"{sentence(event)}\n  {_losses(event.curve)}"
-        return sentence(event)
+            return f"{sentence(event, self.folder)}\n  {_losses(event.curve)}"
+        return sentence(event, self.folder)
 
     def chosen(self, event: JobChosen) -> str | None:
         """Each device once, and what each long Job takes."""
@@ -139,7 +142,7 @@ def _show_json(event: Event) -> None:
 
 
 @contextlib.contextmanager
-def _bars() -> Iterator[Listener]:
+def _bars(folder: Path | None) -> Iterator[Listener]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -149,14 +152,14 @@ def _bars() -> Iterator[Listener]:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), words, TimeElapsedColumn(), left)
     progress = Progress(*columns, console=console, expand=True, refresh_per_second=4)
     bars: dict[int, TaskID] = {}
-    plain = _Plain()
+    plain = _Plain(folder)
 
     def show(event: Event) -> None:
         match event:
             case JobStarted(job):
                 if job.id in bars:  # started again after the worker's death
                     progress.remove_task(bars[job.id])
-                name = escape(f"{printable(job.photo.name)} [{printable(job.preset)}]")
+                name = escape(f"{called(job.photo, folder)} [{printable(job.preset)}]")
                 bars[job.id] = progress.add_task(name, total=None, words="starting", left="")
                 return
             case JobStepped(job, step, steps):
@@ -169,7 +172,7 @@ def _bars() -> Iterator[Listener]:
             case JobDone(job) | JobFailed(job) | JobCancelled(job):
                 if job.id in bars:
                     progress.remove_task(bars.pop(job.id))
-        text = plain.chosen(event) if isinstance(event, JobChosen) else sentence(event)
+        text = plain.chosen(event) if isinstance(event, JobChosen) else sentence(event, folder)
         if text:
             console.print(escape(text), style=_style(event), soft_wrap=True)
 

@@ -76,6 +76,7 @@ function words({ job, progress }) {
     if (progress.left) parts.push(`about ${time(progress.left)} left`);
   }
   if (job.state === "done" && job.seconds !== null) parts.push(time(job.seconds));
+  if (job.state === "done" && job.notes.length) parts.push(...job.notes);
   if (job.state === "failed" && job.reason) parts.push(job.reason);
   return parts.join(" · ");
 }

@@ -5,7 +5,7 @@ import { preview, show, showAll, time } from "./jobs.js";
 import { left, send } from "./send.js";
 
 const $ = (id) => document.getElementById(id);
-const LINE = /#(?:[\w-]{43}\.)?([\w-]+)'?$/;
+const LINE = /#(?:[\w-]{43}\.)?([\w-]{16})'?$/;
 const EVERY = 10_000; // milliseconds between two looks at the status
 const ABOUT_JOBS = ["JobQueued", "JobStarted", "JobChosen", "JobStepped", "JobDone", "JobFailed", "JobCancelled"];
 let events = null;

@@ -61,6 +61,8 @@ def test_a_client_sees_its_own_jobs_and_no_paths(box: Daemon, tmp_path: Path, fa
     wait_for(lambda: one.ask("GET", f"/v1/jobs/{job['id']}")["state"] == "done")
     assert one.fetch(f"/v1/jobs/{job['id']}/result")[:4] == b"\x89PNG"
     wait_for(lambda: box.jobs("source = 'folder' AND state = 'done'"))
+    found = other.ask("GET", "/v1/status")
+    assert (found["inboxes"], found["done_today"]) == ({}, {}), "nor how many others have, and under which presets"
     status = json.dumps(one.ask("GET", "/v1/status"))
     assert str(box.root) not in status
     assert "folder.png" not in status
@@ -179,6 +181,15 @@ def test_nothing_but_tls_is_answered(box: Daemon, tmp_path: Path) -> None:
         context.wrap_socket(raw, server_hostname=host)
 
 
+def test_disconnect_while_the_other_machine_is_away(box: Daemon, tmp_path: Path) -> None:
+    home, client = paired(box, tmp_path / "laptop")
+    box.stop()
+    done = home.run("disconnect")
+    assert done.returncode == 0
+    assert f"run `stylefolder clients remove {client.address.number}` there" in done.stdout
+    assert home.run("disconnect").stdout == "This machine was not connected.\n"
+
+
 def test_disconnect_uses_this_machine_again(box: Daemon, tmp_path: Path) -> None:
     home, client = paired(box, tmp_path / "laptop")
     assert home.run("status", "--once").returncode == 0
@@ -286,6 +297,9 @@ def test_a_first_connection_that_fails_says_why(box: Daemon, tmp_path: Path) -> 
     pin = line.partition("#")[2].partition(".")[0]
     wrong = home.run("connect", line.replace(pin, "A" * 43))
     assert wrong.returncode == 3
+    for part in (pin, pin + "." + "x" * 15, "A" + pin, "abc"):
+        short = home.run("connect", line.partition("#")[0] + "#" + part)
+        assert (short.returncode, "copy all of it" in short.stderr) == (2, True), short.stderr
     assert "does not have the certificate that the line names: copy all of the line again" in wrong.stderr
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
 from tests.harness import HANG, REPOSITORY, wait_for
@@ -106,15 +107,18 @@ def test_it_is_stopped_and_run_again(laptop: Daemon, daemon: Daemon, fast: str, 
 def test_apply_uses_the_other_machine(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
     """With a preset of this machine's, in the format that the file's name asks for. When the other one is away, it says
     so, and with --or-here, this machine does it."""
-    file, photo = laptop.home / "mine.yaml", laptop.home / "photo.jpg"
+    file, photo = laptop.home / "mine.yaml", laptop.home / "photo.png"
     file.write_text(fast)
-    cat.crop((0, 0, 96, 64)).save(photo)
-    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "a.png", "--json")
+    texts = PngInfo()
+    texts.add_text("Mood", "calm")
+    cat.crop((0, 0, 96, 64)).save(photo, pnginfo=texts)
+    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "a.jpg", "--json")
     assert done.returncode == 0, done.stderr
-    assert is_picture(laptop.home / "a.png")
+    assert is_picture(laptop.home / "a.jpg")
     assert [row["source"] for row in daemon.jobs()] == ["upload"]
-    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
-    assert events[-1] == "JobDone"
+    event = json.loads(done.stdout.splitlines()[-1])
+    assert event["event"] == "JobDone"
+    assert event["notes"] == ["jpeg cannot hold PNG's texts, so these were left out: Mood."]
     daemon.stop()
     done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "b.png")
     assert done.returncode == 3
@@ -237,19 +241,39 @@ def test_what_is_there_already_stays(laptop: Daemon, daemon: Daemon, fast: str, 
 
 
 @pytest.mark.slow
-def test_a_series_is_fitted_once(laptop: Daemon, daemon: Daemon, small: Image.Image) -> None:
-    """Fitted to the photos that have arrived when the first is taken, and kept for those that come later."""
+def test_a_series_stays_here(laptop: Daemon, daemon: Daemon, small: Image.Image) -> None:
+    """It has one table, also for a photo that comes later, whether or not a file among them is damaged."""
     folder, out = laptop.home / "wedding", laptop.home / "out"
     folder.mkdir()
-    for turned in (0, 90, 180, 270):
-        small.rotate(turned).save(folder / f"{turned}.png")
+    (folder / "0.jpg").write_bytes(b"no picture")
+    small.save(folder / "1.png")
+    small.rotate(180).save(folder / "2.png")
     file = laptop.home / "wedding.yaml"
-    file.write_text(f"transfer: look\nstyle: {REPOSITORY / 'presets' / 'styles' / 'overcast.jpg'}\nfit: series\n")
+    picture = REPOSITORY / "presets" / "styles" / "overcast.jpg"
+    file.write_text(f"transfer: look\nstyle: {picture}\nfit: series\noutput: {{lut: cube}}\n")
     done = laptop.run("send", folder, "--preset", file, "-o", out)
-    assert done.returncode == 0, done.stderr
-    small.rotate(45).save(folder / "later.png")
+    assert (done.returncode, "0.jpg: failed." in done.stderr) == (1, True), done.stderr
+    assert "applying it on this machine" in done.stdout
+    small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "later.png")
+    (folder / "0.jpg").unlink()
     assert laptop.run("send", folder, "--preset", file, "-o", out).returncode == 0
-    assert all(is_picture(out / f"{name}.png") for name in (0, 90, 180, 270, "later"))
-    assert len(daemon._rows("SELECT digest FROM series")) == 1
-    upright, upside_down = (np.asarray(Image.open(out / f"{name}.png")).astype(int) for name in (0, 180))
-    assert np.abs(upright - np.rot90(upside_down, 2)).max() <= 2, "one table; the dither differs"
+    assert daemon.jobs() == []
+    assert all(is_picture(out / f"{name}.png") for name in (1, 2, "later"))
+    tables = [(out / f"{name}.png.cube").read_bytes() for name in (1, 2, "later")]
+    assert tables[0] == tables[1]
+    shown = [np.asarray(Image.open(out / f"{name}.png")).astype(int) for name in (1, "later")]
+    assert np.abs(shown[0] - shown[1][:, ::-1]).max() <= 12, "about the same, with one photo more"
+
+
+def test_where_results_cannot_go(laptop: Daemon, small: Image.Image) -> None:
+    """It is said before anything is sent."""
+    folder = laptop.home / "photos"
+    folder.mkdir()
+    done = laptop.run("send", folder, "--preset", "oil", "-o", laptop.home / "out")
+    assert (done.returncode, done.stderr.strip()) == (0, f"There are no photos in {folder}.")
+    small.save(folder / "a.png")
+    file = laptop.home / "file"
+    file.write_text("")
+    for out, says in ((file, "is a file: name a folder"), (file / "out", "cannot be used (Not a directory)")):
+        done = laptop.run("send", folder, "--preset", "oil", "-o", out)
+        assert (done.returncode, says in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr

@@ -55,6 +55,9 @@ def test_a_job_from_queued_to_done(ledger: Ledger, quick: Preset) -> None:
     done = finish(ledger, job, Path("/out.jpg"))
     assert (done.state, done.result) == ("done", Path("/out.jpg"))
     assert done.seconds is not None
+    assert ledger.history.notes([job.id]) == {}
+    ledger.queue.done(job, notes=["Its words \udce9.", "Another."])
+    assert ledger.history.notes([job.id, 99]) == {job.id: ["Its words \\udce9.", "Another."]}
     assert ledger.history.count("done") == 1
     assert ledger.history.count("queued", "running", "failed") == 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from daemon.api.client import Address
 from daemon.api.schema import StatusOut
 from daemon.events import Note
 from daemon.terminal.layout import Scene, lines
@@ -95,6 +96,8 @@ def test_no_step_is_lost_between_two_threads() -> None:
 
 def test_only_the_drawing_thread_changes_what_is_shown() -> None:
     class Stream:
+        address = Address("http://127.0.0.1:1", "token")
+
         def events(self, previews: bool) -> Iterator[dict[str, Any]]:
             return map(stepped, range(1, 101))
 
@@ -114,6 +117,8 @@ def test_a_terminal_that_is_stopped_costs_no_memory() -> None:
     """Nobody draws (ctrl-S), and events keep coming: the newest are kept, and of the previews the last."""
 
     class Stream:
+        address = Address("http://127.0.0.1:1", "token")
+
         def events(self, previews: bool) -> Iterator[dict[str, Any]]:
             for i in range(KEPT + 500):
                 yield stepped(i + 1)

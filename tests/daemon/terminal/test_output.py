@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from daemon.events import JobChosen, JobDone, JobFailed, LossPoint, Note
+from daemon.events import JobCancelled, JobChosen, JobDone, JobFailed, LossPoint, Note
 from daemon.ledger.job import Job
 from daemon.sentences import sentence
 from daemon.terminal.output import view
@@ -33,6 +33,14 @@ def test_sentences_are_harmless(done: Job) -> None:
         "a\\x1b[2J\\udce9.jpg: done in 2.5 s, /out/a.jpg It is CMYK; the Result is RGB."
     )
     assert sentence(JobFailed(failed)) == "a\\x1b[2J\\udce9.jpg: failed. It is\\x1b[31m broken"
+
+
+def test_a_photo_is_named_by_its_place(done: Job) -> None:
+    """In the folder that someone named: two photos may have one name."""
+    job = replace(done, photo=Path("/holiday/day 2/a.jpg"), result=None)
+    assert (sentence(JobCancelled(job)) or "").startswith("a.jpg: cancelled.")
+    assert (sentence(JobCancelled(job), Path("/holiday")) or "").startswith("day 2/a.jpg: cancelled.")
+    assert (sentence(JobCancelled(job), Path("/other")) or "").startswith("a.jpg: cancelled.")
 
 
 def test_plain_says_the_device_once_and_the_loss_at_intervals(done: Job, capsys: pytest.CaptureFixture[str]) -> None:
