@@ -1,4 +1,4 @@
-"""Paired clients, and requests that a client would not send."""
+"""Paired clients, requests that a client would not send, and refusals."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from PIL import Image
 
 from daemon.api.client import Address, Client
+from daemon.errors import Refused
 from tests.daemon.harness import Daemon
 from tests.harness import HANG
 
@@ -58,3 +60,9 @@ def paired(box: Daemon, folder: Path, *options: str) -> tuple[Daemon, Client]:
     assert done.returncode == 0, done.stderr
     fields = json.loads((folder / "config" / "stylefolder" / "connection.json").read_text())
     return made, Client(Address(**fields))
+
+
+def refusal(client: Client, method: str, path: str, **query: Any) -> tuple[int, str]:
+    with pytest.raises(Refused) as caught:
+        client.ask(method, path, **query)
+    return caught.value.status, str(caught.value)
