@@ -113,20 +113,23 @@ class LocalSlot:
         return message
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
+        process = self._process
+        if process is not None:
+            process.kill()
+            process.join()
         self.dismiss()
 
     def dismiss(self) -> None:
-        """Closing the pipe ends the worker at its next step. A worker that does not react is killed."""
-        if self.pipe is not None:
-            self.pipe.close()
-        if self._process is not None:
-            self._process.join(STOP_WITHIN)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join()
+        """Closing the pipe ends the worker at its next step. A worker that does not react is killed. Two threads may
+        call this at once: on another machine, the one that works and the one that leaves."""
+        pipe, process = self.pipe, self._process
+        if pipe is not None:
+            pipe.close()
+        if process is not None:
+            process.join(STOP_WITHIN)
+            if process.is_alive():
+                process.kill()
+                process.join()
         self.pipe = self._process = None
 
     def _how(self) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from daemon.engine import runner
 from daemon.engine.engine import Engine
 from daemon.engine.messages import Ready
+from daemon.engine.slot import LocalSlot
 from daemon.events import Event, JobCancelled, JobChosen, JobDone, JobFailed, JobStarted, Note
 from daemon.ledger.job import Job
 from daemon.ledger.ledger import Ledger
@@ -204,3 +206,12 @@ def test_without_gpus_there_is_one_slot(tmp_path: Path) -> None:
         engine.runners[0]._hear(Ready(()))
         engine._use_all_gpus()
         assert [r.device for r in engine.runners] == ["auto"]
+
+
+def test_a_slot_is_dismissed_by_two_threads_at_once() -> None:
+    slot = LocalSlot()
+    slot.start("cpu", 1)
+    with ThreadPoolExecutor(2) as threads:
+        done = [threads.submit(slot.dismiss) for _ in range(2)]
+    assert [future.exception() for future in done] == [None, None]
+    assert not slot.alive
