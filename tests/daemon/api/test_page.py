@@ -142,7 +142,7 @@ def test_the_whole_flow(
     page.get_by_role("button", name="Remove dune.jpg").click()
     wait_for(lambda: state(page) == [])
     page.reload()
-    page.get_by_role("heading", name="Style").wait_for()
+    page.get_by_role("heading", name="Style", exact=True).wait_for()
     wait_for(lambda: "Ready" in page.locator("#status").inner_text())
     assert state(page) == [], "what was removed stays away"
     page.get_by_role("button", name="Sign out").click()
