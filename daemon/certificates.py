@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.errors import CertificateError
+from stylecore.errors import cause
 from stylecore.images.atomic_write import write_whole
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def load(path: Path) -> Certificates:
         with path.open("rb") as file:
             text = file.read(LARGEST).decode("ascii", "replace")
     except OSError as e:
-        raise CertificateError(f"{path} cannot be read ({e.strerror}): copy the file from the daemon's machine.") from e
+        raise CertificateError(f"{path} cannot be read ({cause(e)}): copy the file from the daemon's machine.") from e
     blocks = [found[0] for found in BLOCK.finditer(text.replace("\r\n", "\n"))]
     kinds = [BLOCK.match(block)[1] for block in blocks]  # type: ignore[index]
     if kinds != ["CERTIFICATE", "CERTIFICATE", "PRIVATE KEY"]:

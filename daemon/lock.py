@@ -22,7 +22,7 @@ import filelock
 import psutil
 
 from daemon.errors import RootInUse
-from stylecore.errors import StylefolderError
+from stylecore.errors import StylefolderError, cause
 
 BEAT = 15.0  # seconds between two heartbeats
 STALE = 60.0  # seconds without one after which the holder is dead, or its machine is cut off
@@ -126,7 +126,7 @@ def _take_systems_lock(stack: contextlib.ExitStack, root: Path, lock_file: Path,
         lock_file.touch()
     except OSError as e:
         raise StylefolderError(
-            f"The folder {root} cannot be used ({e.strerror}): check its permissions, or choose another."
+            f"The folder {root} cannot be used ({cause(e)}): check its permissions, or choose another."
         ) from e
     lock = filelock.FileLock(lock_file, fallback_to_soft=False)
     try:
@@ -134,7 +134,7 @@ def _take_systems_lock(stack: contextlib.ExitStack, root: Path, lock_file: Path,
     except filelock.Timeout as e:
         raise RootInUse(_words(_read(owner_file), root)) from e
     except (OSError, NotImplementedError) as e:
-        return getattr(e, "strerror", None) or "not supported"
+        return cause(e) if isinstance(e, OSError) else "not supported"
     stack.callback(lock.release)
     return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.events import Event, Listener, Note
 from daemon.sentences import is_warning, sentence
+from stylecore.errors import cause
 
 SIZE, OLDER = 1 << 20, 4
 
@@ -27,7 +28,7 @@ def logged(show: Listener, file: Path) -> Listener:
         file.parent.mkdir(parents=True, exist_ok=True)
         handler = _Handler(file, maxBytes=SIZE, backupCount=OLDER, encoding="utf-8", errors="backslashreplace")
     except OSError as e:
-        show(Note(f"There is no log: {file} cannot be written ({e.strerror}).", warning=True))
+        show(Note(f"There is no log: {file} cannot be written ({cause(e)}).", warning=True))
         return show
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(process)d %(message)s"))
     log.addHandler(handler)

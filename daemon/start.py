@@ -22,7 +22,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.place import Place, place_for
 from daemon.lifetime import Systemd
 from daemon.settings import Settings
-from stylecore.errors import StylefolderError
+from stylecore.errors import StylefolderError, cause
 
 LOOK_EVERY = 0.25  # seconds, for a Root that was removed
 
@@ -39,7 +39,7 @@ def create_root(layout: Layout, announce: Listener) -> None:
         raise UsageError(f"{root} is a file: name the folder to watch.") from e
     except OSError as e:
         raise StylefolderError(
-            f"The folder {root} cannot be used ({e.strerror}): check its permissions, or choose another."
+            f"The folder {root} cannot be used ({cause(e)}): check its permissions, or choose another."
         ) from e
 
 

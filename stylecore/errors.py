@@ -71,3 +71,8 @@ class LutError(StylefolderError):
     """A table of colours cannot be read: it is damaged, too large, or of another kind."""
 
     exit_status = 2
+
+
+def cause(e: Exception) -> str:
+    """The system's words, or its own: an OSError that a library raises may have no ``strerror``."""
+    return (e.strerror if isinstance(e, OSError) else None) or str(e) or type(e).__name__

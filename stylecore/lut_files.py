@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stylecore.errors import LutError, PhotoError
+from stylecore.errors import LutError, PhotoError, cause
 from stylecore.images import png
 from stylecore.images.decode import load_photo
 from stylecore.images.photo import Metadata
@@ -53,7 +53,7 @@ def read_lut(path: Path) -> tuple[Lut, tuple[str, ...]]:
     except PhotoError as e:
         raise LutError(f"{path.name} is neither a .cube file nor a HaldCLUT, or it is damaged: use another.") from e
     except OSError as e:
-        raise LutError(f"The table {path} cannot be read ({e.strerror}): check its name and permissions.") from e
+        raise LutError(f"The table {path} cannot be read ({cause(e)}): check its name and permissions.") from e
 
 
 def is_unchanged(path: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stylecore.errors import PresetError
+from stylecore.errors import PresetError, cause
 from stylecore.limits import MAX_SIZE, MIN_SIZE, MIN_STYLE
 from stylecore.output import Output
 from stylecore.preset import PRESETS, RECIPES, Look, Preset
@@ -51,7 +51,7 @@ def look_like(
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as e:
-            raise PresetError(f"{path} cannot be read ({e.strerror}): check its name.") from e
+            raise PresetError(f"{path} cannot be read ({cause(e)}): check its name.") from e
     found = Look.model_construct(
         **{
             **{name: field.default for name, field in Look.model_fields.items()},
@@ -145,9 +145,9 @@ def _existing(preset: Path, file: Path, key: str, line: int) -> Path:
         with full.open("rb"):
             return full.resolve()
     except (OSError, ValueError, RuntimeError) as e:  # also a name with a zero byte, or ~nobody
-        why, what = getattr(e, "strerror", None) or e, "table" if key == "lut" else "picture"
+        what = "table" if key == "lut" else "picture"
         raise PresetError(
-            f"{preset}:{line}: {key}: the {what} {file} cannot be read ({why}): put it there, or correct the path."
+            f"{preset}:{line}: {key}: the {what} {file} cannot be read ({cause(e)}): put it there, or correct the path."
         ) from e
 
 

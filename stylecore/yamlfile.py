@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from stylecore.errors import YamlFileError
+from stylecore.errors import YamlFileError, cause
 
 MAX_BYTES = 100_000
 LONGEST_SHOWN = 80  # characters
@@ -35,7 +35,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as e:
-        raise YamlFileError(f"{path}: cannot be read ({e.strerror}).") from e
+        raise YamlFileError(f"{path}: cannot be read ({cause(e)}).") from e
     if len(raw) > MAX_BYTES:
         raise YamlFileError(f"{path}: is larger than the limit of {MAX_BYTES // 1000} kB.")
     try:

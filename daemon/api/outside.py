@@ -17,7 +17,7 @@ from daemon import certificates, paths
 from daemon.api.client import fingerprint
 from daemon.errors import CertificateError, UsageError
 from daemon.settings import ADDRESS
-from stylecore.errors import StylefolderError
+from stylecore.errors import StylefolderError, cause
 
 BACKLOG = 256
 NOWHERE = ("192.0.2.1", 9)  # an address for documents (RFC 5737): nothing is sent there
@@ -101,7 +101,7 @@ def _listener(host: str, port: int, address: str) -> socket.socket:
             raise
     except OSError as e:
         remedy = "choose another port" if e.errno == errno.EADDRINUSE else "give this machine's address"
-        raise UsageError(f"{address} cannot be listened to ({e.strerror}): {remedy}.") from e
+        raise UsageError(f"{address} cannot be listened to ({cause(e)}): {remedy}.") from e
     return listener
 
 
@@ -112,7 +112,7 @@ def _context(certificate: Path, key: Path | None) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key, password="")  # never asks on the terminal
     except (OSError, ssl.SSLError) as e:
         raise CertificateError(
-            f"The certificate {certificate} and its key cannot be used ({e.strerror or e}): give two files in PEM that "
+            f"The certificate {certificate} and its key cannot be used ({cause(e)}): give two files in PEM that "
             "belong together, the key without a password."
         ) from e
     return context

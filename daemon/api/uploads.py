@@ -19,7 +19,7 @@ from anyio import to_thread
 from daemon.errors import UploadLength, UploadTooLarge
 from daemon.ledger.job import FINISHED, Job
 from daemon.ledger.ledger import Ledger
-from stylecore.errors import NoRoom, PhotoError, ResultError
+from stylecore.errors import NoRoom, PhotoError, ResultError, cause
 from stylecore.images.atomic_write import DISK_FULL
 
 CHUNK = 1 << 20
@@ -88,7 +88,7 @@ async def receive(
         if isinstance(e, OSError) and e.errno is not None:
             kind = NoRoom if e.errno in DISK_FULL else ResultError
             remedy = "free some space" if kind is NoRoom else f"check the permissions of {folder}"
-            raise kind(f"The picture cannot be saved ({e.strerror}): {remedy}.") from e
+            raise kind(f"The picture cannot be saved ({cause(e)}): {remedy}.") from e
         raise
     return path, digest
 

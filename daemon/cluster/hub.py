@@ -19,6 +19,7 @@ from daemon.cluster.invitation import TRUST, join_command, own_certificates
 from daemon.cluster.room import Room
 from daemon.cluster.slot import Bell, DaskSlot, Member
 from daemon.errors import ClusterError
+from stylecore.errors import cause
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -119,7 +120,7 @@ class Hub:
             except Exception as e:  # whatever Dask raises
                 if not (begun := begun or self._open.is_set()):
                     raise
-                why = getattr(e.__cause__, "strerror", None) or f"{type(e).__name__}: {e}"
+                why = cause(e.__cause__) if isinstance(e.__cause__, OSError) else f"{type(e).__name__}: {e}"
                 self.problem = f"The cluster cannot listen on {self.address} ({why}). It tries again."
             begun = True
             self._open.clear()

@@ -19,6 +19,7 @@ from daemon.cluster.station import Place, Station
 from daemon.engine.messages import Message
 from daemon.errors import ClusterError, JoinRefused
 from daemon.lifetime import leave_terminal, stop_signals
+from stylecore.errors import cause
 
 if TYPE_CHECKING:
     from distributed import Security, Worker
@@ -98,7 +99,7 @@ async def _check(address: str, certificates: Certificates) -> None:
             f"What answers at {address} is no Stylefolder cluster ({e.reason}): check the address."
         ) from e
     except (OSError, ValueError) as e:
-        reason = "no answer" if isinstance(e, TimeoutError) else getattr(e, "strerror", None) or str(e)
+        reason = "no answer" if isinstance(e, TimeoutError) else cause(e)
         raise ClusterError(
             f"{address} cannot be reached ({reason}): check the address, and that `stylefolder watch --cluster` runs "
             "there."
@@ -129,7 +130,7 @@ async def _member(
     try:
         station = Station(places, post, paths.config_folder() / "weights")
     except OSError as e:
-        raise ClusterError(f"The folder for temporary files cannot be used ({e.strerror}): set TMPDIR.") from e
+        raise ClusterError(f"The folder for temporary files cannot be used ({cause(e)}): set TMPDIR.") from e
 
     class Leaving(WorkerPlugin):
         async def teardown(self, worker: Worker) -> None:

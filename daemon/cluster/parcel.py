@@ -13,7 +13,7 @@ from daemon.engine.messages import Finished
 from daemon.errors import PhotoChanged
 from daemon.ledger.job import Order
 from daemon.ledger.signature import look, same
-from stylecore.errors import PhotoError, PhotoGone, WeightsError
+from stylecore.errors import PhotoError, PhotoGone, WeightsError, cause
 from stylecore.images.atomic_write import write_whole
 from stylecore.preset import files_of, preset_of_json, with_files
 
@@ -73,7 +73,7 @@ def pack(order: Order, there: Container[str]) -> Parcel:
     except FileNotFoundError as e:
         raise PhotoGone("The photo was removed before its turn.") from e
     except OSError as e:
-        raise PhotoError(f"{order.photo} cannot be read ({e.strerror}).") from e
+        raise PhotoError(f"{order.photo} cannot be read ({cause(e)}).") from e
     names, contents = dict[Path, str](), dict[str, bytes]()
     for file in files_of(order.recipe):
         try:
@@ -152,7 +152,7 @@ def _read(file: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as e:
-        raise PhotoError(f"{file} cannot be read ({e.strerror}).") from e
+        raise PhotoError(f"{file} cannot be read ({cause(e)}).") from e
 
 
 def _digest(file: Path) -> str:
@@ -160,7 +160,7 @@ def _digest(file: Path) -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as e:
-        raise WeightsError(f"The weights file {file} cannot be read ({e.strerror}).") from e
+        raise WeightsError(f"The weights file {file} cannot be read ({cause(e)}).") from e
 
 
 def _find_weights(digest: str, places: list[Path]) -> Path | None:

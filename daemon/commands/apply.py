@@ -26,6 +26,7 @@ from daemon.ledger.job import Failure, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature, look, sha256
 from daemon.paths import printable
+from stylecore.errors import cause
 from stylecore.images.encode import output_format
 from stylecore.images.formats import EXTENSIONS, one_suffix
 from stylecore.output import Output
@@ -176,7 +177,7 @@ def _enter(ledger: Ledger, photo: Path, preset: Preset, target: Path | None) -> 
     except IsADirectoryError:
         reason = "It is a folder: name the photos in it, or drop it into an Inbox."
     except OSError as e:
-        reason = f"It cannot be read ({e.strerror}): check its name and its permissions."
+        reason = f"It cannot be read ({cause(e)}): check its name and its permissions."
     unseen = Signature(0, 0, 0, 0)
     return ledger.queue.ask("command", photo, preset, None, unseen, target, failure=Failure("photo", reason))
 
@@ -211,7 +212,7 @@ def check_usable(out: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError as e:  # the name is too long, a folder on the way is closed to us, or is a file, ...
-        raise UsageError(f"{printable(out)} cannot be used ({e.strerror}): give another name with -o.") from e
+        raise UsageError(f"{printable(out)} cannot be used ({cause(e)}): give another name with -o.") from e
 
 
 def check_writable(out: Path) -> None:

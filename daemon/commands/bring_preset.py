@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.api.client import Client
 from daemon.engine.tables import wants_table
-from stylecore.errors import PresetError
+from stylecore.errors import PresetError, cause
 from stylecore.preset import Look, Preset, files_of, with_files
 
 
@@ -40,4 +40,4 @@ def _name(file: Path) -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest() + file.suffix.lower()
     except OSError as e:
-        raise PresetError(f"{file} of the preset cannot be read ({e.strerror}): check that it is there.") from e
+        raise PresetError(f"{file} of the preset cannot be read ({cause(e)}): check that it is there.") from e

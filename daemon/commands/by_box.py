@@ -29,7 +29,7 @@ from daemon.events import (
     Note,
 )
 from daemon.ledger.job import Job
-from stylecore.errors import StylefolderError
+from stylecore.errors import StylefolderError, cause
 from stylecore.images.atomic_write import write_whole
 
 LOOK_EVERY = 1.0  # seconds
@@ -117,11 +117,7 @@ def _send(client: Client, waiting: deque[Errand], sent: list[Errand]) -> Iterato
             with errand.photo.open("rb") as file:
                 job = client.ask("POST", "/v1/jobs", file, name=errand.photo.name, **errand.query)
     except (OSError, UnicodeError) as e:
-        yield JobFailed(
-            _unsent(
-                errand, f"It cannot be read ({getattr(e, 'strerror', None) or e}): check its name and its permissions."
-            )
-        )
+        yield JobFailed(_unsent(errand, f"It cannot be read ({cause(e)}): check its name and its permissions."))
     except Refused as e:
         yield JobFailed(_unsent(errand, str(e)))
     else:

@@ -21,7 +21,7 @@ from daemon.folders.polling import mounts, polled, polling_remarks
 from daemon.folders.presets import Presets
 from daemon.folders.problems import Problems
 from daemon.settings import load_settings
-from stylecore.errors import StylefolderError
+from stylecore.errors import StylefolderError, cause
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
 ENOUGH_WATCHES = 8192
@@ -100,7 +100,7 @@ def _disk(root: Path) -> Finding:
     try:
         free = shutil.disk_usage(there).free
     except OSError as e:
-        return Finding("disk", True, f"the free space is not known ({e.strerror})")
+        return Finding("disk", True, f"the free space is not known ({cause(e)})")
     return Finding("disk", free > LOW_DISK, f"{free >> 20} MB free" + ("" if free > LOW_DISK else ": free some space"))
 
 

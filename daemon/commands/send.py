@@ -21,7 +21,7 @@ from daemon.events import Event, JobCancelled, JobDone, JobFailed, Listener, Not
 from daemon.ledger.signature import sha256
 from daemon.paths import free_name, printable
 from daemon.sentences import photos as count_of
-from stylecore.errors import PhotoError
+from stylecore.errors import PhotoError, cause
 from stylecore.images.decode import load_photo
 from stylecore.images.formats import PICTURE_SUFFIXES
 from stylecore.preset import Look, Preset
@@ -139,7 +139,7 @@ def _tickets(recipe: str, folder: Path) -> tuple[dict[Path, str], list[str]]:
         try:
             tickets[photo] = _ticket(recipe, photo, folder)
         except OSError as e:
-            unread.append(f"{printable(photo)} cannot be read ({e.strerror}): check its permissions.")
+            unread.append(f"{printable(photo)} cannot be read ({cause(e)}): check its permissions.")
     return tickets, unread
 
 

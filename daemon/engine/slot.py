@@ -15,6 +15,7 @@ from typing import Protocol
 from daemon.engine.messages import Assignment, Controls, Message
 from daemon.engine.worker import run
 from daemon.errors import WorkerError
+from stylecore.errors import cause
 
 STOP_WITHIN = 5.0  # seconds for a worker to end after its pipe is closed
 
@@ -151,4 +152,4 @@ def wait_for_any(slots: Sequence[Slot], wait: float) -> None:
 
 
 def _cannot_start(e: OSError) -> WorkerError:
-    return WorkerError(f"The worker process cannot be started ({e.strerror}): close other programs or files.")
+    return WorkerError(f"The worker process cannot be started ({cause(e)}): close other programs or files.")

@@ -13,6 +13,7 @@ from daemon.folders.layout import PRESETS, Layout
 from daemon.folders.names import is_hidden, is_others_folder, is_sidecar
 from daemon.folders.problems import Problems
 from daemon.ledger.signature import Signature, signature_of
+from stylecore.errors import cause
 from stylecore.images.formats import HEAD, OTHER_PICTURES, PICTURE_SUFFIXES, kind_of
 
 PICTURES = (*PICTURE_SUFFIXES, *OTHER_PICTURES)
@@ -106,7 +107,7 @@ class Inboxes:
                     if folder not in self.unread:
                         self.unread.append(folder)
                         self.problems.add(
-                            f"The files in the folder {folder} cannot be read ({e.strerror}): check its permissions."
+                            f"The files in the folder {folder} cannot be read ({cause(e)}): check its permissions."
                         )
                     continue
                 yield Found(entry.path, signature_of(seen), refusal(seen.st_mode))
@@ -121,7 +122,7 @@ class Inboxes:
             return []
         except OSError as e:
             self.problems.add(
-                f"The folder {folder} cannot be read ({e.strerror}): check its permissions, or move it elsewhere."
+                f"The folder {folder} cannot be read ({cause(e)}): check its permissions, or move it elsewhere."
             )
             self.unread.append(str(folder))
             return []

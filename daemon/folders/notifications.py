@@ -12,6 +12,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from daemon.paths import printable
+from stylecore.errors import cause
 
 USED_UP = (errno.ENOSPC, errno.EMFILE)
 QUIET = (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE)  # our own reads are not changes
@@ -37,7 +38,7 @@ class Notifications(FileSystemEventHandler):
             else:
                 where, remedy = f" for {printable(folder)}", "check its permissions"
             return (
-                f"File notifications are unavailable{where} ({e.strerror or e}), so the folders are scanned every few "
+                f"File notifications are unavailable{where} ({cause(e)}), so the folders are scanned every few "
                 f"seconds instead: {remedy}."
             )
         return None

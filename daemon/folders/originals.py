@@ -12,6 +12,7 @@ from daemon.ledger.job import OriginalDue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import look, same
 from daemon.paths import free_name, printable
+from stylecore.errors import cause
 
 
 def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Listener) -> None:
@@ -29,9 +30,8 @@ def settle(ledger: Ledger, layout: Layout, due: OriginalDue, announce: Listener)
     except FileNotFoundError:
         gone = True  # it was removed already
     except (OSError, ValueError) as e:  # a desktop's trash may refuse a name that is not UTF-8
-        why = getattr(e, "strerror", None) or e
         sentence = (
-            f"The setting `originals: {due.action}` could not be applied to {printable(job.photo)} ({why}). "
+            f"The setting `originals: {due.action}` could not be applied to {printable(job.photo)} ({cause(e)}). "
             "The photo stays where it is; Stylefolder tries again at its next start."
         )
         announce(Note(sentence, warning=True))

@@ -27,6 +27,7 @@ from daemon.ledger.job import Failure, Job, Original, OriginalDue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.signature import Signature, look, same
 from daemon.paths import printable
+from stylecore.errors import cause
 
 SCAN_EVERY = 30.0
 LOOK_EVERY = 0.5
@@ -191,7 +192,7 @@ class Watcher:
             folder.mkdir(exist_ok=True)
         except OSError as e:
             self.problems.add(
-                f"The Inbox {folder} cannot be created ({e.strerror}): "
+                f"The Inbox {folder} cannot be created ({cause(e)}): "
                 "check the permissions, or rename the file that has its name."
             )
 

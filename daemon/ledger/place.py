@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from stylecore.errors import cause
+
 Journal = Literal["WAL", "TRUNCATE"]
 PAGE = mmap.PAGESIZE
 LONGEST_NAME = 200  # bytes
@@ -68,7 +70,7 @@ def _refused(folder: Path) -> dict[str, str]:
             yield
         except OSError as e:
             if e.errno not in USED_UP:
-                refused[what] = e.strerror or str(e)
+                refused[what] = cause(e)
 
     try:
         with probe.open("w+b", buffering=0) as file:

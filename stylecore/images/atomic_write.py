@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from stylecore.errors import NoRoom, ResultError, Taken
+from stylecore.errors import NoRoom, ResultError, Taken, cause
 
 PART_PREFIX, PART_SUFFIX = ".stylefolder-", ".part"
 CLOCKS = 5.0  # seconds by which a file server's clock, or the start of this system, may be off
@@ -96,7 +96,7 @@ def _has_a_writer(part: Path) -> bool:
 def _error(path: Path, e: OSError) -> ResultError:
     kind = NoRoom if e.errno in DISK_FULL else ResultError
     remedy = "free some space" if kind is NoRoom else "check the folder's permissions"
-    return kind(f"{path} cannot be written ({e.strerror}): {remedy}.")
+    return kind(f"{path} cannot be written ({cause(e)}): {remedy}.")
 
 
 def _rename_to_nothing(part: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from stylecore.colour import Floats, Pixels
-from stylecore.errors import PhotoError, PhotoGone
+from stylecore.errors import PhotoError, PhotoGone, cause
 from stylecore.images import (
     bmp,
     channels,
@@ -198,4 +198,4 @@ def _check_size(path: Path, max_pixels: int, width: int, height: int) -> None:
 
 
 def _unreadable(path: Path, e: OSError) -> str:
-    return f"{path.name} cannot be read ({e.strerror}): check that it is there and that you may read it."
+    return f"{path.name} cannot be read ({cause(e)}): check that it is there and that you may read it."
