@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import LedgerDamaged
-from daemon.ledger.job import MAX_ATTEMPTS, Failure, Job
+from daemon.ledger.job import MAX_ATTEMPTS, Failure
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.signature import Signature, sha256
 from stylecore.preset import Preset
-
-SEEN, TOUCHED = Signature(10, 20, 25, 30), Signature(10, 99, 26, 30)
-PHOTO = Path("/oil/a.jpg")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "ledger.sqlite3")
-    yield opened
-    opened.close()
-
-
-def take(ledger: Ledger) -> Job:
-    taken = ledger.queue.take()
-    assert taken is not None
-    return taken[0]
-
-
-def finish(ledger: Ledger, job: Job, result: Path, digest: str = "of a Result") -> Job:
-    ledger.queue.finishing(job, result.with_name("part"), result, digest)
-    return ledger.queue.done(job)
-
-
-def state(ledger: Ledger, job: Job) -> str | None:
-    found = ledger.history.job(job.id)
-    return found.state if found else None
+from tests.daemon.ledger.harness import PHOTO, SEEN, finish, state, take
 
 
 def test_a_job_from_queued_to_done(ledger: Ledger, quick: Preset) -> None:
@@ -60,22 +33,6 @@ def test_a_job_from_queued_to_done(ledger: Ledger, quick: Preset) -> None:
     assert ledger.history.notes([job.id, 99]) == {job.id: ["Its words \\udce9.", "Another."]}
     assert ledger.history.count("done") == 1
     assert ledger.history.count("queued", "running", "failed") == 0
-
-
-def test_the_same_bytes_are_not_queued_twice(ledger: Ledger, quick: Preset) -> None:
-    assert ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
-    assert ledger.queue.add(PHOTO, "oil", quick, "one", TOUCHED) is None
-    assert ledger.photos.signatures("oil") == {str(PHOTO): TOUCHED}
-    assert ledger.queue.add(PHOTO, "oil", quick, "two", SEEN), "new bytes are a new Job"
-    assert ledger.queue.add(Path("/gouache/a.jpg"), "gouache", quick, "one", SEEN), "and so is another Preset"
-
-
-def test_a_touch_before_its_turn_reaches_the_worker(ledger: Ledger, quick: Preset) -> None:
-    ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
-    ledger.queue.add(PHOTO, "oil", quick, "one", TOUCHED)
-    taken = ledger.queue.take()
-    assert taken is not None
-    assert taken[1].signature == TOUCHED
 
 
 def test_a_copy_of_a_preset_under_another_name_keeps_its_name(ledger: Ledger, quick: Preset) -> None:
@@ -148,30 +105,6 @@ def test_names_that_are_not_utf8(ledger: Ledger, quick: Preset) -> None:
     assert "\\udce9" in (job.reason or "")
 
 
-def test_a_photo_put_back_after_another_version_is_painted_again(ledger: Ledger, quick: Preset) -> None:
-    for i, digest in enumerate(("one", "two", "one")):
-        assert ledger.queue.add(PHOTO, "oil", quick, digest, Signature(1, i, 1, 1)), digest
-        finish(ledger, take(ledger), Path("/out.jpg"))
-    assert ledger.photos.signatures("oil")[str(PHOTO)].mtime_ns == 2
-    assert ledger.history.count("done") == 2
-
-
-def test_a_touch_is_another_try_for_what_failed(ledger: Ledger, quick: Preset) -> None:
-    ledger.queue.add(PHOTO, "oil", quick, "a", SEEN)
-    ledger.queue.failed(take(ledger), Failure("photo", "Why"))
-    assert ledger.queue.add(PHOTO, "oil", quick, "a", TOUCHED)
-    assert ledger.history.count("queued") == 1
-
-
-def test_a_file_that_cannot_be_read_has_one_job(ledger: Ledger, quick: Preset) -> None:
-    """However often it is touched, whatever is to blame."""
-    for signature in (SEEN, TOUCHED, SEEN):
-        failure = Failure("kind", "It is a FIFO, not a file: remove it.")
-        assert ledger.queue.add(PHOTO, "oil", quick, None, signature, failure=failure)
-    assert ledger.history.count("failed") == 1
-    assert ledger.queue.retry(None) == [], "another try is pointless"
-
-
 def test_what_the_system_is_to_blame_for_is_tried_at_the_next_start(ledger: Ledger, quick: Preset) -> None:
     for name in ("system", "photo"):
         ledger.queue.add(Path(f"/oil/{name}.jpg"), "oil", quick, name, SEEN)
@@ -191,78 +124,6 @@ def test_a_root_can_be_moved(tmp_path: Path, quick: Preset) -> None:
     assert moved.photos.signatures("oil") == {str(new / "oil" / "a.jpg"): SEEN}
     assert take(moved).photo == new / "oil" / "a.jpg"
     moved.close()
-
-
-def test_a_photo_that_comes_back_is_looked_at_again(ledger: Ledger, quick: Preset) -> None:
-    """What was cancelled because it was gone is queued; what is done stays done."""
-    for name in ("lost.jpg", "done.jpg"):
-        ledger.queue.add(Path("/oil") / name, "oil", quick, name, SEEN)
-    lost, done = take(ledger), take(ledger)
-    ledger.queue.dropped(lost, "The photo was removed before its turn.")
-    finish(ledger, done, Path("/oil/styled/done.jpg"))
-    ledger.photos.gone(["/oil/lost.jpg", "/oil/done.jpg"])
-    assert ledger.photos.signatures("oil") == {}
-    again = ledger.queue.add(lost.photo, "oil", quick, "lost.jpg", SEEN)
-    assert again is not None
-    assert again.state == "queued"
-    assert ledger.queue.add(done.photo, "oil", quick, "done.jpg", SEEN) is None
-    assert ledger.photos.signatures("oil") == {"/oil/lost.jpg": SEEN, "/oil/done.jpg": SEEN}
-
-
-def test_bytes_that_return_while_they_wait_are_painted_once(ledger: Ledger, quick: Preset) -> None:
-    """The file changes to two and back to one before its turn."""
-    ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
-    ledger.queue.add(PHOTO, "oil", quick, "two", Signature(11, 21, 26, 31))
-    assert ledger.queue.add(PHOTO, "oil", quick, "one", SEEN) is None
-    assert ledger.photos.signatures("oil") == {str(PHOTO): SEEN}
-    taken = ledger.queue.take()
-    assert taken is not None
-    assert taken[1].signature == SEEN
-    finish(ledger, taken[0], Path("/oil/styled/a.jpg"))
-    assert ledger.photos.signatures("oil") == {str(PHOTO): SEEN}
-
-
-def test_what_a_result_may_replace(ledger: Ledger, quick: Preset, tmp_path: Path) -> None:
-    """Only the Result of an earlier version of the same photo: not that of a removed photo or of another photo, nor
-    anyone else's file."""
-    result, photo = tmp_path / "a.jpg", tmp_path / "in" / "a.jpg"
-
-    def started(digest: str) -> Job:
-        ledger.queue.add(photo, "oil", quick, digest, SEEN)
-        return take(ledger)
-
-    one = started("one")
-    assert ledger.photos.may_write(result, one) == "free"
-    result.write_text("someone's own")
-    assert not ledger.photos.may_write(result, one)
-    finish(ledger, one, result, sha256(result))
-    two = started("two")
-    assert ledger.photos.may_write(result, two) == "ours"
-    result.write_text("retouched")
-    assert not ledger.photos.may_write(result, two), "someone has edited it since"
-    finish(ledger, two, result, sha256(result))
-    ledger.photos.gone([str(photo)])
-    three = started("three")
-    assert not ledger.photos.may_write(result, three)
-    assert ledger.photos.may_write(tmp_path / "a-2.jpg", three)
-
-
-def test_a_touch_before_the_worker_has_left_a_cancelled_job(ledger: Ledger, quick: Preset) -> None:
-    """The photo is checked again once the worker has stopped, and then queued."""
-    ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
-    taken = take(ledger)
-    cancelled = ledger.queue.cancel(taken.id)
-    assert cancelled is not None
-    assert (cancelled.state, cancelled.finished_at) == ("cancelling", None)
-    assert ledger.queue.add(PHOTO, "oil", quick, "one", TOUCHED) is None
-    assert ledger.photos.signatures("oil") == {str(PHOTO): SEEN}
-    left = ledger.queue.dropped(taken, None)
-    assert left is not None
-    assert left.state == "cancelled"
-    again = ledger.queue.add(PHOTO, "oil", quick, "one", TOUCHED)
-    assert again is not None
-    assert again.state == "queued"
-    assert again.id > taken.id, "no number is used twice"
 
 
 def test_a_retry_before_the_worker_has_left_a_cancelled_job(ledger: Ledger, quick: Preset) -> None:
@@ -288,15 +149,6 @@ def test_a_job_that_is_put_back_after_someone_cancelled_it_is_cancelled(ledger: 
     assert back is not None
     assert back.state == "cancelled"
     assert ledger.queue.put_back(taken, counts=True) is None
-
-
-def test_bytes_that_return_after_a_version_that_failed_are_done_already(ledger: Ledger, quick: Preset) -> None:
-    """A stalled rewrite looks like another version, which is cut off."""
-    ledger.queue.add(PHOTO, "oil", quick, "one", SEEN)
-    finish(ledger, take(ledger), Path("/oil/styled/a.jpg"))
-    ledger.queue.add(PHOTO, "oil", quick, "half", TOUCHED, failure=Failure("photo", "It is cut off."))
-    assert ledger.queue.add(PHOTO, "oil", quick, "one", SEEN) is None
-    assert ledger.history.count("queued") == 0
 
 
 def test_a_twin_has_the_same_bytes_and_the_same_recipe(ledger: Ledger, quick: Preset) -> None:

@@ -23,9 +23,9 @@ from stylecore.images.encode import save_result
 from stylecore.images.photo import Metadata, Photo
 from stylecore.output import Output
 from tests.harness import REPOSITORY
+from tests.stylecore.images.colours import hdr, heic
 from tests.stylecore.images.photos import adobe_rgb, icc_file, one_way_profile, result_of, rich_exif
-from tests.stylecore.images.test_carry import PACKET, RECORD
-from tests.stylecore.images.test_colour import hdr, heic
+from tests.stylecore.images.records import PACKET, RECORD
 
 PAGE = (REPOSITORY / "docs" / "formats.md").read_text()
 

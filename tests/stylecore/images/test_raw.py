@@ -149,7 +149,7 @@ def test_where_each_maker_keeps_exif(tmp_path: Path, maker: str) -> None:
 
 
 def test_xmp_and_iptc_of_raw(tmp_path: Path, small: Image.Image) -> None:
-    from tests.stylecore.images.test_carry import PACKET, RECORD
+    from tests.stylecore.images.records import PACKET, RECORD
 
     data = bytearray(dng(small, preview=False))
     reader = directories.Reader(bytes(data))
