@@ -9,7 +9,8 @@ import io
 import secrets
 import string
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -70,8 +71,7 @@ def make_sheet(
             if client is None:
                 paintings = _paint(photo, copy, presets, device, show)
             else:
-                there = [preset for preset in presets if travels(quick(preset))]
-                here = [preset for preset in presets if preset not in there]
+                there, here = _shared_out(client, presets, show, or_here=or_here)
                 paintings = _paint_elsewhere(client, photo, copy, there, show)
                 paintings += _paint(photo, copy, here, device, show) if here else []
         except (NoDaemon, Refused) as e:
@@ -154,11 +154,34 @@ def _paint(photo: Path, copy: Path, presets: Sequence[Preset], device: str, show
     return found
 
 
-def _paint_elsewhere(client: Client, photo: Path, copy: Path, presets: Sequence[Preset], show: Listener) -> list[Named]:
-    """The same by another machine. Raises NoDaemon, Refused."""
-    errands = [
-        Errand(copy, {"kept": bring(client, quick(preset)), "ticket": secrets.token_hex(16)}) for preset in presets
-    ]
+def _shared_out(
+    client: Client, presets: Sequence[Preset], show: Listener, *, or_here: bool
+) -> tuple[dict[str, str], list[Preset]]:
+    """What the other machine paints, as ``kept`` of ``POST /v1/jobs`` by the Preset's name, and what this one does.
+    A Preset that the other machine cannot use is left out unless ``or_here``. Raises NoDaemon, Refused."""
+    there: dict[str, str] = {}
+    here: list[Preset] = []
+    for preset in presets:
+        if not travels(quick(preset)):
+            here.append(preset)
+            continue
+        try:
+            there[preset.name] = bring(client, quick(preset))
+        except Refused as e:
+            if e.status != HTTPStatus.CONFLICT:
+                raise
+            if or_here:
+                here.append(preset)
+            else:
+                show(Note(str(e), warning=True))
+    return there, here
+
+
+def _paint_elsewhere(
+    client: Client, photo: Path, copy: Path, presets: Mapping[str, str], show: Listener
+) -> list[Named]:
+    """The same by another machine. ``presets``: as of ``_shared_out``. Raises NoDaemon, Refused."""
+    errands = [Errand(copy, {"kept": kept, "ticket": secrets.token_hex(16)}) for kept in presets.values()]
 
     def result_path(_: Path, preset: str, extension: str) -> Path:
         return copy.parent / "painted" / f"{preset}{extension}"
@@ -170,10 +193,10 @@ def _paint_elsewhere(client: Client, photo: Path, copy: Path, presets: Sequence[
 
     paint(client, errands, result_path, hear, patient=False, cancels=True)
     found = []
-    for preset in presets:
-        if (result := result_path(copy, preset.name, ".png")).exists():
+    for name in presets:
+        if (result := result_path(copy, name, ".png")).exists():
             with Image.open(result) as image:
-                found.append((preset.name, image.convert("RGB")))
+                found.append((name, image.convert("RGB")))
     return found
 
 

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
 from tests.harness import HANG, REPOSITORY, wait_for
-
-
-@pytest.fixture
-def laptop(daemon: Daemon, tmp_path: Path) -> Daemon:
-    """Connected to the daemon, which runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    daemon.start("--listen", address)
-    (tmp_path / "laptop").mkdir()
-    made = Daemon(tmp_path / "laptop" / "Root", tmp_path / "laptop")
-    line = daemon.run("pair").stdout.strip().removeprefix("stylefolder connect ").strip("'")
-    assert made.run("connect", line).returncode == 0
-    return made
 
 
 def folder_of(laptop: Daemon, cat: Image.Image, count: int) -> Path:
@@ -102,44 +86,6 @@ def test_it_is_stopped_and_run_again(laptop: Daemon, daemon: Daemon, fast: str, 
     assert laptop.run("send", folder, "--preset", file, "-o", out, "--plain").returncode == 0
     assert len([path for path in out.rglob("*.jpg") if is_picture(path)]) == 8
     assert len(daemon.jobs()) == 8, "each photo was sent once"
-
-
-def test_apply_uses_the_other_machine(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
-    """With a preset of this machine's, in the format that the file's name asks for. When the other one is away, it says
-    so, and with --or-here, this machine does it."""
-    file, photo = laptop.home / "mine.yaml", laptop.home / "photo.png"
-    file.write_text(fast)
-    texts = PngInfo()
-    texts.add_text("Mood", "calm")
-    cat.crop((0, 0, 96, 64)).save(photo, pnginfo=texts)
-    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "a.jpg", "--json")
-    assert done.returncode == 0, done.stderr
-    assert is_picture(laptop.home / "a.jpg")
-    assert [row["source"] for row in daemon.jobs()] == ["upload"]
-    event = json.loads(done.stdout.splitlines()[-1])
-    assert event["event"] == "JobDone"
-    assert event["notes"] == ["jpeg cannot hold PNG's texts, so these were left out: Mood."]
-    daemon.stop()
-    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "b.png")
-    assert done.returncode == 3
-    assert "does not answer: check that it runs and that the network is up" in done.stderr
-    done = laptop.run("apply", photo, "--preset", file, "-o", laptop.home / "b.png", "--or-here", "--plain")
-    assert done.returncode == 0, done.stderr
-    assert "Continuing here." in done.stderr
-    assert is_picture(laptop.home / "b.png")
-
-
-@pytest.mark.slow
-def test_a_sheet_by_the_other_machine(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
-    for name in ("one", "two"):
-        (laptop.home / f"{name}.yaml").write_text(fast)
-    cat.save(laptop.home / "photo.jpg")
-    names = ",".join(str(laptop.home / f"{name}.yaml") for name in ("one", "two"))
-    done = laptop.run("sheet", laptop.home / "photo.jpg", "--presets", names)
-    assert done.returncode == 0, done.stderr
-    with Image.open(laptop.home / "photo-sheet.jpg") as sheet:
-        assert sheet.width > 600, "the photo and two paintings"
-    assert [row["source"] for row in daemon.jobs()] == ["upload", "upload"]
 
 
 def test_here_if_the_other_machine_is_away(laptop: Daemon, daemon: Daemon, fast: str, cat: Image.Image) -> None:
