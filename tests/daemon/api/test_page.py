@@ -190,6 +190,12 @@ def test_the_daemon_is_restarted(box: Daemon, quick: Page, small: Image.Image) -
     box.process.wait()
     quick.set_input_files("#files", picture(small))
     wait_for(lambda: pumped(quick) and "does not answer" in quick.locator("#status").inner_text())
+
+    def stays() -> bool:
+        quick.get_by_role("button", name="Sign out").click()
+        return pumped(quick) and "sign out when" in quick.locator("#status").inner_text()
+
+    wait_for(stays)  # another message may replace it at once
     box.start("--listen", str(address))
     wait_for(lambda: state(quick) == ["done"])
     assert len(box.jobs()) == 1
