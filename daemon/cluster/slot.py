@@ -277,8 +277,7 @@ class DaskSlot:
 
     async def _write(self, assignment: Assignment, finished: Finished, result: bytes, key: str) -> Finished:
         """Only the daemon writes a Result. On a full disk, it waits, unless nobody wants it any more."""
-        order = assignment.order
-        path = order.target or assignment.folder / f"{order.photo.stem[:50]}{finished.extension}"
+        order, path = assignment.order, assignment.path(finished.extension)
         while key == self._key and key != self._unwanted:
             try:
                 return replace(finished, part=await asyncio.to_thread(write_part, path, result))

@@ -84,8 +84,8 @@ class Station:
             try:
                 with tempfile.TemporaryDirectory(dir=self._folder.path) as folder:
                     order = unpack(parcel, Path(folder), self.cache, self.weights)
-                    result = Path(folder) / "result"
-                    result.mkdir()
+                    result = Path(folder) / "result" / "result"
+                    result.parent.mkdir()
                     finished = self._run(place, number, Assignment(order, result, waits=False))
                     if finished.outcome == "failed" and finished.blame == "system":  # another machine may do it
                         return _again(job, finished.reason)

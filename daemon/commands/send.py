@@ -58,7 +58,7 @@ def send(
         ticket, target = tickets[photo], out / photo.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not extension:
-            return target
+            return target.with_suffix("")
         if ticket not in done:
             twins = stems[photo.with_suffix("")] > 1  # a camera's RAW file and its JPEG
             path = target.with_name(target.name + extension) if twins else target.with_suffix(extension)

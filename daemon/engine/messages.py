@@ -16,12 +16,16 @@ from daemon.ledger.job import Blame, Order
 
 @dataclass(frozen=True)
 class Assignment:
-    """Do this Order, and put the Result into a temporary file in ``folder``: only the daemon gives Results their names.
-    ``waits``: on a full disk, wait for space."""
+    """Do this Order, and put the Result into a temporary file beside ``result``, its name without an extension: only
+    the daemon gives Results their names. ``waits``: on a full disk, wait for space."""
 
     order: Order
-    folder: Path
+    result: Path
     waits: bool
+
+    def path(self, extension: str) -> Path:
+        """What a Result in this format would be called if nothing else had that name."""
+        return self.order.target or self.result.with_name(self.result.name + extension)
 
 
 @dataclass(frozen=True)

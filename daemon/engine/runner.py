@@ -42,13 +42,13 @@ class Work:
     slowest: float = 0.0
 
     @property
-    def folder(self) -> Path:
-        """Where the Result's temporary file goes: beside its final name, whatever format it has."""
-        return (self.order.target or self.result_path(self.job, "")).parent
+    def result(self) -> Path:
+        """The Result's name, without an extension unless someone has asked for one. The temporary file is beside it."""
+        return self.order.target or self.result_path(self.job, "")
 
     def clear_parts(self) -> None:
         """Remove the temporary file of a worker that is gone."""
-        clear_parts(self.folder)
+        clear_parts(self.result.parent)
 
 
 class Runner:
@@ -131,7 +131,7 @@ class Runner:
         """Give the worker the Order. Returns the cause if it died."""
         self._heard = time.monotonic()
         try:
-            self.slot.send(Assignment(work.order, work.folder, waits=work.job.source != "command"))
+            self.slot.send(Assignment(work.order, work.result, waits=work.job.source != "command"))
         except SlotDied as e:
             return str(e)
         return None

@@ -230,8 +230,7 @@ def _write(
     order, clock = assignment.order, time.monotonic()
     daemon.pipe.send(Phase(order.job, "writing", SHORTEST + ENCODE * megapixels(result.size)))
     data, notes = encode(result, kind, order.recipe.output.quality)
-    path = order.target or assignment.folder / f"{order.photo.stem[:50]}{EXTENSIONS[kind]}"
-    part = _write_when_there_is_room(path, data, assignment, daemon)
+    part = _write_when_there_is_room(assignment.path(EXTENSIONS[kind]), data, assignment, daemon)
     timings["write"] = time.monotonic() - clock
     return Finished(
         order.job,

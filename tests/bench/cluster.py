@@ -96,7 +96,7 @@ class Sleeper:
         now, job = time.monotonic(), self._job.order.job
         if now - self._begun >= self._takes:
             data = self._job.order.photo.read_bytes()
-            part = write_part(self._job.folder / "result.png", data)
+            part = write_part(self._job.path(".png"), data)
             self.busy, self.last, self._job = self.busy + now - self._begun, now, None
             return Finished(job, "done", part=part, extension=".png", digest=hashlib.sha256(data).hexdigest())
         if now - self._told > STEP:

@@ -71,7 +71,7 @@ def test_torchs_error_for_a_failed_gpu_ends_the_worker(
     order = Order(1, photo, quick, look(photo), photo.with_name("out.png"))
     with ours, theirs:
         daemon = Daemon(theirs, Controls(context.RawValue("q", 0), context.RawValue("b", 0)))
-        assert worker.do(Assignment(order, photo.parent, waits=False), "cpu", daemon) == GONE
+        assert worker.do(Assignment(order, photo.with_name("out"), waits=False), "cpu", daemon) == GONE
 
 
 @pytest.mark.slow
