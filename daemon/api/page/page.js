@@ -191,8 +191,11 @@ $("leave").addEventListener("click", async () => {
     const { client } = await ask("GET", "/v1/me");
     if (client) await ask("DELETE", `/v1/clients/${client.id}`);
   } catch (error) {
-    if (error instanceof Away) { $("status").textContent = "The daemon does not answer: sign out when it is back."; return; }
-    if (!(error instanceof Refused)) throw error; // it was removed already
+    if (error instanceof Away) {
+      $("status").textContent = "The daemon does not answer: sign out when it is back.";
+      return;
+    }
+    if (!(error instanceof Refused)) throw error; // this browser was removed already
   }
   location.reload();
 });
