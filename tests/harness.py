@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +25,16 @@ def wait_for(condition: Callable[[], Any], seconds: float = HANG, why: str = "")
         assert time.monotonic() < end, f"timed out waiting {why}"
         time.sleep(0.05)
     return found
+
+
+def free_address(host: str = "127.0.0.1") -> str:
+    """HOST:PORT, for a server that a test starts. Below the ports that systems give to connections (32768 and up): one
+    of those may be taken before the server is there."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_768)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind((host, port))
+            return f"{host}:{port}"
 
 
 def difference(a: object, b: object) -> float:

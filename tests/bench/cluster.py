@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import statistics
 import struct
 import subprocess
@@ -38,7 +37,7 @@ from stylecore.images.atomic_write import write_part
 from stylecore.preset_file import load_preset
 from tests.bench.daemon import FAST, HARD, LARGE, PHOTOS, a_daemon, photo
 from tests.daemon.harness import STYLEFOLDER, Daemon
-from tests.harness import REPOSITORY, wait_for
+from tests.harness import REPOSITORY, free_address, wait_for
 
 TMPFS = Path("/dev/shm")
 SIZES = ((200, 1.0), (1000, 1.0), (200, 60.0), (1000, 60.0))  # Slots, seconds for a Job
@@ -197,12 +196,6 @@ def real(folder: Path) -> None:
         each = [job["finished_at"] - job["started_at"] for job in jobs]
         figures = " | ".join(f"{seconds:.1f} s" for seconds in (spent, statistics.median(each), max(each)))
         print(f"| {name} | {PHOTOS} | {figures} | {f'{memory / 1e9:.1f} GB' if gpu else '-'} |", flush=True)
-
-
-def free_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def transactions(daemon: Daemon) -> int:

@@ -74,6 +74,7 @@ class Daemon:
         command = [*self.before, *STYLEFOLDER, "watch", str(self.root), "--json", *more]
         self.process = subprocess.Popen(command, env=self.environment, stdout=self.output, stderr=self.output)
         wait_for(lambda: self._answers() or self.process.poll() is not None, why="for the API")  # type: ignore[union-attr]
+        assert self._answers(), self.said()
         return self
 
     def _answers(self) -> bool:

@@ -18,7 +18,7 @@ from stylecore.lut import Lut, identity
 from stylecore.lut_files import cube
 from stylecore.recipe import LookRecipe, PaintingRecipe
 from tests.daemon.harness import STYLEFOLDER, Daemon
-from tests.harness import HANG, REPOSITORY, wait_for
+from tests.harness import HANG, REPOSITORY, free_address, wait_for
 
 
 def tiers_in(folder: Path) -> dict[str, str]:
@@ -44,7 +44,7 @@ def test_reliability_names_each_fault_test() -> None:
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FILL = {
     "PHOTO": "photo.jpg", "NAME": "oil", "FILE": "mine.yaml", "FOLDER": "holiday", "OUT": "done",
-    "ADDRESS:PORT": "127.0.0.1:58786",
+    "ADDRESS:PORT": free_address(),
 }  # fmt: skip
 LASTING = (
     "watch",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from PIL import Image
 from daemon.api.client import read_address
 from tests.daemon.api.harness import line_of
 from tests.daemon.harness import Daemon
-from tests.harness import HANG, wait_for
+from tests.harness import HANG, free_address, wait_for
 from tests.plugin_gimp.harness import FAST, Gimp
 
 LONG = """
@@ -140,10 +139,7 @@ def box(tmp_path: Path) -> Iterator[Daemon]:
 def test_another_machines_daemon(lonely: Gimp, box: Daemon) -> None:
     """Paired: the layer is painted there, and no daemon is started here. Away: one sentence."""
     box.preset("one", FAST)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    box.start("--listen", address)
+    box.start("--listen", free_address())
     wait_for(lambda: "one" in {preset["name"] for preset in box.client.ask("GET", "/v1/presets")["presets"]})
     lonely.daemon.extra = {"GIMP3_DIRECTORY": str(lonely.directory)}
     done = lonely.daemon.run("connect", line_of(box))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from tests.daemon.harness import Daemon
+from tests.harness import free_address
 
 
 @pytest.fixture
 def box(daemon: Daemon) -> Daemon:
     """A daemon that clients reach."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return daemon.start("--listen", f"127.0.0.1:{port}")
+    return daemon.start("--listen", free_address())

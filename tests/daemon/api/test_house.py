@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image
 from tests.daemon.api.harness import laptop, line_of
 from tests.daemon.cluster.network import needs_root, switch
 from tests.daemon.harness import STYLEFOLDER, Daemon, is_picture
-from tests.harness import HANG, wait_for
+from tests.harness import HANG, free_address, wait_for
 
 PHOTOS = 200
 MOMENT = 10  # seconds
@@ -26,9 +25,7 @@ def test_two_hundred_photos_over_a_bad_network(daemon: Daemon, tmp_path: Path, f
     """Pair, connect, apply, and send: the link is down twice, and the box is killed and restarted once. Every Result
     arrives, and each photo is painted once. Prints how long it took."""
     with switch(("laptop",)) as (host, (machine,)):
-        with socket.socket() as free:
-            free.bind((host, 0))
-            address = f"{host}:{free.getsockname()[1]}"
+        address = free_address(host)
         daemon.start("--listen", address)
         home = laptop(daemon, tmp_path / "laptop")
         command = [*machine.before, *STYLEFOLDER]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from PIL import Image
 
 from tests.daemon.cluster.network import Machine, switch
 from tests.daemon.harness import STYLEFOLDER, Daemon
-from tests.harness import wait_for
+from tests.harness import free_address, wait_for
 
 MANY_STEPS = 60
 
@@ -94,9 +93,7 @@ class Cluster:
 @contextlib.contextmanager
 def cluster_at(host: str, daemon: Daemon, folder: Path) -> Iterator[Cluster]:
     """The daemon has no Slots of its own."""
-    with socket.socket() as free:
-        free.bind((host, 0))
-        address = f"{host}:{free.getsockname()[1]}"
+    address = free_address(host)
     daemon.settings("local: false\n")
     daemon.start("--cluster", address)
     with contextlib.closing(Cluster(daemon, address, folder)) as made:

@@ -23,7 +23,7 @@ from daemon.ledger.signature import look
 from stylecore import Preset
 from tests.daemon.cluster.conftest import Cluster, drop
 from tests.daemon.harness import is_picture
-from tests.harness import HANG, REPOSITORY, wait_for
+from tests.harness import HANG, REPOSITORY, free_address, wait_for
 
 MINUTE = 60  # seconds
 
@@ -204,7 +204,7 @@ def test_who_cannot_join_is_told_why(cluster: Cluster, tmp_path: Path) -> None:
     assert "copy the file" in refused(cluster, address, tmp_path / "none.pem")
     (tmp_path / "bad.pem").write_text("nothing")
     assert "is not one of Stylefolder's certificates" in refused(cluster, address, tmp_path / "bad.pem")
-    nobody = f"127.0.0.1:{free_port()}"
+    nobody = free_address()
     assert f"{nobody} cannot be reached" in refused(cluster, nobody, kept)
     with socket.create_server(("127.0.0.1", 0)) as plain:
         threading.Thread(target=greet, args=(plain,), daemon=True).start()
@@ -239,12 +239,6 @@ def greet(server: socket.socket) -> None:
             return
         with connection:
             connection.sendall(b"220 hello\r\n")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def test_nothing_of_it_is_loaded_without_a_cluster() -> None:
