@@ -142,7 +142,7 @@ class Daemon:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         assert self.process is not None
-        self.process.wait(30)
+        self.process.wait(HANG)
 
     def stop(self) -> int:
         assert self.process is not None
@@ -150,7 +150,7 @@ class Daemon:
             address = read_address(self.home / "state" / "stylefolder" / "daemon.json")
             os.kill(address.pid if address else self.process.pid, signal.SIGTERM)
             try:
-                self.process.wait(30)
+                self.process.wait(HANG)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise

@@ -110,7 +110,7 @@ def with_preset(lonely: Gimp) -> Iterator[Gimp]:
     yield lonely
     if address := read_address(lonely.plug_in / "daemon.json"):
         os.kill(address.pid, signal.SIGTERM)
-        psutil.wait_procs([psutil.Process(address.pid)], 20)
+        psutil.wait_procs([psutil.Process(address.pid)], HANG)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.harness import REPOSITORY, wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 from tests.plugin_gimp.harness import HERE, Gimp
 
 SCREEN = "1400x900x24"
@@ -127,7 +127,7 @@ def a_screen(gimp: Gimp, folder: Path) -> Iterator[Screen]:
     if made.process is not None and made.process.poll() is None:
         made.process.terminate()
     xvfb.terminate()
-    xvfb.wait(10)
+    xvfb.wait(HANG)
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_the_dialog(screen: Screen, photographs: Path, key: str) -> None:
     screen.xdotool("key", key)
     wait_for((screen.gimp.directory / "outcome.json").exists)
     outcome = json.loads((screen.gimp.directory / "outcome.json").read_text())
-    assert process.wait(30) == 0
+    assert process.wait(HANG) == 0
     names = [layer["name"] for layer in outcome["layers"]]
     if key == "Return":
         assert (outcome["status"], names) == ("success", ["Background (one)", "Background"])

@@ -19,7 +19,7 @@ from daemon.api.leases import Leases
 from daemon.events import JobPreview, Note
 from daemon.ledger.job import Job
 from tests.daemon.harness import STYLEFOLDER, Daemon
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 PHOTOS = 1000
 
@@ -133,7 +133,7 @@ def test_a_thousand_photos_dropped_while_status_runs(daemon: Daemon, fast: str, 
         assert status.poll() is None
     finally:
         status.terminate()
-        status.wait(20)
+        status.wait(HANG)
 
 
 def test_status_while_photos_come_and_go(daemon: Daemon, fast: str, small: Image.Image) -> None:

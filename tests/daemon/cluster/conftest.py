@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.daemon.cluster.network import Machine, switch
 from tests.daemon.harness import STYLEFOLDER, Daemon
-from tests.harness import free_address, wait_for
+from tests.harness import HANG, free_address, wait_for
 
 MANY_STEPS = 60
 
@@ -48,7 +48,7 @@ class Worker:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(HANG)
 
 
 @dataclass

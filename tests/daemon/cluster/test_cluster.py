@@ -57,7 +57,7 @@ def test_a_worker_is_killed_in_the_middle_of_a_job(cluster: Cluster, cat: Image.
     wait_for(daemon.running, why="for the first step")
     (child,) = first.children()
     first.process.kill()
-    child.wait(10)
+    child.wait(HANG)
     cluster.start().joined()
     wait_for(lambda: daemon.jobs("state = 'done'"), why="for the Result")
     assert is_picture(result)

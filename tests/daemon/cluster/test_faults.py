@@ -35,7 +35,7 @@ def test_another_version_cannot_join(cluster: Cluster, fact: str, value: object,
         f"transport.facts = lambda: facts() | {{{fact!r}: {value!r}}}\nmain()"
     )
     worker = cluster.start(program=[sys.executable, "-c", changed])
-    assert worker.process.wait(60) == 2
+    assert worker.process.wait(HANG) == 2
     assert sentence in worker.said()
     assert len(worker.said().splitlines()) == 1
     assert "No other machine has joined." in cluster.daemon.status()["remarks"]

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.daemon.cluster.conftest import Cluster, drop
 from tests.daemon.cluster.network import Machine, ip, needs_root
 from tests.daemon.harness import is_picture
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 Studio = tuple[Cluster, list[Machine]]
 
@@ -139,7 +139,7 @@ def test_a_machine_that_the_daemon_cannot_reach(studio: Studio) -> None:
     cluster, (ada, *_) = studio
     ada.block_incoming()
     worker = cluster.start(ada.before)
-    assert worker.process.wait(60) == 1
+    assert worker.process.wait(HANG) == 1
     assert "The daemon cannot connect to ada at" in worker.said()
     assert "allow that in its firewall" in worker.said()
     assert "Traceback" not in worker.said()

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.daemon.cluster.conftest import Cluster
 from tests.daemon.cluster.network import Machine, needs_root
 from tests.daemon.harness import each_done_once, is_picture
-from tests.harness import REPOSITORY, wait_for
+from tests.harness import HANG, REPOSITORY, wait_for
 
 PHOTOS, REAL = 500, 100
 Studio = tuple[Cluster, list[Machine]]
@@ -51,7 +51,7 @@ def test_soak_of_a_cluster(studio: Studio, fast: str) -> None:
             daemon.start("--cluster", cluster.address)
         elif kind == "machine":
             worker.process.kill()
-            worker.process.wait(30)
+            worker.process.wait(HANG)
             there[machine.name] = machine, cluster.start(machine.before)
         elif kind == "process":
             for child in worker.children():

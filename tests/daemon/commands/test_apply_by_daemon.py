@@ -132,7 +132,7 @@ def test_a_long_job_says_what_it_takes(daemon: Daemon, fast: str, small: Image.I
     assert running["memory"] > 1_000_000_000
     assert re.search(r", about \d+(:\d\d)+ left, about \d+\.\d GB of memory", daemon.run("status", "--once").stdout)
     process.send_signal(signal.SIGINT)
-    process.wait(60)
+    process.wait(HANG)
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def test_ctrl_c_cancels_what_was_sent(daemon: Daemon, slow: str, small: Image.Im
     )
     wait_for(daemon.running)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(HANG) == 130
     wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["cancelled"])
     wait_for(lambda: daemon.status()["running"] == [])
     wait_for(lambda: spool(daemon) == [], why="for the uploads to be removed")
@@ -170,7 +170,7 @@ def test_the_daemon_is_paused(daemon: Daemon, fast: str, small: Image.Image) -> 
     assert "The daemon is paused: run `stylefolder resume` to continue" in process.stderr.readline()
     wait_for(lambda: [row["state"] for row in daemon.jobs()] == ["queued"])
     daemon.run("resume")
-    assert process.wait(60) == 0
+    assert process.wait(HANG) == 0
     assert is_picture(daemon.home / "a-one.png")
 
 

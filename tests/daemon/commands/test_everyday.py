@@ -16,7 +16,7 @@ from PIL import Image
 from daemon import certificates
 from daemon.settings import Settings
 from tests.daemon.harness import Daemon
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 
 def test_config(daemon: Daemon) -> None:
@@ -100,7 +100,7 @@ def test_systemd_is_told(daemon: Daemon) -> None:
     """Through the socket that systemd gives its services: ready, then alive."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(daemon.home / "notify"))
-        listener.settimeout(60)
+        listener.settimeout(HANG)
         daemon.extra = {"NOTIFY_SOCKET": str(daemon.home / "notify")}
         daemon.start()
         assert [listener.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
@@ -115,7 +115,7 @@ def test_ready_does_not_wait_for_gimp(daemon: Daemon) -> None:
         (folder / program).chmod(stat.S_IRWXU)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(daemon.home / "notify"))
-        listener.settimeout(60)
+        listener.settimeout(HANG)
         daemon.extra = {
             "NOTIFY_SOCKET": str(daemon.home / "notify"),
             "PATH": f"{folder}:{os.environ['PATH']}",

@@ -66,7 +66,7 @@ def test_the_other_machine_is_restarted(laptop: Daemon, daemon: Daemon, fast: st
     daemon.kill()
     wait_for(lambda: b"is away" in (laptop.home / "said").read_bytes())
     daemon.start("--listen", listen)
-    assert sending.wait(300) == 0, (laptop.home / "said").read_text()
+    assert sending.wait(HANG) == 0, (laptop.home / "said").read_text()
     assert len([path for path in out.rglob("*.jpg") if is_picture(path)]) == 12
     started = [e["job"]["id"] for e in daemon.events() if e["event"] == "JobStarted"]
     assert len(daemon.jobs()) == 12
@@ -82,7 +82,7 @@ def test_it_is_stopped_and_run_again(laptop: Daemon, daemon: Daemon, fast: str, 
     sending = subprocess.Popen(command, env=laptop.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: len(list(out.rglob("*.jpg"))) >= 2)
     sending.send_signal(signal.SIGKILL)
-    sending.wait(30)
+    sending.wait(HANG)
     assert laptop.run("send", folder, "--preset", file, "-o", out, "--plain").returncode == 0
     assert len([path for path in out.rglob("*.jpg") if is_picture(path)]) == 8
     assert len(daemon.jobs()) == 8, "each photo was sent once"

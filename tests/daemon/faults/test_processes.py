@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.harness import Daemon, is_picture
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_kill_9_of_the_daemon_in_every_state(daemon: Daemon, fast: str, slow: st
         }
         workers = daemon.workers()
         daemon.kill()
-    psutil.wait_procs(workers, 20)
+    psutil.wait_procs(workers, HANG)
     assert not any(worker.is_running() for worker in workers), "no worker outlives its daemon"
     (daemon.root / "presets" / "long.yaml").write_text(fast)
 
@@ -174,7 +174,7 @@ def test_a_retouched_result_is_not_taken_for_a_new_one(
         workers[0].kill()
     else:
         daemon.kill()
-        psutil.wait_procs(workers, 20)
+        psutil.wait_procs(workers, HANG)
         daemon.start()
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == 2)
     assert (inbox / "styled" / "a.png").read_bytes() == retouched, "it stays"
@@ -238,14 +238,14 @@ def test_an_orphaned_worker_writes_no_result(daemon: Daemon, fast: str) -> None:
         pytest.fail("no worker was caught in the act")
     daemon.kill()
     if sys.platform == "linux":  # the system kills the worker, too
-        psutil.wait_procs([worker], 60)
+        psutil.wait_procs([worker], HANG)
     daemon.start()
     wait_for((results / f"{i}.tif").exists)
     wait_for(lambda: len(daemon.jobs("state = 'done'")) == i + 1)
     inode = (results / f"{i}.tif").stat().st_ino
     with contextlib.suppress(psutil.NoSuchProcess):
         worker.resume()
-    psutil.wait_procs([worker], 60)
+    psutil.wait_procs([worker], HANG)
     assert not worker.is_running()
     assert (results / f"{i}.tif").stat().st_ino == inode
     assert sorted(path.name for path in results.iterdir()) == [f"{n}.tif" for n in range(i + 1)]

@@ -29,12 +29,12 @@ def test_sigterm_in_mid_job(daemon: Daemon, slow: str, small: Image.Image, times
         os.kill(daemon.pid, signal.SIGTERM)
         time.sleep(0.01)
     assert daemon.process is not None
-    status = daemon.process.wait(15)
+    status = daemon.process.wait(HANG)
     if times == 1:
         assert status == 0
         assert [row["state"] for row in daemon.jobs()] == ["queued"], "it resumes at the next start"
     assert "Traceback" not in daemon.said()
-    psutil.wait_procs(workers, 10)
+    psutil.wait_procs(workers, HANG)
     assert not any(worker.is_running() for worker in workers)
     assert not list(inbox.rglob("styled/*"))
     daemon.start()
@@ -166,6 +166,6 @@ def test_a_second_daemon_on_another_root_leaves_the_first_to_be_found(shared: Da
     )
     wait_for(lambda: shared.pid == process.pid)
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(HANG) == 0
     assert shared.pid == first
     assert shared.run("status", "--once").returncode == 0

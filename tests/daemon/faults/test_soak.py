@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.harness import Daemon, each_done_once
-from tests.harness import wait_for
+from tests.harness import HANG, wait_for
 
 PHOTOS = 2000
 
@@ -42,7 +42,7 @@ def test_soak(daemon: Daemon, fast: str) -> None:
             kills["worker"] += 1
         else:
             daemon.kill()
-            psutil.wait_procs(workers, 20)
+            psutil.wait_procs(workers, HANG)
             daemon.start()
             kills["daemon"] += 1
         if before < PHOTOS:  # so that no photo dies three times, and fails

@@ -26,7 +26,7 @@ def test_a_folder_created_again_is_watched_whatever_its_inode(tmp_path: Path) ->
         notifications.watch({folder: True})
         notifications.clear()
         (folder / "a.jpg").touch()
-        wait_for(notifications.arrived, 10)
+        wait_for(notifications.arrived)
     finally:
         notifications.stop()
 

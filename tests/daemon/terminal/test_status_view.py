@@ -104,7 +104,7 @@ def test_what_it_shows_and_obeys(working: Daemon) -> None:
         terminal.press("p")
         terminal.until("Last hour: 2 done")
         terminal.press("\x1b[A\x1bOPq")  # an arrow and F1, which do nothing here
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(HANG) == 0
         terminal.read(0.5)
         assert as_it_was(terminal)
     assert working.status()["state"] == "healthy", "the daemon keeps running"
@@ -138,7 +138,7 @@ def test_a_finer_picture_where_the_terminal_draws_it(at_work: Daemon) -> None:
             assert picture.width > 60, "wider than its half blocks"
         assert "▀".encode() not in terminal.raw
         terminal.press("q")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(HANG) == 0
         terminal.read(0.5)
         assert terminal.raw.rstrip().endswith(b"\x1b_Ga=d,d=I,i=7,q=2\x1b\\" + LEFT)
     with attached(at_work, 120, 40, TERM="xterm-kitty", TMUX="/tmp/tmux") as terminal:
@@ -160,7 +160,7 @@ def test_the_daemon_ends_under_it(working: Daemon, number: signal.Signals) -> No
         terminal.until("running.png")
         assert working.process is not None
         working.process.send_signal(number)
-        assert terminal.process.wait(40) == 3
+        assert terminal.process.wait(HANG) == 3
         terminal.read(0.5)
         assert b"The daemon has stopped: run `stylefolder watch` to start it again." in terminal.raw
         assert LEFT in terminal.raw and termios.tcgetattr(terminal.theirs) == terminal.before
@@ -173,7 +173,7 @@ def test_signals_give_the_terminal_back(working: Daemon, number: signal.Signals)
     with attached(working) as terminal:
         terminal.until("running.png")
         terminal.process.send_signal(number)
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(HANG) == 0
         terminal.read(0.5)
         assert as_it_was(terminal)
 
@@ -206,7 +206,7 @@ def test_watch_shows_the_same(daemon: Daemon, fast: str, small: Image.Image) -> 
         small.save(inbox / "a.png")
         terminal.until("Last hour: 1 done")
         terminal.press("q")
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(HANG) == 0
         terminal.read(0.5)
         assert as_it_was(terminal)
     log = daemon.home / "state" / "stylefolder" / "log" / "stylefolder.log"
